@@ -1,0 +1,190 @@
+//! The storage formats of GGUF tensors and their exact sizes.
+//!
+//! Ids, block lengths and block sizes are those of `ggml.h` and gguf-py's `GGML_QUANT_SIZES`.
+
+/// How the values of one tensor are stored: ggml's tensor types.
+///
+/// Each variant is named as ggml names it. Values are grouped in blocks of [`Format::block_len`]
+/// consecutive values of one row, each taking [`Format::block_bytes`] bytes.
+#[allow(non_camel_case_types, missing_docs)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    F32,
+    F16,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Q8_0,
+    Q8_1,
+    Q2_K,
+    Q3_K,
+    Q4_K,
+    Q5_K,
+    Q6_K,
+    Q8_K,
+    IQ2_XXS,
+    IQ2_XS,
+    IQ3_XXS,
+    IQ1_S,
+    IQ4_NL,
+    IQ3_S,
+    IQ2_S,
+    IQ4_XS,
+    I8,
+    I16,
+    I32,
+    I64,
+    F64,
+    IQ1_M,
+    BF16,
+    TQ1_0,
+    TQ2_0,
+    MXFP4,
+    NVFP4,
+    Q1_0,
+    Q2_0,
+}
+
+/// One line of the table below: format, ggml id, name, values per block, bytes per block.
+type Row = (Format, u32, &'static str, usize, usize);
+
+/// In the order of the enum, so that a variant is its own index.
+const TABLE: [Row; 35] = [
+    (Format::F32, 0, "F32", 1, 4),
+    (Format::F16, 1, "F16", 1, 2),
+    (Format::Q4_0, 2, "Q4_0", 32, 18),
+    (Format::Q4_1, 3, "Q4_1", 32, 20),
+    (Format::Q5_0, 6, "Q5_0", 32, 22),
+    (Format::Q5_1, 7, "Q5_1", 32, 24),
+    (Format::Q8_0, 8, "Q8_0", 32, 34),
+    (Format::Q8_1, 9, "Q8_1", 32, 36),
+    (Format::Q2_K, 10, "Q2_K", 256, 84),
+    (Format::Q3_K, 11, "Q3_K", 256, 110),
+    (Format::Q4_K, 12, "Q4_K", 256, 144),
+    (Format::Q5_K, 13, "Q5_K", 256, 176),
+    (Format::Q6_K, 14, "Q6_K", 256, 210),
+    (Format::Q8_K, 15, "Q8_K", 256, 292),
+    (Format::IQ2_XXS, 16, "IQ2_XXS", 256, 66),
+    (Format::IQ2_XS, 17, "IQ2_XS", 256, 74),
+    (Format::IQ3_XXS, 18, "IQ3_XXS", 256, 98),
+    (Format::IQ1_S, 19, "IQ1_S", 256, 50),
+    (Format::IQ4_NL, 20, "IQ4_NL", 32, 18),
+    (Format::IQ3_S, 21, "IQ3_S", 256, 110),
+    (Format::IQ2_S, 22, "IQ2_S", 256, 82),
+    (Format::IQ4_XS, 23, "IQ4_XS", 256, 136),
+    (Format::I8, 24, "I8", 1, 1),
+    (Format::I16, 25, "I16", 1, 2),
+    (Format::I32, 26, "I32", 1, 4),
+    (Format::I64, 27, "I64", 1, 8),
+    (Format::F64, 28, "F64", 1, 8),
+    (Format::IQ1_M, 29, "IQ1_M", 256, 56),
+    (Format::BF16, 30, "BF16", 1, 2),
+    (Format::TQ1_0, 34, "TQ1_0", 256, 54),
+    (Format::TQ2_0, 35, "TQ2_0", 256, 66),
+    (Format::MXFP4, 39, "MXFP4", 32, 17),
+    (Format::NVFP4, 40, "NVFP4", 64, 36),
+    (Format::Q1_0, 41, "Q1_0", 128, 18),
+    (Format::Q2_0, 42, "Q2_0", 64, 18),
+];
+
+impl Format {
+    /// Every format this program can name, in the order of their ggml ids.
+    pub fn all() -> impl Iterator<Item = Format> {
+        TABLE.iter().map(|row| row.0)
+    }
+
+    const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+
+    /// The format with this ggml id, if there is one.
+    pub fn from_id(id: u32) -> Option<Format> {
+        TABLE.iter().find(|row| row.1 == id).map(|row| row.0)
+    }
+
+    /// The format with this name, in any case.
+    pub fn from_name(name: &str) -> Option<Format> {
+        TABLE.iter().find(|row| row.2.eq_ignore_ascii_case(name)).map(|row| row.0)
+    }
+
+    /// The id that ggml and the file give it.
+    pub const fn id(self) -> u32 {
+        self.row().1
+    }
+
+    /// Its name, as ggml writes it.
+    pub const fn name(self) -> &'static str {
+        self.row().2
+    }
+
+    /// How many values share a block. A row must be a whole number of blocks.
+    pub const fn block_len(self) -> usize {
+        self.row().3
+    }
+
+    /// Bytes of one block.
+    pub const fn block_bytes(self) -> usize {
+        self.row().4
+    }
+
+    /// Bits per weight as stored.
+    pub const fn bpw(self) -> f64 {
+        (self.block_bytes() * 8) as f64 / self.block_len() as f64
+    }
+
+    /// Whether a row of `row_len` values is a whole number of blocks.
+    pub const fn fits(self, row_len: usize) -> bool {
+        row_len % self.block_len() == 0
+    }
+
+    /// Bytes of `n` values, or `None` where `n` is no whole number of blocks or the size overflows.
+    pub fn bytes_of(self, n: u64) -> Option<u64> {
+        let blocks = n / self.block_len() as u64;
+        (n % self.block_len() as u64 == 0).then(|| blocks.checked_mul(self.block_bytes() as u64))?
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Format, String> {
+        Format::from_name(name).ok_or_else(|| format!("`{name}` is no GGUF tensor format"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_is_its_own_index() {
+        for (i, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.0 as usize, i, "{}", row.2);
+        }
+    }
+
+    #[test]
+    fn ids_and_names_lead_back() {
+        for format in Format::all() {
+            assert_eq!(Format::from_id(format.id()), Some(format));
+            assert_eq!(format.name().to_lowercase().parse(), Ok(format));
+        }
+        assert_eq!(Format::from_id(4), None, "Q4_2 was removed from ggml");
+        assert_eq!(Format::from_id(99), None);
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        assert_eq!(Format::Q4_K.bytes_of(512), Some(288));
+        assert_eq!(Format::Q4_K.bytes_of(511), None);
+        assert_eq!(Format::F64.bytes_of(u64::MAX), None);
+        assert_eq!(Format::Q6_K.bpw(), 6.5625);
+    }
+}

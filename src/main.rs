@@ -1,0 +1,3 @@
+//! The `opencog-qat` command.
+
+fn main() {}
