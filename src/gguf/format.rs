@@ -135,13 +135,14 @@ impl Format {
 
     /// Whether a row of `row_len` values is a whole number of blocks.
     pub const fn fits(self, row_len: usize) -> bool {
-        row_len % self.block_len() == 0
+        row_len.is_multiple_of(self.block_len())
     }
 
     /// Bytes of `n` values, or `None` where `n` is no whole number of blocks or the size overflows.
     pub fn bytes_of(self, n: u64) -> Option<u64> {
-        let blocks = n / self.block_len() as u64;
-        (n % self.block_len() as u64 == 0).then(|| blocks.checked_mul(self.block_bytes() as u64))?
+        let block_len = self.block_len() as u64;
+        let blocks = n.is_multiple_of(block_len).then_some(n / block_len)?;
+        blocks.checked_mul(self.block_bytes() as u64)
     }
 }
 

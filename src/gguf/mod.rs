@@ -1,5 +1,34 @@
 //! The container: reading and writing GGUF files.
+//!
+//! Reading: [`Gguf::open`] maps a file (and the other shards of a split one), checks every count,
+//! length and offset once, and from then on [`Gguf::data`] cannot fail. Writing: [`Writer`] streams
+//! to any sink, [`OutputFile`] is the sink that appears under its name only when it is complete.
+//! Metadata keeps its types, its order and its bytes, so that what is read can be written back
+//! byte for byte.
 
+mod array;
+mod cursor;
+mod decode;
+mod error;
 pub mod format;
+mod header;
+mod metadata;
+mod output;
+mod read;
+mod split;
+mod tensor;
+mod value;
+mod write;
 
+pub use array::{Array, Strings};
+pub use error::Error;
 pub use format::Format;
+pub use metadata::Metadata;
+pub use output::{OutputFile, discard_unfinished};
+pub use read::Gguf;
+pub use tensor::{Shape, TensorInfo, TensorSpec};
+pub use value::{GgufString, Value, ValueType};
+pub use write::{Writer, encoded_size};
+
+/// The alignment of tensor data where the metadata names none.
+pub const DEFAULT_ALIGNMENT: u64 = 32;

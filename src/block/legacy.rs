@@ -1,0 +1,175 @@
+//! Blocks of 32 values with one scale: Q4_0, Q5_0, Q8_0; with a scale and a minimum: Q4_1, Q5_1.
+//!
+//! Layouts as in ggml-common.h. The high bits of the 5-bit formats are one little-endian `u32`,
+//! bit `i` belonging to value `i`.
+
+use pulp::Simd;
+
+use super::packing::{f16_at, pack_nibbles, put_f16, unpack_nibbles};
+use super::search::{Grid, Signed, Unsigned, Weights, fit_affine, fit_scale};
+use super::{Block, EncodeBlock};
+use crate::gguf::Format;
+
+/// `d * (q - 8)`: F16 d, 32 nibbles.
+pub struct Q4_0;
+/// `d * q + m`: F16 d, F16 m, 32 nibbles.
+pub struct Q4_1;
+/// `d * (q - 16)`: F16 d, 32 high bits, 32 nibbles.
+pub struct Q5_0;
+/// `d * q + m`: F16 d, F16 m, 32 high bits, 32 nibbles.
+pub struct Q5_1;
+/// `d * q`: F16 d, 32 signed bytes.
+pub struct Q8_0;
+
+const LEN: usize = 32;
+
+#[inline(always)]
+fn unpack_high_bits(bytes: &[u8], codes: &mut [u8; LEN]) {
+    let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    for (i, code) in codes.iter_mut().enumerate() {
+        *code |= (((bits >> i) & 1) << 4) as u8;
+    }
+}
+
+#[inline(always)]
+fn pack_high_bits(codes: &[u8; LEN], bytes: &mut [u8]) {
+    let bits = codes.iter().rev().fold(0u32, |bits, &code| (bits << 1) | (code >> 4) as u32);
+    bytes[..4].copy_from_slice(&bits.to_le_bytes());
+}
+
+/// The codes of `x` on the grid `G` at `scale`.
+#[inline(always)]
+pub(super) fn codes<G: Grid>(x: &[f32], scale: f32) -> [u8; LEN] {
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    std::array::from_fn(|i| G::code(x[i], inverse))
+}
+
+/// The codes of `x` on a grid of `TOP` steps of `scale` above `min`.
+#[inline(always)]
+pub(super) fn affine_codes<const TOP: i32>(x: &[f32], scale: f32, min: f32) -> [u8; LEN] {
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    std::array::from_fn(|i| Unsigned::<TOP>::code(x[i] - min, inverse))
+}
+
+impl Block for Q4_0 {
+    const FORMAT: Format = Format::Q4_0;
+
+    #[inline(always)]
+    fn decode(block: &[u8], out: &mut [f32]) {
+        let d = f16_at(block, 0);
+        let mut codes = [0; LEN];
+        unpack_nibbles(&block[2..18], &mut codes);
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = d * (code as i32 - 8) as f32;
+        }
+    }
+}
+
+impl EncodeBlock for Q4_0 {
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
+        let d = fit_scale::<Signed<-8, 7>, S, W>(simd, x, w);
+        put_f16(block, 0, d);
+        pack_nibbles(&codes::<Signed<-8, 7>>(x, d), &mut block[2..18]);
+    }
+}
+
+impl Block for Q4_1 {
+    const FORMAT: Format = Format::Q4_1;
+
+    #[inline(always)]
+    fn decode(block: &[u8], out: &mut [f32]) {
+        let (d, m) = (f16_at(block, 0), f16_at(block, 2));
+        let mut codes = [0; LEN];
+        unpack_nibbles(&block[4..20], &mut codes);
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = d * code as f32 + m;
+        }
+    }
+}
+
+impl EncodeBlock for Q4_1 {
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
+        let fit = fit_affine::<15, S, W>(simd, x, w);
+        put_f16(block, 0, fit.scale);
+        put_f16(block, 2, fit.min);
+        pack_nibbles(&affine_codes::<15>(x, fit.scale, fit.min), &mut block[4..20]);
+    }
+}
+
+impl Block for Q5_0 {
+    const FORMAT: Format = Format::Q5_0;
+
+    #[inline(always)]
+    fn decode(block: &[u8], out: &mut [f32]) {
+        let d = f16_at(block, 0);
+        let mut codes = [0; LEN];
+        unpack_nibbles(&block[6..22], &mut codes);
+        unpack_high_bits(&block[2..6], &mut codes);
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = d * (code as i32 - 16) as f32;
+        }
+    }
+}
+
+impl EncodeBlock for Q5_0 {
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
+        let d = fit_scale::<Signed<-16, 15>, S, W>(simd, x, w);
+        let codes = codes::<Signed<-16, 15>>(x, d);
+        put_f16(block, 0, d);
+        pack_high_bits(&codes, &mut block[2..6]);
+        pack_nibbles(&codes, &mut block[6..22]);
+    }
+}
+
+impl Block for Q5_1 {
+    const FORMAT: Format = Format::Q5_1;
+
+    #[inline(always)]
+    fn decode(block: &[u8], out: &mut [f32]) {
+        let (d, m) = (f16_at(block, 0), f16_at(block, 2));
+        let mut codes = [0; LEN];
+        unpack_nibbles(&block[8..24], &mut codes);
+        unpack_high_bits(&block[4..8], &mut codes);
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = d * code as f32 + m;
+        }
+    }
+}
+
+impl EncodeBlock for Q5_1 {
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
+        let fit = fit_affine::<31, S, W>(simd, x, w);
+        let codes = affine_codes::<31>(x, fit.scale, fit.min);
+        put_f16(block, 0, fit.scale);
+        put_f16(block, 2, fit.min);
+        pack_high_bits(&codes, &mut block[4..8]);
+        pack_nibbles(&codes, &mut block[8..24]);
+    }
+}
+
+impl Block for Q8_0 {
+    const FORMAT: Format = Format::Q8_0;
+
+    #[inline(always)]
+    fn decode(block: &[u8], out: &mut [f32]) {
+        let d = f16_at(block, 0);
+        for (out, &code) in out.iter_mut().zip(&block[2..34]) {
+            *out = d * (code as i8) as f32;
+        }
+    }
+}
+
+impl EncodeBlock for Q8_0 {
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
+        let d = fit_scale::<Signed<-128, 127>, S, W>(simd, x, w);
+        put_f16(block, 0, d);
+        for (byte, code) in block[2..34].iter_mut().zip(codes::<Signed<-128, 127>>(x, d)) {
+            *byte = code ^ 128; // from offset to two's complement
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The search that all encoders share: which scale loses least.
+//!
+//! A block format fixes a grid of levels; what is free is the scale of each block (and its minimum,
+//! and in super-blocks how the scales themselves are stored). Squared error as a function of the
+//! scale is a saw-tooth with many local minima, so the search tries [`LANES`] candidates side by
+//! side, one in each SIMD lane, and every weight is read once for all of them. Written on plain
+//! arrays, the loops vectorise to whatever the CPU has, and the bytes are the same on every CPU:
+//! no operation depends on the vector width.
+//!
+//! Errors are weighted: `sum(importance[i] * (x[i] - decoded[i])^2)`, with [`Flat`] weights when
+//! nothing is known of the activations.
+
+mod affine;
+mod grid;
+mod lanes;
+mod super_affine;
+mod super_symmetric;
+mod symmetric;
+
+pub use affine::fit_affine;
+pub use grid::{Grid, Iq4, Signed, Unsigned};
+pub use super_affine::{SuperAffine, fit_super_affine};
+pub use super_symmetric::fit_super_symmetric;
+pub use symmetric::fit_scale;
+
+use lanes::{LANES, Lanes};
+use pulp::Simd;
+
+/// What a squared error counts, by position in the block.
+pub trait Weights: Copy {
+    /// `lanes` times the weight of value `i`.
+    fn times<S: Simd>(self, simd: S, i: usize, lanes: Lanes<S>) -> Lanes<S>;
+    /// The weights from value `start` on.
+    fn skip(self, start: usize) -> Self;
+    /// The weight of value `i`.
+    fn at(self, i: usize) -> f32;
+}
+
+/// Every error counts the same.
+#[derive(Clone, Copy)]
+pub struct Flat;
+
+impl Weights for Flat {
+    #[inline(always)]
+    fn times<S: Simd>(self, _: S, _: usize, lanes: Lanes<S>) -> Lanes<S> {
+        lanes
+    }
+
+    #[inline(always)]
+    fn skip(self, _: usize) -> Self {
+        Flat
+    }
+
+    #[inline(always)]
+    fn at(self, _: usize) -> f32 {
+        1.0
+    }
+}
+
+/// Errors count by the importance of their input column.
+#[derive(Clone, Copy)]
+pub struct Importance<'a>(pub &'a [f32]);
+
+impl Weights for Importance<'_> {
+    #[inline(always)]
+    fn times<S: Simd>(self, simd: S, i: usize, lanes: Lanes<S>) -> Lanes<S> {
+        lanes * Lanes::splat(simd, self.0[i])
+    }
+
+    #[inline(always)]
+    fn skip(self, start: usize) -> Self {
+        Importance(&self.0[start..])
+    }
+
+    #[inline(always)]
+    fn at(self, i: usize) -> f32 {
+        self.0[i]
+    }
+}
+
+/// A block of values below this decodes to zeros: far below the smallest F16 scale, 6e-8.
+const NEGLIGIBLE: f32 = 1e-12;
+/// The largest finite F16: no scale may exceed it.
+const F16_MAX: f32 = 65504.0;
+/// The smallest normal F16; below it F16 is an even grid of steps of 2^-24.
+const F16_MIN_NORMAL: f32 = 6.103_515_6e-5;
+
+/// `value` rounded to the nearest F16, kept finite. Plain arithmetic, so that it vectorises.
+#[inline(always)]
+fn round_to_f16(value: f32) -> f32 {
+    let bits = value.to_bits();
+    let normal = f32::from_bits((bits + 0xfff + ((bits >> 13) & 1)) & !0x1fff);
+    // Adding 0.75 leaves a last place worth 2^-24, the step of subnormal F16.
+    let magnitude = value.abs();
+    let subnormal = ((magnitude + 0.75) - 0.75).copysign(value);
+    let rounded = if magnitude < F16_MIN_NORMAL { subnormal } else { normal };
+    let capped = if rounded.abs() > F16_MAX { F16_MAX } else { rounded.abs() };
+    capped.copysign(value)
+}
+
+/// `1 / scale`, or 0 for a scale of 0, which decodes everything to 0.
+#[inline(always)]
+fn inverse(scale: f32) -> f32 {
+    if scale == 0.0 { 0.0 } else { 1.0 / scale }
+}
+
+/// The value of largest magnitude, with its sign.
+#[inline(always)]
+fn peak<S: Simd>(simd: S, x: &[f32]) -> f32 {
+    let (low, high) = extremes(simd, x);
+    if high > -low { high } else { low }
+}
+
+/// The smallest and the largest value of a block of whole [`LANES`].
+#[inline(always)]
+fn extremes<S: Simd>(simd: S, x: &[f32]) -> (f32, f32) {
+    let mut low = Lanes::splat(simd, x[0]);
+    let mut high = low;
+    for x in x.as_chunks().0 {
+        let x = Lanes::new(simd, x);
+        low = low.min(x);
+        high = high.max(x);
+    }
+    (low.least(), high.greatest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::f16;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rounding_agrees_with_half(value in any::<f32>().prop_filter("finite", |v| v.is_finite())) {
+            let expected = f16::from_f32(value).to_f32().clamp(-F16_MAX, F16_MAX);
+            prop_assert_eq!(round_to_f16(value).to_bits(), expected.to_bits());
+        }
+
+        #[test]
+        fn rounding_agrees_with_half_on_small_values(value in -1e-4f32..1e-4) {
+            prop_assert_eq!(round_to_f16(value).to_bits(), f16::from_f32(value).to_f32().to_bits());
+        }
+    }
+}

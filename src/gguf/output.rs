@@ -1,0 +1,251 @@
+//! A file that appears under its name only when it is complete.
+//!
+//! It is written under a temporary name in the target's folder, then flushed to the disk and
+//! renamed. Whatever ends the program before leaves the target untouched; errors and panics delete
+//! the temporary file by dropping it, and for signals there is [`discard_unfinished`].
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::NamedTempFile;
+
+use super::error::Error;
+
+/// The temporary files of this process. Its lock is held while one is made or renamed, so that
+/// there is never a temporary file that isn't listed.
+static UNFINISHED: Mutex<Unfinished> = Mutex::new(Unfinished { paths: Vec::new(), ended: false });
+
+struct Unfinished {
+    paths: Vec<PathBuf>,
+    /// Whether [`discard_unfinished`] was called.
+    ended: bool,
+}
+
+fn unfinished() -> MutexGuard<'static, Unfinished> {
+    // The list is sound after a panic elsewhere: each change of it is a single call.
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Deletes the temporary file of every [`OutputFile`] that isn't committed, and lets no other be
+/// made or committed: for the thread that ends the process on SIGINT or SIGTERM.
+///
+/// It takes a lock, so it is not for a signal handler proper.
+pub fn discard_unfinished() {
+    let mut unfinished = unfinished();
+    unfinished.ended = true;
+    for path in unfinished.paths.drain(..) {
+        // Nothing can be done about one that cannot be deleted.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// A file in the making.
+#[derive(Debug)]
+pub struct OutputFile {
+    target: PathBuf,
+    overwrite: bool,
+    /// `None` once it is renamed or deleted.
+    temporary: Option<NamedTempFile>,
+}
+
+impl OutputFile {
+    /// Begins a file that will be `target`. Unless `overwrite`, there must be none yet.
+    pub fn create(target: &Path, overwrite: bool) -> Result<OutputFile, Error> {
+        let Some(name) = target.file_name() else {
+            return Err(Error::parameter(target, "it is no name for a file"));
+        };
+        if target.is_dir() {
+            return Err(Error::parameter(target, "it is a folder; name a file in it"));
+        }
+        if !overwrite && target.symlink_metadata().is_ok() {
+            return Err(exists(target));
+        }
+        let folder = folder(target);
+        if !folder.is_dir() {
+            let source = io::Error::from(io::ErrorKind::NotFound);
+            return Err(Error::io(folder, "there is no such folder; create it first", source));
+        }
+
+        let mut unfinished = unfinished();
+        refuse_when_ended(&unfinished, target)?;
+        let temporary = temporary(name, folder)
+            .map_err(|source| Error::io(folder, "cannot create a file in this folder", source))?;
+        unfinished.paths.push(temporary.path().into());
+        Ok(OutputFile { target: target.into(), overwrite, temporary: Some(temporary) })
+    }
+
+    /// The temporary file, which can be read meanwhile.
+    pub fn path(&self) -> &Path {
+        self.temporary.as_ref().map_or(&self.target, |file| file.path())
+    }
+
+    /// The name it will have.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Completes it: all bytes to the disk, then its name. On an error it is deleted.
+    pub fn commit(mut self) -> Result<(), Error> {
+        let failed = |doing: &str, source| Error::io(&self.target, doing, source);
+        let synced = self.file().and_then(|file| file.sync_all());
+        synced.map_err(|source| failed("cannot write it to the disk", source))?;
+
+        let mut unfinished = unfinished();
+        refuse_when_ended(&unfinished, &self.target)?;
+        let Some(temporary) = self.temporary.take() else { return Ok(()) };
+        unfinished.paths.retain(|path| path != temporary.path());
+        let renamed = match self.overwrite {
+            true => temporary.persist(&self.target),
+            false => temporary.persist_noclobber(&self.target),
+        };
+        drop(unfinished);
+        match renamed {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(exists(&self.target));
+            }
+            Err(error) => return Err(failed("cannot give the file its name", error.error)),
+        }
+        // So that the name outlasts a power cut too. Some file systems cannot do this for a
+        // folder; the file is complete and in its place either way.
+        #[cfg(unix)]
+        let _ = File::open(folder(&self.target)).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        let file = self.temporary.as_ref().map(NamedTempFile::as_file);
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file()?.flush()
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            let mut unfinished = unfinished();
+            let path = temporary.path().to_path_buf();
+            drop(temporary);
+            unfinished.paths.retain(|other| *other != path);
+        }
+    }
+}
+
+fn folder(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn exists(target: &Path) -> Error {
+    Error::parameter(target, "it exists already; remove it, or pass --force to replace it")
+}
+
+fn refuse_when_ended(unfinished: &Unfinished, target: &Path) -> Result<(), Error> {
+    match unfinished.ended {
+        true => Err(Error::io(target, "not written", io::ErrorKind::Interrupted.into())),
+        false => Ok(()),
+    }
+}
+
+/// A new file `.NAME.RANDOM.tmp`, with the permissions that any new file would have.
+fn temporary(name: &OsStr, folder: &Path) -> io::Result<NamedTempFile> {
+    // Of a long name a part, since the whole must fit in the 255 bytes of most file systems.
+    let name: String = name.to_string_lossy().chars().take(40).collect();
+    let mut builder = tempfile::Builder::new();
+    let prefix = format!(".{name}.");
+    builder.prefix(&prefix).suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The system takes the umask off these.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        entries.map(|name| name.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_name_appears_on_commit_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.gguf");
+        let mut file = OutputFile::create(&target, false).unwrap();
+        file.write_all(b"abc").unwrap();
+        assert!(!target.exists());
+        assert!(names_in(folder.path())[0].starts_with(".out.gguf."));
+        assert_eq!(fs::read(file.path()).unwrap(), b"abc");
+        file.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"abc");
+        assert_eq!(names_in(folder.path()), ["out.gguf"]);
+    }
+
+    #[test]
+    fn dropping_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = OutputFile::create(&folder.path().join("out.gguf"), false).unwrap();
+        file.write_all(b"abc").unwrap();
+        drop(file);
+        assert!(names_in(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn only_overwrite_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.gguf");
+        let early = OutputFile::create(&target, false).unwrap();
+        fs::write(&target, "old").unwrap();
+        let refused = OutputFile::create(&target, false).unwrap_err().to_string();
+        assert!(refused.contains("exists already"), "{refused}");
+        let refused = early.commit().unwrap_err().to_string();
+        assert!(refused.contains("exists already"), "made meanwhile: {refused}");
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+
+        let mut file = OutputFile::create(&target, true).unwrap();
+        file.write_all(b"new").unwrap();
+        file.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(names_in(folder.path()), ["out.gguf"]);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = OutputFile::create(&folder.path().join("no/out.gguf"), false).unwrap_err();
+        assert!(error.to_string().contains("no: there is no such folder"), "{error}");
+        let error = OutputFile::create(folder.path(), true).unwrap_err();
+        assert!(error.to_string().contains("it is a folder"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_those_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, plain] = ["ours", "plain"].map(|name| folder.path().join(name));
+        OutputFile::create(&ours, false).unwrap().commit().unwrap();
+        fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}
