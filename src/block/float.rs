@@ -28,24 +28,3 @@ pub fn decode_f16(bytes: &[u8], out: &mut [f32]) {
         halves.convert_to_f32_slice(out);
     }
 }
-
-/// Stores values as little-endian F32.
-pub fn encode_f32(values: &[f32], out: &mut [u8]) {
-    for (value, out) in values.iter().zip(out.as_chunks_mut().0) {
-        *out = value.to_le_bytes();
-    }
-}
-
-/// Stores values as little-endian F16, rounded to nearest, ties to even.
-pub fn encode_f16(values: &[f32], out: &mut [u8]) {
-    for (value, out) in values.iter().zip(out.as_chunks_mut().0) {
-        *out = f16::from_f32(*value).to_le_bytes();
-    }
-}
-
-/// Stores values as little-endian BF16, rounded to nearest, ties to even.
-pub fn encode_bf16(values: &[f32], out: &mut [u8]) {
-    for (value, out) in values.iter().zip(out.as_chunks_mut().0) {
-        *out = bf16::from_f32(*value).to_le_bytes();
-    }
-}

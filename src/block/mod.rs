@@ -6,7 +6,9 @@
 //! the type, and run it with the widest vectors that the CPU has.
 
 mod float;
+#[expect(non_camel_case_types, reason = "ggml's names")]
 mod iq4;
+#[expect(non_camel_case_types, reason = "ggml's names")]
 mod kquant;
 mod legacy;
 mod mxfp4;
@@ -68,7 +70,10 @@ pub fn encode(
     importance: Option<&[f32]>,
     out: &mut [u8],
 ) {
-    assert!(format.fits(row_len) && values.len() % row_len == 0, "{format} rows of {row_len}");
+    assert!(
+        format.fits(row_len) && values.len().is_multiple_of(row_len),
+        "{format} rows of {row_len}"
+    );
     assert_eq!(format.bytes_of(values.len() as u64), Some(out.len() as u64), "{format} lengths");
     let importance = importance.map(|importance| floored(importance, row_len));
     let importance = importance.as_deref();

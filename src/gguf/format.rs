@@ -6,7 +6,7 @@
 ///
 /// Each variant is named as ggml names it. Values are grouped in blocks of [`Format::block_len`]
 /// consecutive values of one row, each taking [`Format::block_bytes`] bytes.
-#[allow(non_camel_case_types, missing_docs)]
+#[expect(non_camel_case_types, missing_docs, reason = "ggml's names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     F32,

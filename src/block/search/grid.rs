@@ -68,7 +68,7 @@ pub(super) fn round(v: f32) -> f32 {
 pub struct Signed<const LOW: i32, const HIGH: i32>;
 
 impl<const LOW: i32, const HIGH: i32> Grid for Signed<LOW, HIGH> {
-    const LANDINGS: [f32; LANES] = landings(LOW as f32, HIGH as f32);
+    const LANDINGS: [f32; LANES] = landings(LOW as f32, HIGH as f32, spread(HIGH));
 
     #[inline(always)]
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S> {
@@ -86,14 +86,22 @@ impl<const LOW: i32, const HIGH: i32> Grid for Signed<LOW, HIGH> {
     }
 }
 
+/// The `step` of the landings on a grid up to `high`. A fine grid loses little from one step more or
+/// less at its ends, and gains from candidates further apart, whose errors differ more.
+const fn spread(high: i32) -> f32 {
+    let share = (high + 1) as f32 / 16.0;
+    if share > 1.0 { share } else { 1.0 }
+}
+
 /// Landings on a grid from `low` to `high`: around its lower end and, with the scale's sign turned,
-/// around its upper end.
-const fn landings(low: f32, high: f32) -> [f32; LANES] {
+/// around its upper end. From 0.6 of a `step` outside to 1.85 steps inside: a finer grid that clips
+/// the largest values against a coarser one that reaches them.
+const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
     let mut landings = [0.0; LANES];
     let mut l = 0;
     while l < LANES {
-        let end = if l < LANES / 2 { low } else { high };
-        landings[l] = end * (0.82 + 0.035 * (l % (LANES / 2)) as f32);
+        let outside = step * (0.6 - 0.35 * (l % (LANES / 2)) as f32);
+        landings[l] = if l < LANES / 2 { low - outside } else { high + outside };
         l += 1;
     }
     landings
@@ -137,7 +145,7 @@ impl Iq4 {
 }
 
 impl Grid for Iq4 {
-    const LANDINGS: [f32; LANES] = landings(-127.0, 113.0);
+    const LANDINGS: [f32; LANES] = landings(-127.0, 113.0, 20.0);
 
     #[inline(always)]
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S> {

@@ -23,6 +23,28 @@ const SUBS: usize = 8;
 const SUB_LEN: usize = 32;
 const LIMIT: f32 = 63.0;
 
+/// The first units put the largest sub-block scale and minimum here, so that they too have integers
+/// above them to choose from.
+const HEADROOM: f32 = 61.0;
+
+/// The units tried, as factors of the least-squares ones. What a sub-block loses depends on which
+/// integer pairs its units can reach, as good as at random, so several units are worth a try; the
+/// factors cover a few steps of the integers evenly (a two-dimensional golden-ratio sequence).
+const UNITS: [(f32, f32); 8] = [
+    (1.0, 1.0),
+    (1.022, 1.028),
+    (0.999, 1.011),
+    (1.036, 0.993),
+    (1.013, 0.976),
+    (0.990, 1.029),
+    (1.027, 1.012),
+    (1.005, 0.995),
+];
+
+/// How many integer minimums are tried with four scales each.
+const NARROW: usize = 4;
+const WIDE: usize = 8;
+
 /// The scales and minimums that lose least on the super-block `x` of 256 values.
 #[inline(always)]
 pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
@@ -38,71 +60,105 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
         scale = scale.max(real[k].scale);
         depth = depth.max(-real[k].min);
     }
-    let (scale, min) = (round_to_f16(scale / LIMIT), round_to_f16(depth / LIMIT));
-    let first = fit_subs::<TOP, S, W>(simd, x, w, scale, min, &real);
-    let mut best = first;
-    for _ in 0..std::env::var("ROUNDS").map(|s| s.parse().unwrap()).unwrap_or(1) {
-        let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
-        let mut r2 = real;
-        for k in 0..SUBS { r2[k] = Affine { scale: best.0.scale * (best.0.scales[k]+0.4), min: -best.0.min * (best.0.mins[k]+0.4) }; }
-        let next = fit_subs::<TOP, S, W>(simd, x, w, round_to_f16(scale), round_to_f16(min), &r2);
-        if next.1 < best.1 { best = next; }
+    let units = (round_to_f16(scale / HEADROOM), round_to_f16(depth / HEADROOM));
+    let mut best = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units, &real);
+    let real = best.0.subs();
+    let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
+    for (scale_factor, min_factor) in UNITS {
+        let units = (round_to_f16(scale * scale_factor), round_to_f16(min * min_factor));
+        let fit = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units, &real);
+        best = if fit.1 < best.1 { fit } else { best };
     }
-    best.0
+    let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
+    let units = (round_to_f16(scale), round_to_f16(min));
+    let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &best.0.subs());
+    if fit.1 < best.1 { fit.0 } else { best.0 }
 }
 
-/// The integer scales and minimums that lose least under given units, and the error.
+impl SuperAffine {
+    /// The scale and minimum of each sub-block.
+    #[inline(always)]
+    fn subs(&self) -> [Affine; SUBS] {
+        std::array::from_fn(|k| Affine {
+            scale: self.scale * self.scales[k],
+            min: -(self.min * self.mins[k]),
+        })
+    }
+}
+
+/// The integer scales and minimums around `real` that lose least under given units, and the error.
 #[inline(always)]
-fn fit_subs<const TOP: i32, S: Simd, W: Weights>(
+fn fit_subs<const TOP: i32, const MINS: usize, S: Simd, W: Weights>(
     simd: S,
     x: &[f32],
     w: W,
-    scale: f32,
-    min: f32,
+    (scale, min): (f32, f32),
     real: &[Affine; SUBS],
 ) -> (SuperAffine, f32) {
     let mut fit = SuperAffine { scale, min, scales: [0.0; SUBS], mins: [0.0; SUBS] };
-    let mut error = 0.0;
+    let mut total = 0.0;
     for k in 0..SUBS {
-        let scale_centre = (real[k].scale * inverse(scale)).floor();
-        let min_centre = (-real[k].min * inverse(min)).floor();
-        let (mut scales, mut mins) = ([0.0; LANES], [0.0; LANES]);
-        for l in 0..LANES {
-            scales[l] = clamp(scale_centre + (l % 4) as f32 - 1.0, 0.0, LIMIT);
-            mins[l] = clamp(min_centre + (l / 4) as f32 - 1.0, 0.0, LIMIT);
-        }
         let (sub, w) = (&x[k * SUB_LEN..][..SUB_LEN], w.skip(k * SUB_LEN));
-        let (real_scales, real_mins) = (scales.map(|s| scale * s), mins.map(|m| -(min * m)));
-        let errors = errors::<TOP, S, W>(simd, sub, w, &real_scales, &real_mins);
-        let best = errors.lane_of_least();
-        fit.scales[k] = scales[best];
-        fit.mins[k] = mins[best];
-        error += errors.to_array()[best];
+        let mut least = f32::INFINITY;
+        for pass in 0..MINS / 4 {
+            let below = (pass * 4) as f32 - (MINS / 2 - 1) as f32;
+            let (scales, mins) = integer_pairs::<TOP>(real[k], scale, min, below);
+            let real_scales = scales.map(|s| scale * s);
+            let real_mins = mins.map(|m| -(min * m));
+            let errors = errors::<TOP, S, W>(simd, sub, w, &real_scales, &real_mins);
+            let best = errors.lane_of_least();
+            let error = errors.to_array()[best];
+            if error < least {
+                (least, fit.scales[k], fit.mins[k]) = (error, scales[best], mins[best]);
+            }
+        }
+        total += least;
     }
-    (fit, error)
+    (fit, total)
+}
+
+/// Four minimums, the first `below` steps from the real one, with four scales each that keep the
+/// grid's upper end about where it was.
+#[inline(always)]
+fn integer_pairs<const TOP: i32>(
+    real: Affine,
+    scale: f32,
+    min: f32,
+    below: f32,
+) -> ([f32; LANES], [f32; LANES]) {
+    let upper_end = real.scale * TOP as f32 + real.min;
+    let first_min = (-real.min * inverse(min)).floor() + below;
+    let per_scale = inverse(scale * TOP as f32);
+    let mins: [f32; LANES] = std::array::from_fn(|l| clamp(first_min + (l / 4) as f32, 0.0, LIMIT));
+    let scales = std::array::from_fn(|l| {
+        let centre = ((upper_end + min * mins[l]) * per_scale).floor();
+        clamp(centre + (l % 4) as f32 - 1.0, 0.0, LIMIT)
+    });
+    (scales, mins)
 }
 
 /// The least-squares units for the codes that `fit` gives.
 #[inline(always)]
 fn refit_units<const TOP: i32, W: Weights>(x: &[f32], w: W, fit: &SuperAffine) -> (f32, f32) {
     // Normal equations of x ~ scale * a - min * b, with a = scales[k] * code and b = mins[k].
+    // Sums run in eight lanes, so that they vectorise alike on every CPU.
     let (mut aa, mut xa) = ([0.0; 8], [0.0; 8]);
     let (mut ab, mut bb, mut xb) = (0.0, 0.0, 0.0);
     for k in 0..SUBS {
         let (scale, b) = (fit.scales[k], fit.mins[k]);
         let (inverse, min) = (inverse(fit.scale * scale), fit.min * b);
-        let (mut wa, mut wx, mut sum_w) = ([0.0; 8], [0.0; 8], [0.0; 8]);
+        let (mut sum_a, mut sum_x, mut sum_w) = ([0.0; 8], [0.0; 8], [0.0; 8]);
         for (i, &x) in x[k * SUB_LEN..][..SUB_LEN].iter().enumerate() {
             let w = w.at(k * SUB_LEN + i);
             let a = scale * Unsigned::<TOP>::level(x + min, inverse);
             aa[i % 8] += w * a * a;
             xa[i % 8] += w * a * x;
-            wa[i % 8] += w * a;
-            wx[i % 8] += w * x;
+            sum_a[i % 8] += w * a;
+            sum_x[i % 8] += w * x;
             sum_w[i % 8] += w;
         }
-        ab += b * wa.iter().sum::<f32>();
-        xb += b * wx.iter().sum::<f32>();
+        ab += b * sum_a.iter().sum::<f32>();
+        xb += b * sum_x.iter().sum::<f32>();
         bb += b * b * sum_w.iter().sum::<f32>();
     }
     let (aa, xa): (f32, f32) = (aa.iter().sum(), xa.iter().sum());
@@ -110,5 +166,7 @@ fn refit_units<const TOP: i32, W: Weights>(x: &[f32], w: W, fit: &SuperAffine) -
     if determinant <= 0.0 {
         return (xa * inverse(aa), fit.min);
     }
-    ((xa * bb - xb * ab) / determinant, (xa * ab - xb * aa) / determinant)
+    let scale = (xa * bb - xb * ab) / determinant;
+    let min = (xa * ab - xb * aa) / determinant;
+    (scale.max(0.0), min.max(0.0))
 }
