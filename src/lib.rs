@@ -1,5 +1,72 @@
 //! Quantizes a full-precision GGUF language model to the best mix of 4 to 8 bit formats that stock
 //! llama.cpp runs.
+//!
+//! ```
+//! # fn main() -> Result<(), opencog_qat::Error> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let output = folder.path().join("tiny-quantized.gguf");
+//! use opencog_qat::Framework;
+//!
+//! // A machine with 8 GB; a degradation of 2 % is allowed.
+//! let framework = Framework::cpu(8.0, 0.02);
+//! let report = framework.run("examples/tiny.gguf", &output)?;
+//! let metrics = report.metrics();
+//! assert!(metrics.memory_reduction >= 0.75);
+//! println!("{:.2} bits per weight", metrics.bpw);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The rooms: [`gguf`] is the container, [`block`] the block formats, [`model`] what a transformer
+//! is, [`quantize`] the plan and its execution, [`report`] what is told of it; [`pipeline`] puts
+//! them in order.
 
 pub mod block;
+pub mod cli;
+pub mod config;
+mod error;
 pub mod gguf;
+pub mod hardware;
+pub mod model;
+pub mod pipeline;
+pub mod progress;
+mod provenance;
+pub mod quantize;
+pub mod report;
+mod same_file;
+pub mod terminal;
+
+pub use config::Config;
+pub use error::Error;
+pub use pipeline::Job;
+pub use report::Report;
+
+use std::path::Path;
+
+use hardware::Hardware;
+use progress::Silent;
+
+/// The programmatic entrance: a target machine, an accuracy, and models to quantize for them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Framework {
+    /// What is asked for; every flag of the command line has its field here.
+    pub config: Config,
+}
+
+impl Framework {
+    /// For a machine that runs the model on its processor, with `memory` GB (10^9 bytes) for
+    /// weights and KV cache, and a largest allowed degradation of `accuracy` (a fraction: 0.02).
+    ///
+    /// The degradation is recorded but not measured yet.
+    pub fn cpu(memory: f64, accuracy: f64) -> Framework {
+        let hardware = Hardware::Cpu;
+        Framework { config: Config { hardware, memory, accuracy, ..Config::default() } }
+    }
+
+    /// Quantizes the model `input` to the new file `output`.
+    pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
+        let (input, output) = (input.as_ref().into(), output.as_ref().into());
+        let job = Job { input, output, force: false, dry_run: false, threads: None };
+        pipeline::run(&job, &self.config, &Silent)
+    }
+}

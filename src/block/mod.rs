@@ -11,9 +11,14 @@ mod iq4;
 #[expect(non_camel_case_types, reason = "ggml's names")]
 mod kquant;
 mod legacy;
+mod measure;
 mod mxfp4;
 mod packing;
 mod search;
+#[cfg(test)]
+mod tests;
+
+pub use measure::{LARGEST, SquaredError, squared_error, unstorable};
 
 use crate::gguf::Format;
 use pulp::{Arch, Simd, WithSimd};

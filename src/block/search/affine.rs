@@ -18,6 +18,10 @@ pub struct Affine {
 /// tries each with each.
 const PULLS: [f32; 4] = [-0.015, 0.015, 0.045, 0.08];
 
+/// The determinant of the normal equations as a share of its first term, below which rounding
+/// errors may be most of it.
+const UNSOUND: f32 = 1e-5;
+
 /// The F16 scale and minimum that lose least on the block `x`.
 #[inline(always)]
 pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> Affine {
@@ -30,6 +34,10 @@ pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W)
         scales[l] = round_to_f16(real.scale + (high - low) / TOP as f32);
         mins[l] = round_to_f16(real.min + low);
     }
+    // Plain rounding takes part, so that no block is worse than it.
+    let (low, high) = extremes(simd, x);
+    scales[0] = round_to_f16((high - low) / TOP as f32);
+    mins[0] = round_to_f16(low);
     let best = errors::<TOP, S, W>(simd, x, w, &scales, &mins).lane_of_least();
     Affine { scale: scales[best], min: mins[best] }
 }
@@ -38,7 +46,7 @@ pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W)
 /// minimum is at most `ceiling`.
 ///
 /// Each candidate quantizes `x`; for its codes the best scale and minimum follow from the normal
-/// equations. The pair that explains most of `x` wins.
+/// equations of what the candidate leaves of `x`. The pair that leaves least wins.
 #[inline(always)]
 pub fn fit_real_affine<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
@@ -54,37 +62,39 @@ pub fn fit_real_affine<const TOP: i32, S: Simd, W: Weights>(
     }
     let splat = |value| Lanes::splat(simd, value);
     let pull_low: [f32; LANES] = std::array::from_fn(|l| PULLS[l % 4]);
-    let grid: [f32; LANES] =
+    let steps: [f32; LANES] =
         std::array::from_fn(|l| TOP as f32 / (1.0 - PULLS[l % 4] - PULLS[l / 4]));
-    let ceiling = splat(ceiling);
+    let (zero, ceiling) = (splat(0.0), splat(ceiling));
     let mins = Lanes::new(simd, &pull_low).mul_add(splat(range), splat(low)).min(ceiling);
-    let inverses = Lanes::new(simd, &grid) * splat(1.0 / range);
+    let steps = Lanes::new(simd, &steps);
+    let (scales, inverses) = (splat(range) / steps, steps * splat(1.0 / range));
 
-    let zero = splat(0.0);
-    let (mut sum_w, mut sum_x) = (0.0, 0.0);
-    let (mut q1, mut qq, mut xq) = (zero, zero, zero);
+    let mut sum_w = 0.0;
+    let (mut q1, mut qq) = (zero, zero);
+    let (mut e1, mut eq, mut ee) = (zero, zero, zero);
     for (i, &x) in x.iter().enumerate() {
         sum_w += w.at(i);
-        sum_x += w.at(i) * x;
-        let x = splat(x);
-        let q = Unsigned::<TOP>::nearest(simd, x - mins, inverses);
-        let wq = w.times(simd, i, q);
+        let above = splat(x) - mins;
+        let q = Unsigned::<TOP>::nearest(simd, above, inverses);
+        let e = q.negate_mul_add(scales, above);
+        let (wq, we) = (w.times(simd, i, q), w.times(simd, i, e));
         q1 = q1 + wq;
         qq = wq.mul_add(q, qq);
-        xq = wq.mul_add(x, xq);
+        e1 = e1 + we;
+        eq = wq.mul_add(e, eq);
+        ee = we.mul_add(e, ee);
     }
-    let (sum_w, sum_x, two) = (splat(sum_w), splat(sum_x), splat(2.0));
-    let determinant = (sum_w * qq - q1 * q1).max(zero);
-    let free_min = (qq * sum_x - q1 * xq).ratio(determinant);
-    let min = free_min.min(ceiling);
-    let free_scale = (sum_w * xq - sum_x * q1).ratio(determinant);
-    let bound_scale = (xq - min * q1).ratio(qq);
-    let scale = free_scale.where_positive(ceiling - free_min, bound_scale);
-    // The weighted square of x less the error.
-    let explained =
-        scale * (two * (xq - min * q1) - scale * qq) + min * (two * sum_x - min * sum_w);
-    let best = explained.max(zero).lane_of_greatest();
-    Affine { scale: scale.to_array()[best].max(0.0), min: min.to_array()[best] }
+    // How far scale and minimum move: freely where the equations are sound in this precision and
+    // the ceiling allows it, else the minimum stays (below the ceiling) and only the scale moves.
+    let (sum_w, two) = (splat(sum_w), splat(2.0));
+    let determinant = sum_w * qq - q1 * q1;
+    let sound = determinant - splat(UNSOUND) * sum_w * qq;
+    let free_min = (qq * e1 - q1 * eq).ratio(determinant).where_positive(sound, zero);
+    let min = free_min.min(ceiling - mins);
+    let scale = (eq - min * q1).ratio(qq);
+    let taken = scale * (two * (eq - min * q1) - scale * qq) + min * (two * e1 - min * sum_w);
+    let best = (ee - taken).max(zero).lane_of_least();
+    Affine { scale: (scales + scale).to_array()[best].max(0.0), min: (mins + min).to_array()[best] }
 }
 
 /// The error of `x` at each candidate.

@@ -9,6 +9,8 @@ pub trait Grid: Copy {
     /// Where the block's value of largest magnitude may land, in units of the scale: the first
     /// candidates of the search.
     const LANDINGS: [f32; LANES];
+    /// Where it lands in plain rounding: at either end.
+    const ENDS: (f32, f32);
 
     /// The level nearest to `x * inverse`, in each lane.
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S>;
@@ -69,6 +71,7 @@ pub struct Signed<const LOW: i32, const HIGH: i32>;
 
 impl<const LOW: i32, const HIGH: i32> Grid for Signed<LOW, HIGH> {
     const LANDINGS: [f32; LANES] = landings(LOW as f32, HIGH as f32, spread(HIGH));
+    const ENDS: (f32, f32) = (LOW as f32, HIGH as f32);
 
     #[inline(always)]
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S> {
@@ -146,6 +149,7 @@ impl Iq4 {
 
 impl Grid for Iq4 {
     const LANDINGS: [f32; LANES] = landings(-127.0, 113.0, 20.0);
+    const ENDS: (f32, f32) = (-127.0, 113.0);
 
     #[inline(always)]
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S> {

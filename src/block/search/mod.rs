@@ -84,6 +84,8 @@ const NEGLIGIBLE: f32 = 1e-12;
 const F16_MAX: f32 = 65504.0;
 /// The smallest normal F16; below it F16 is an even grid of steps of 2^-24.
 const F16_MIN_NORMAL: f32 = 6.103_515_6e-5;
+/// The smallest F16 above 0, 2^-24.
+const F16_MIN: f32 = 5.960_464_5e-8;
 
 /// `value` rounded to the nearest F16, kept finite. Plain arithmetic, so that it vectorises.
 #[inline(always)]

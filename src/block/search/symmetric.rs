@@ -3,48 +3,55 @@
 use pulp::Simd;
 
 use super::grid::Grid;
-use super::{LANES, Lanes, NEGLIGIBLE, Weights, inverse, peak, round_to_f16};
+use super::{F16_MIN, LANES, Lanes, NEGLIGIBLE, Weights, inverse, peak, round_to_f16};
 
 /// The F16 scale that loses least on the block `x`.
 #[inline(always)]
 pub fn fit_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> f32 {
-    let real = fit_real_scale::<G, S, W>(simd, x, w);
-    let candidates = neighbours(real);
+    let mut candidates = neighbours(fit_real_scale::<G, S, W>(simd, x, w));
+    // Plain rounding takes part, so that no block is worse than it.
+    let peak = peak(simd, x);
+    candidates[0] = round_to_f16(peak / G::ENDS.0);
+    candidates[LANES - 1] = round_to_f16(peak / G::ENDS.1);
     candidates[errors::<G, S, W>(simd, x, w, &candidates).lane_of_least()]
 }
 
 /// The scale that loses least on `x`, before it is rounded to what the format stores.
 ///
-/// Each candidate quantizes `x`; for its codes q the best scale is `xq / qq`, which explains
-/// `xq^2 / qq` of `x`. The scale that explains most wins.
+/// Each candidate quantizes `x`; for its codes `q` the best scale is the candidate plus `eq / qq`,
+/// where `e` is what it leaves of `x`, and that takes `eq^2 / qq` off its error.
 #[inline(always)]
 pub fn fit_real_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> f32 {
     let peak = peak(simd, x);
     if peak.abs() < NEGLIGIBLE {
         return 0.0;
     }
-    let inverses = Lanes::new(simd, &G::LANDINGS) * Lanes::splat(simd, 1.0 / peak);
-    let (mut xq, mut qq) = (Lanes::splat(simd, 0.0), Lanes::splat(simd, 0.0));
+    let landings = Lanes::new(simd, &G::LANDINGS);
+    let inverses = landings * Lanes::splat(simd, 1.0 / peak);
+    let scales = Lanes::splat(simd, peak) / landings;
+    let zero = Lanes::splat(simd, 0.0);
+    let (mut ee, mut eq, mut qq) = (zero, zero, zero);
     for (i, &x) in x.iter().enumerate() {
-        let q = G::nearest(simd, Lanes::splat(simd, x), inverses);
-        let wq = w.times(simd, i, q);
-        xq = wq.mul_add(Lanes::splat(simd, x), xq);
+        let x = Lanes::splat(simd, x);
+        let q = G::nearest(simd, x, inverses);
+        let e = q.negate_mul_add(scales, x);
+        let (wq, we) = (w.times(simd, i, q), w.times(simd, i, e));
+        ee = we.mul_add(e, ee);
+        eq = wq.mul_add(e, eq);
         qq = wq.mul_add(q, qq);
     }
-    let scales = xq.ratio(qq);
-    let best = (scales * xq).lane_of_greatest();
-    scales.to_array()[best]
+    let steps = eq.ratio(qq);
+    let best = steps.negate_mul_add(eq, ee).max(zero).lane_of_least();
+    (scales + steps).to_array()[best]
 }
 
 /// The F16 values around `scale`.
 #[inline(always)]
 fn neighbours(scale: f32) -> [f32; LANES] {
-    /// The spacing of F16 values relative to them, at most.
+    /// The spacing of F16 values relative to them, at most; the subnormal ones are further apart.
     const STEP: f32 = 1.0 / 1024.0;
-    std::array::from_fn(|l| {
-        let steps = l as f32 - (LANES / 2) as f32;
-        round_to_f16(scale + scale * (steps * STEP))
-    })
+    let step = (scale * STEP).abs().max(F16_MIN);
+    std::array::from_fn(|l| round_to_f16(scale + step * (l as f32 - (LANES / 2) as f32)))
 }
 
 /// The error of `x` at each candidate scale.

@@ -1,0 +1,335 @@
+//! The command line: the flags, their help, and what they mean.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{BitRange, Config, Effort, Goal, Strategy};
+use crate::gguf::Format;
+use crate::hardware::Hardware;
+use crate::pipeline::Job;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done, and every target met
+  1    failed; nothing was written
+  2    bad usage
+  130  interrupted; nothing was written
+
+Examples:
+  opencog-qat model.gguf out.gguf                    at most a quarter of 32-bit size
+  opencog-qat --size 92MB model.gguf out.gguf        the best file of that size
+  opencog-qat --bpw 5 --dry-run model.gguf out.gguf  only show the plan
+  opencog-qat inspect out.gguf                       list metadata and tensors";
+
+/// Quantize a full-precision GGUF language model to the best mix of 4 to 8 bit formats that stock
+/// llama.cpp runs.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+#[command(subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// What to do instead of quantizing.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    quantize: QuantizeArgs,
+}
+
+/// What can be done beside quantizing.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the metadata and tensors of a GGUF file
+    Inspect {
+        /// The file; of a split model, the first shard
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct QuantizeArgs {
+    /// The full-precision model; of a split one, the first shard
+    #[arg(value_name = "MODEL.gguf", required = true)]
+    input: Option<PathBuf>,
+
+    /// The file to write
+    #[arg(value_name = "OUT.gguf", required = true)]
+    output: Option<PathBuf>,
+
+    /// The machine that will run the model: cpu
+    #[arg(long, default_value = "cpu", value_parser = hardware, help_heading = "Target")]
+    hardware: Hardware,
+
+    /// Memory of that machine in GB (10^9 bytes): weights and KV cache must fit
+    #[arg(long, value_name = "GB", default_value_t = 8.0, help_heading = "Target")]
+    memory: f64,
+
+    /// Tokens of context that must fit [default: the model's own, at most 4096]
+    #[arg(long, value_name = "TOKENS", help_heading = "Target")]
+    context: Option<u64>,
+
+    /// Largest allowed degradation, between 0 and 1; recorded, but not measured by this version
+    /// [default: 0.02]
+    #[arg(long, value_name = "FRACTION", help_heading = "Target")]
+    accuracy: Option<f64>,
+
+    /// Nominal bits of the formats a quantized tensor may have
+    #[arg(long, value_name = "MIN:MAX", default_value = "4:8", help_heading = "Size")]
+    bits: BitRange,
+
+    /// Memory reduction to reach, against 32-bit floats [default: 0.75 unless --size, --bpw or
+    /// --formats is given]
+    #[arg(long, value_name = "FRACTION", help_heading = "Size")]
+    reduction: Option<f64>,
+
+    /// The best file of at most this many bytes: 92000000, 92MB, 1.5GB, 700MiB
+    #[arg(long, value_name = "BYTES", value_parser = size, help_heading = "Size")]
+    size: Option<u64>,
+
+    /// The best file of at most this many bits per weight, over the quantized tensors
+    #[arg(long, value_name = "BITS", conflicts_with = "size", help_heading = "Size")]
+    bpw: Option<f64>,
+
+    /// Only these formats, Q4_K,Q6_K for example; where their blocks do not divide the rows, the
+    /// nearest ones that do
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Plan")]
+    formats: Option<Vec<Format>>,
+
+    /// How formats are chosen: search by error and bytes, or the fixed table of the specification
+    #[arg(long, default_value = "search", value_parser = strategy, help_heading = "Plan")]
+    strategy: Strategy,
+
+    /// How much is spent on quality: fast looks at the weights only
+    #[arg(long, default_value = "fast", value_parser = effort, help_heading = "Plan")]
+    effort: Effort,
+
+    /// Accept a model that is already quantized, and lose twice
+    #[arg(long, help_heading = "Plan")]
+    allow_requantize: bool,
+
+    /// Where all randomness comes from
+    #[arg(long, default_value_t = 0, help_heading = "Plan")]
+    seed: u64,
+
+    /// Also write what was done to every tensor, as JSON
+    #[arg(long, value_name = "FILE.json", help_heading = "Run")]
+    report: Option<PathBuf>,
+
+    /// Show the plan and write nothing
+    #[arg(long, help_heading = "Run")]
+    dry_run: bool,
+
+    /// Replace an existing output
+    #[arg(long, help_heading = "Run")]
+    force: bool,
+
+    /// Threads to work with [default: one for each core]; the output does not depend on it
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    threads: Option<usize>,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "verbose", help_heading = "Run")]
+    quiet: bool,
+
+    /// Tell of each step on standard error; twice, of more
+    #[arg(long, short, action = ArgAction::Count, help_heading = "Run")]
+    verbose: u8,
+}
+
+/// A checked order to quantize.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Which files.
+    pub job: Job,
+    /// How.
+    pub config: Config,
+    /// What is told of it.
+    pub telling: Telling,
+}
+
+/// What is told of a run, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telling {
+    /// Where the JSON goes.
+    pub report: Option<PathBuf>,
+    /// What the user should know beside the report's own warnings.
+    pub warnings: Vec<String>,
+    /// Whether the terminal stays empty.
+    pub quiet: bool,
+    /// How much is traced: 0 to 2.
+    pub verbose: u8,
+}
+
+impl Cli {
+    /// Reads the command line, or ends the process with exit code 2 and a message.
+    pub fn parse_or_exit() -> Cli {
+        Cli::try_parse().unwrap_or_else(|error| match not_yet(std::env::args().skip(1)) {
+            Some(message) if error.use_stderr() => {
+                Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit()
+            }
+            _ => error.exit(),
+        })
+    }
+
+    /// The order to quantize, checked.
+    pub fn order(self) -> anyhow::Result<Order> {
+        let args = self.quantize;
+        let (Some(input), Some(output)) = (args.input, args.output) else {
+            bail!("name a model and an output");
+        };
+        let goal = Goal { reduction: args.reduction, size: args.size, bpw: args.bpw };
+        let config = Config {
+            hardware: args.hardware,
+            memory: args.memory,
+            context: args.context,
+            accuracy: args.accuracy.unwrap_or(Config::default().accuracy),
+            bits: args.bits,
+            goal,
+            formats: args.formats,
+            strategy: args.strategy,
+            effort: args.effort,
+            allow_requantize: args.allow_requantize,
+            seed: args.seed,
+        };
+        config.validate()?;
+        if args.threads == Some(0) {
+            bail!("--threads 0: must be at least 1");
+        }
+        if let Some(report) = &args.report {
+            check_report(report, &input, &output)?;
+        }
+        let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
+        let job = Job { input, output, force, dry_run, threads };
+        let warnings = args.accuracy.map(unmeasured).into_iter().collect();
+        let (report, quiet, verbose) = (args.report, args.quiet, args.verbose);
+        Ok(Order { job, config, telling: Telling { report, warnings, quiet, verbose } })
+    }
+}
+
+fn unmeasured(accuracy: f64) -> String {
+    format!("--accuracy {accuracy} is recorded but not checked: this version measures no outputs")
+}
+
+fn check_report(report: &Path, input: &Path, output: &Path) -> anyhow::Result<()> {
+    if report == input || report == output {
+        bail!("--report {}: is the model itself; name another file", report.display());
+    }
+    if !report.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+        bail!("--report {}: this version writes .json only", report.display());
+    }
+    Ok(())
+}
+
+/// Flags of the design whose machinery is not part of this version, and what it is.
+const NOT_YET: [(&str, &str); 17] = [
+    ("--batches", "calibration"),
+    ("--batch-size", "calibration"),
+    ("--seq-len", "calibration"),
+    ("--eval-text", "evaluation"),
+    ("--train-tokens", "training"),
+    ("--time", "training"),
+    ("--enable-atomspace", "OpenCog data"),
+    ("--enable-moses", "OpenCog data"),
+    ("--enable-ecan", "OpenCog data"),
+    ("--disable-atomspace", "OpenCog data"),
+    ("--disable-moses", "OpenCog data"),
+    ("--disable-ecan", "OpenCog data"),
+    ("--atomspace", "OpenCog data"),
+    ("--moses", "OpenCog data"),
+    ("--moses-table", "OpenCog data"),
+    ("eval", "evaluation"),
+    ("opencog", "OpenCog data"),
+];
+
+/// What to say of an argument that a later version will take.
+fn not_yet(args: impl Iterator<Item = String>) -> Option<String> {
+    for (i, arg) in args.enumerate() {
+        let name = arg.split('=').next().unwrap_or(&arg);
+        let known = |(flag, _): &&(&str, &str)| *flag == name && (i == 0 || flag.starts_with('-'));
+        if let Some((flag, room)) = NOT_YET.iter().find(known) {
+            return Some(format!("{flag} is not available yet: this version has no {room}"));
+        }
+    }
+    None
+}
+
+fn hardware(name: &str) -> Result<Hardware, String> {
+    match name {
+        "cpu" => Ok(Hardware::Cpu),
+        "gpu" | "tpu" => Err("is not available yet: this version packs for cpu only".into()),
+        _ => Err("expected cpu".into()),
+    }
+}
+
+fn strategy(name: &str) -> Result<Strategy, String> {
+    match name {
+        "search" => Ok(Strategy::Search),
+        "fixed" => Ok(Strategy::Fixed),
+        _ => Err("expected search or fixed".into()),
+    }
+}
+
+fn effort(name: &str) -> Result<Effort, String> {
+    match name {
+        "fast" => Ok(Effort::Fast),
+        "standard" | "thorough" => {
+            Err("is not available yet: this version looks at weights only, --effort fast".into())
+        }
+        _ => Err("expected fast".into()),
+    }
+}
+
+/// Bytes, with a decimal or binary unit.
+fn size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[number.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => f64::from(1 << 10),
+        "mib" => f64::from(1 << 20),
+        "gib" => f64::from(1 << 30),
+        _ => return Err("expected bytes, with a unit such as MB, GB or MiB".into()),
+    };
+    // Whole bytes exactly, as far as they go.
+    if let (Ok(bytes), 1.0) = (number.parse::<u64>(), unit) {
+        return Ok(bytes);
+    }
+    match number.trim().parse::<f64>() {
+        Ok(n) if n.is_finite() && (0.0..1e18).contains(&(n * unit)) => Ok((n * unit) as u64),
+        _ => Err("expected a number of bytes: 92000000, 92MB, 1.5GB".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("92000000"), Ok(92_000_000));
+        assert_eq!(size("92MB"), Ok(92_000_000));
+        assert_eq!(size("1.5g"), Ok(1_500_000_000));
+        assert_eq!(size("700MiB"), Ok(700 << 20));
+        assert_eq!(size("18446744073709551615"), Ok(u64::MAX));
+        assert!(size("-1").is_err() && size("many").is_err() && size("1e30").is_err());
+        assert!(size("NaN").is_err() && size("").is_err() && size("1XB").is_err());
+    }
+
+    #[test]
+    fn later_flags_are_named() {
+        let message = |args: &[&str]| not_yet(args.iter().map(|arg| arg.to_string()));
+        assert!(message(&["--batches=4", "a", "b"]).unwrap().contains("calibration"));
+        assert!(message(&["eval", "a", "b"]).unwrap().contains("evaluation"));
+        assert!(message(&["a", "eval"]).is_none(), "the name of a file");
+        assert!(message(&["--nonsense"]).is_none());
+    }
+}

@@ -1,0 +1,306 @@
+//! What the user asks for, and whether it makes sense.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::gguf::Format;
+use crate::hardware::{Hardware, nominal_bits};
+
+/// Everything that decides what is written. Where it is the same, so are the bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The machine that will run the model.
+    pub hardware: Hardware,
+    /// Memory of that machine, in GB (10^9 bytes): weights and KV cache must fit.
+    pub memory: f64,
+    /// Tokens of context that must fit; `None` for the model's own, at most 4096.
+    pub context: Option<u64>,
+    /// Largest allowed degradation, a fraction. Recorded; nothing is measured on outputs yet.
+    pub accuracy: f64,
+    /// Nominal bits of the formats a quantized tensor may have.
+    pub bits: BitRange,
+    /// What the plan aims at.
+    pub goal: Goal,
+    /// Only these formats, where given.
+    pub formats: Option<Vec<Format>>,
+    /// How the plan is made.
+    pub strategy: Strategy,
+    /// How much is spent on it.
+    pub effort: Effort,
+    /// Whether an input that is already quantized is accepted.
+    pub allow_requantize: bool,
+    /// Where all randomness comes from.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            hardware: Hardware::Cpu,
+            memory: 8.0,
+            context: None,
+            accuracy: 0.02,
+            bits: BitRange { min: 4, max: 8 },
+            goal: Goal::default(),
+            formats: None,
+            strategy: Strategy::Search,
+            effort: Effort::Fast,
+            allow_requantize: false,
+            seed: 0,
+        }
+    }
+}
+
+/// The size that the plan must keep to; within it, it loses as little as it can.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Goal {
+    /// Memory reduction to reach, against 32-bit floats; `None` for [`Goal::REDUCTION`], as far as
+    /// it can be reached and no other size is asked for.
+    pub reduction: Option<f64>,
+    /// Bytes that the output file may have.
+    pub size: Option<u64>,
+    /// Bits per weight that the tensors may take on average.
+    pub bpw: Option<f64>,
+}
+
+impl Goal {
+    /// The memory reduction aimed at where nothing else is asked for.
+    pub const REDUCTION: f64 = 0.75;
+}
+
+/// Nominal bits, from `min` to `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BitRange {
+    /// Fewest bits.
+    pub min: u32,
+    /// Most bits.
+    pub max: u32,
+}
+
+impl BitRange {
+    /// Whether a format's nominal bits lie in the range.
+    pub fn allows(self, format: Format) -> bool {
+        nominal_bits(format).is_some_and(|bits| (self.min..=self.max).contains(&bits))
+    }
+}
+
+impl FromStr for BitRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<BitRange, String> {
+        let number = |text: &str| text.trim().parse::<u32>().ok();
+        let ends = match text.split_once(':') {
+            Some((min, max)) => number(min).zip(number(max)),
+            None => number(text).map(|bits| (bits, bits)),
+        };
+        let (min, max) = ends.ok_or("expected MIN:MAX, 4:8 for example")?;
+        Ok(BitRange { min, max })
+    }
+}
+
+impl fmt::Display for BitRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.min, self.max)
+    }
+}
+
+/// How formats are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// By error and bytes.
+    Search,
+    /// The specification's table, exactly.
+    Fixed,
+}
+
+impl Strategy {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Search => "search",
+            Strategy::Fixed => "fixed",
+        }
+    }
+}
+
+/// How much is spent on quality.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Only the weights are looked at.
+    Fast,
+}
+
+impl Effort {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Effort::Fast => "fast",
+        }
+    }
+}
+
+/// A value that makes no sense, and what would.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{flag} {value}: {expected}")]
+pub struct ConfigError {
+    /// The flag that holds it.
+    pub flag: &'static str,
+    /// The value.
+    pub value: String,
+    /// What would make sense.
+    pub expected: &'static str,
+}
+
+impl Config {
+    /// Checks each value on its own and against the others.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let fraction = |x: f64| x > 0.0 && x < 1.0;
+        let bits = self.bits;
+        check(
+            self.memory.is_finite() && self.memory > 0.0,
+            "--memory",
+            self.memory,
+            "must be more than 0 GB",
+        )?;
+        check(self.context != Some(0), "--context", 0, "must be at least one token")?;
+        check(
+            fraction(self.accuracy),
+            "--accuracy",
+            self.accuracy,
+            "must lie between 0 and 1, both excluded; 0.02 allows a degradation of 2 %",
+        )?;
+        check(
+            bits.min <= bits.max,
+            "--bits",
+            bits,
+            "the smaller number comes first, as in --bits 4:9",
+        )?;
+        check(
+            self.hardware.palette().iter().any(|&format| bits.allows(format)),
+            "--bits",
+            bits,
+            "holds no format; there are formats of 4, 5, 6 and 8 bits",
+        )?;
+        if let Some(reduction) = self.goal.reduction {
+            let expected = "must lie between 0 and 1, both excluded; 0.75 is a quarter of 32 bits";
+            check(fraction(reduction), "--reduction", reduction, expected)?;
+        }
+        check(self.goal.size != Some(0), "--size", 0, "must be more than 0 bytes")?;
+        if let Some(bpw) = self.goal.bpw {
+            let expected = "must be more than 0 bits per weight";
+            check(bpw.is_finite() && bpw > 0.0, "--bpw", bpw, expected)?;
+        }
+        let whole = bits.min <= 4 && bits.max >= 8;
+        let expected = "is too narrow for --strategy fixed, whose table has 4, 6 and 8 bits";
+        check(self.strategy == Strategy::Search || whole, "--bits", bits, expected)?;
+        self.validate_formats()
+    }
+
+    fn validate_formats(&self) -> Result<(), ConfigError> {
+        let Some(formats) = &self.formats else { return Ok(()) };
+        check(!formats.is_empty(), "--formats", "", "names no format")?;
+        for &format in formats {
+            let palette = self.hardware.palette();
+            let expected = "is not among the formats written here: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, \
+                            Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS";
+            check(palette.contains(&format), "--formats", format, expected)?;
+            let expected = "is outside --bits";
+            check(self.bits.allows(format), "--formats", format, expected)?;
+        }
+        let expected = "goes with --strategy search; the fixed table names its own formats";
+        check(self.strategy == Strategy::Search, "--formats", formats[0], expected)
+    }
+
+    /// The formats that may be chosen: those of the hardware, of the bits and of the list.
+    pub fn palette(&self) -> Vec<Format> {
+        let listed = |format: &Format| self.formats.as_ref().is_none_or(|l| l.contains(format));
+        let all = self.hardware.palette().iter();
+        all.filter(|&&format| self.bits.allows(format)).filter(|f| listed(f)).copied().collect()
+    }
+}
+
+fn check(
+    holds: bool,
+    flag: &'static str,
+    value: impl fmt::Display,
+    expected: &'static str,
+) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError { flag, value: value.to_string(), expected }) }
+}
+
+/// The flags that made a file, as they stand in its metadata: what decides the bytes, and no more.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--hardware {} --memory {}", self.hardware.name(), self.memory)?;
+        write!(f, " --accuracy {} --bits {}", self.accuracy, self.bits)?;
+        if let Some(context) = self.context {
+            write!(f, " --context {context}")?;
+        }
+        if let Some(reduction) = self.goal.reduction {
+            write!(f, " --reduction {reduction}")?;
+        }
+        if let Some(size) = self.goal.size {
+            write!(f, " --size {size}")?;
+        }
+        if let Some(bpw) = self.goal.bpw {
+            write!(f, " --bpw {bpw}")?;
+        }
+        if let Some(formats) = &self.formats {
+            let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+            write!(f, " --formats {}", names.join(","))?;
+        }
+        write!(f, " --strategy {} --effort {}", self.strategy.name(), self.effort.name())?;
+        if self.allow_requantize {
+            write!(f, " --allow-requantize")?;
+        }
+        write!(f, " --seed {}", self.seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn each_bad_value_names_its_flag() {
+        assert!(refused(|c| c.memory = 0.0).starts_with("--memory 0:"));
+        assert!(refused(|c| c.memory = f64::NAN).starts_with("--memory NaN:"));
+        assert!(refused(|c| c.accuracy = 0.0).starts_with("--accuracy 0:"));
+        assert!(refused(|c| c.accuracy = 1.0).starts_with("--accuracy 1:"));
+        assert!(refused(|c| c.bits = "9:4".parse().unwrap()).starts_with("--bits 9:4:"));
+        assert!(refused(|c| c.bits = "2:3".parse().unwrap()).starts_with("--bits 2:3:"));
+        assert!(refused(|c| c.goal.reduction = Some(1.5)).starts_with("--reduction 1.5:"));
+        assert!(refused(|c| c.goal.size = Some(0)).starts_with("--size 0:"));
+        assert!(refused(|c| c.goal.bpw = Some(-1.0)).starts_with("--bpw -1:"));
+        assert!(refused(|c| c.context = Some(0)).starts_with("--context 0:"));
+        assert!(refused(|c| c.formats = Some(vec![])).starts_with("--formats"));
+        assert!(refused(|c| c.formats = Some(vec![Format::Q2_K])).starts_with("--formats Q2_K:"));
+    }
+
+    #[test]
+    fn formats_must_agree_with_bits_and_strategy() {
+        let formats = Some(vec![Format::Q8_0]);
+        assert!(refused(|c| (c.formats, c.bits.max) = (formats.clone(), 6)).contains("--bits"));
+        let fixed = |c: &mut Config| (c.formats, c.strategy) = (formats, Strategy::Fixed);
+        assert!(refused(fixed).contains("--strategy"));
+    }
+
+    #[test]
+    fn bits_are_a_range_or_one_number() {
+        assert_eq!("4:8".parse(), Ok(BitRange { min: 4, max: 8 }));
+        assert_eq!("6".parse(), Ok(BitRange { min: 6, max: 6 }));
+        assert!("four".parse::<BitRange>().is_err());
+        assert!("4:".parse::<BitRange>().is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! The machines a model is packed for, and the block formats that suit each.
+
+use crate::gguf::Format;
+
+/// What kind of machine runs the quantized model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hardware {
+    /// llama.cpp on the processor.
+    Cpu,
+}
+
+impl Hardware {
+    /// The formats it runs, by bits per weight.
+    pub fn palette(self) -> &'static [Format] {
+        match self {
+            Hardware::Cpu => &[
+                Format::IQ4_XS,
+                Format::IQ4_NL,
+                Format::Q4_0,
+                Format::Q4_K,
+                Format::Q4_1,
+                Format::Q5_0,
+                Format::Q5_K,
+                Format::Q5_1,
+                Format::Q6_K,
+                Format::Q8_0,
+            ],
+        }
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hardware::Cpu => "cpu",
+        }
+    }
+}
+
+/// The bits that a format is named after: 4 for Q4_K and IQ4_XS, 8 for Q8_0.
+pub fn nominal_bits(format: Format) -> Option<u32> {
+    use Format::*;
+    match format {
+        Q4_0 | Q4_1 | Q4_K | IQ4_NL | IQ4_XS => Some(4),
+        Q5_0 | Q5_1 | Q5_K => Some(5),
+        Q6_K => Some(6),
+        Q8_0 => Some(8),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn palettes_hold_formats_that_can_be_written() {
+        let palette = Hardware::Cpu.palette();
+        assert!(palette.iter().all(|&f| crate::block::can_encode(f) && nominal_bits(f).is_some()));
+        assert!(palette.is_sorted_by(|a, b| a.bpw() <= b.bpw()));
+    }
+}

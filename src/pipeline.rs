@@ -1,0 +1,97 @@
+//! The program on one page: the stages in order, each one call into one room.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::Error;
+use crate::config::Config;
+use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
+use crate::model::context_length;
+use crate::progress::Progress;
+use crate::provenance::{longest_plan_lines, output_metadata};
+use crate::quantize::{Plan, plan, store};
+use crate::report::{Report, Run, Stage};
+use crate::same_file::refuse_input_as_output;
+
+/// What to do with which files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The model to read; of a split one, the first shard.
+    pub input: PathBuf,
+    /// The model to write.
+    pub output: PathBuf,
+    /// Whether an existing output is replaced.
+    pub force: bool,
+    /// Whether only the plan is made, and nothing written.
+    pub dry_run: bool,
+    /// Threads to work with; `None` for one on each core. The output does not depend on it.
+    pub threads: Option<usize>,
+}
+
+/// Quantizes one model.
+pub fn run(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Report, Error> {
+    config.validate()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads.unwrap_or(0));
+    pool.build().map_err(Error::Threads)?.install(|| quantize(job, config, progress))
+}
+
+fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Report, Error> {
+    let mut clock = Clock::start();
+
+    let gguf = Gguf::open(&job.input)?;
+    refuse_input_as_output(&gguf, &job.output)?;
+    clock.lap("open");
+
+    let context = context(config, gguf.metadata());
+    let overhead = largest_overhead(&gguf, config)?;
+    let plan = plan(&gguf, config, overhead, context).map_err(|e| Error::plan(&job.input, e))?;
+    let metadata = output_metadata(gguf.metadata(), config, &plan);
+    clock.lap("plan");
+
+    let mut errors = vec![None; plan.tensors.len()];
+    if !job.dry_run {
+        let output = OutputFile::create(&job.output, job.force)?;
+        let stored = store(&gguf, &plan, &metadata, output, progress);
+        let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
+        errors = measured;
+        clock.lap("encode and write");
+        output.commit()?;
+        clock.lap("sync to disk");
+    }
+
+    let stages = clock.stages;
+    Ok(Report::of(Run { job, config, gguf: &gguf, plan: &plan, metadata, context, errors, stages }))
+}
+
+/// The tokens that must fit in memory: as asked, else the model's own, of which few use more than
+/// 4096.
+fn context(config: &Config, metadata: &Metadata) -> u64 {
+    config.context.unwrap_or_else(|| context_length(metadata).unwrap_or(4096).min(4096))
+}
+
+/// Bytes that the output takes beside its tensors, at most, whatever the plan.
+fn largest_overhead(gguf: &Gguf, config: &Config) -> Result<u64, Error> {
+    let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
+    let metadata = output_metadata(gguf.metadata(), config, &Plan::default());
+    let file = encoded_size(&metadata, &specs).map_err(|e| Error::output(gguf, e))?;
+    let tensors: u64 = gguf.tensors().iter().map(|tensor| tensor.bytes()).sum();
+    let padding = gguf.alignment() * specs.len() as u64;
+    Ok(file - tensors + padding + longest_plan_lines(gguf))
+}
+
+/// Times the stages.
+struct Clock {
+    since: Instant,
+    stages: Vec<Stage>,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { since: Instant::now(), stages: Vec::new() }
+    }
+
+    fn lap(&mut self, name: &'static str) {
+        self.stages.push(Stage::new(name, self.since.elapsed()));
+        self.since = Instant::now();
+    }
+}

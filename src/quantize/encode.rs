@@ -1,0 +1,130 @@
+//! One tensor in its new format, streamed: never more of it in memory than a few megabytes.
+
+use rayon::prelude::*;
+
+use crate::block::{self, SquaredError};
+use crate::gguf::{Format, Gguf, TensorInfo};
+
+/// Weights encoded between two writes. Large enough to keep all threads busy.
+const BATCH: usize = 4 << 20;
+/// Weights that one thread takes at a time: their F32 values stay in its second-level cache.
+const TASK: usize = 32 << 10;
+
+/// A weight that no format can hold, and where it stands.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "tensor {tensor} holds {value} in row {row}, column {column}; {}",
+    if value.is_finite() {
+        "block formats reach to 65504 at most"
+    } else {
+        "every weight must be a finite number: the model is damaged, or was converted wrongly"
+    }
+)]
+pub struct EncodeError {
+    /// Its tensor.
+    pub tensor: String,
+    /// Counted from 0.
+    pub row: usize,
+    /// Counted from 0.
+    pub column: usize,
+    /// NaN, infinite, or too large.
+    pub value: f32,
+}
+
+/// Encodes `tensor` in the block format `to`, weighted by `importance` where given, and hands the
+/// bytes to `write` in order. Rows are encoded in parallel on rayon's current pool; neither the
+/// bytes nor the returned error depend on how many threads it has.
+pub fn encode_tensor<E: From<EncodeError>>(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    to: Format,
+    importance: Option<&[f32]>,
+    mut write: impl FnMut(Vec<u8>) -> Result<(), E>,
+) -> Result<SquaredError, E> {
+    let row_len = tensor.row_len();
+    let bytes_of_rows =
+        |format: Format, rows: usize| rows * (row_len / format.block_len()) * format.block_bytes();
+    let task_rows = (TASK / row_len).max(1);
+    let batch_rows = (BATCH / row_len / task_rows).max(1) * task_rows;
+    let data = gguf.data(tensor);
+    let mut sum = SquaredError::default();
+    for first_row in (0..tensor.rows()).step_by(batch_rows) {
+        let rows = batch_rows.min(tensor.rows() - first_row);
+        let from = bytes_of_rows(tensor.format, first_row);
+        let source = &data[from..from + bytes_of_rows(tensor.format, rows)];
+        let mut encoded = vec![0; bytes_of_rows(to, rows)];
+        let errors: Vec<SquaredError> = source
+            .par_chunks(bytes_of_rows(tensor.format, task_rows))
+            .zip(encoded.par_chunks_mut(bytes_of_rows(to, task_rows)))
+            .enumerate()
+            .map_init(Scratch::default, |scratch, (task, (source, encoded))| {
+                scratch.encode(
+                    tensor,
+                    source,
+                    first_row + task * task_rows,
+                    to,
+                    importance,
+                    encoded,
+                )
+            })
+            .collect::<Result<_, EncodeError>>()?;
+        errors.into_iter().for_each(|error| sum += error);
+        gguf.release(tensor, from..from + source.len());
+        write(encoded)?;
+    }
+    Ok(sum)
+}
+
+/// The values of one task, before and after.
+#[derive(Default)]
+struct Scratch {
+    values: Vec<f32>,
+    decoded: Vec<f32>,
+}
+
+impl Scratch {
+    fn encode(
+        &mut self,
+        tensor: &TensorInfo,
+        source: &[u8],
+        first_row: usize,
+        to: Format,
+        importance: Option<&[f32]>,
+        encoded: &mut [u8],
+    ) -> Result<SquaredError, EncodeError> {
+        let len = encoded.len() / to.block_bytes() * to.block_len();
+        self.values.resize(len, 0.0);
+        self.decoded.resize(len, 0.0);
+        block::decode(tensor.format, source, &mut self.values);
+        check(tensor, first_row, &self.values)?;
+        block::encode(to, &self.values, tensor.row_len(), importance, encoded);
+        block::decode(to, encoded, &mut self.decoded);
+        Ok(block::squared_error(&self.values, &self.decoded))
+    }
+}
+
+/// Decodes one row into `values`, which a block format can then hold.
+pub(super) fn checked_values(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    row: usize,
+    values: &mut [f32],
+) -> Result<(), EncodeError> {
+    let format = tensor.format;
+    let row_bytes = tensor.row_len() / format.block_len() * format.block_bytes();
+    block::decode(format, &gguf.data(tensor)[row * row_bytes..][..row_bytes], values);
+    check(tensor, row, values)
+}
+
+/// Whether a block format can hold whole rows, of which `first_row` is the first.
+fn check(tensor: &TensorInfo, first_row: usize, values: &[f32]) -> Result<(), EncodeError> {
+    match block::unstorable(values) {
+        None => Ok(()),
+        Some(at) => Err(EncodeError {
+            tensor: tensor.name.clone(),
+            row: first_row + at / tensor.row_len(),
+            column: at % tensor.row_len(),
+            value: values[at],
+        }),
+    }
+}

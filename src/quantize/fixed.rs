@@ -1,0 +1,28 @@
+//! The specification's fixed table, in GGUF terms.
+
+use crate::gguf::Format;
+use crate::model::Role;
+
+/// The format of a role, and its stand-in for rows that 256 does not divide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// For rows that 256 divides.
+    pub format: Format,
+    /// For others.
+    pub by_32: Format,
+}
+
+/// The row of the table for a role: 8-bit uniform for embedding and output head, 4-bit with no
+/// scale shared between rows for attention, 6-bit group-wise for the feed-forward network and for
+/// what the specification does not name.
+pub fn row(role: Role) -> Row {
+    match role {
+        Role::Embedding | Role::OutputHead => Row { format: Format::Q8_0, by_32: Format::Q8_0 },
+        Role::AttentionQ
+        | Role::AttentionK
+        | Role::AttentionV
+        | Role::AttentionQkv
+        | Role::AttentionOutput => Row { format: Format::Q4_K, by_32: Format::IQ4_NL },
+        _ => Row { format: Format::Q6_K, by_32: Format::Q5_1 },
+    }
+}

@@ -1,0 +1,14 @@
+//! Which format each tensor gets, and the tensors in those formats.
+
+mod budget;
+mod encode;
+mod fixed;
+mod grid;
+mod knapsack;
+mod plan;
+mod sample;
+mod store;
+
+pub use encode::{EncodeError, encode_tensor};
+pub use plan::{Choice, Plan, PlanError, Planned, plan};
+pub use store::{StoreError, store};

@@ -1,0 +1,327 @@
+//! The plan: role and format of every tensor.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::block;
+use crate::config::{Config, Strategy};
+use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
+use crate::model::{Role, architecture, kv_cache_bytes, may_quantize};
+
+use super::budget::{Fixed, LimitKind};
+use super::encode::EncodeError;
+use super::knapsack::{self, Item};
+use super::{fixed, sample};
+
+/// The format of every tensor, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// All tensors.
+    pub tensors: Vec<Planned>,
+    /// What the user should know: limits that gave way.
+    pub warnings: Vec<String>,
+}
+
+/// What becomes of one tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Its name, its format in the output, its shape.
+    pub spec: TensorSpec,
+    /// What it does.
+    pub role: Role,
+    /// Its format in the input.
+    pub from: Format,
+    /// How it comes to the output.
+    pub choice: Choice,
+}
+
+/// How a tensor comes to the output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Choice {
+    /// Encoded in the format that was asked for, or chosen from all.
+    Encoded,
+    /// Encoded in another format than the one asked for, whose blocks do not divide its rows.
+    InsteadOf(Format),
+    /// Norm whose values were moved to 256 levels.
+    OnGrid,
+    /// Copied: llama.cpp takes it in full precision only.
+    Copied,
+    /// Copied: no block divides its rows.
+    CopiedForRows,
+}
+
+impl Choice {
+    /// Whether the tensor is stored in a block format.
+    pub fn is_encoded(self) -> bool {
+        matches!(self, Choice::Encoded | Choice::InsteadOf(_))
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// Nothing to do.
+    #[error("the model holds no tensor that can be quantized")]
+    NothingToQuantize,
+    /// The input is not in full precision.
+    #[error(
+        "tensor {tensor} is already quantized, to {format}; quantize from the full-precision model, \
+         or accept the double loss with --allow-requantize"
+    )]
+    AlreadyQuantized {
+        /// The first such tensor.
+        tensor: String,
+        /// What it is stored in.
+        format: Format,
+    },
+    /// The input cannot be read.
+    #[error("tensor {tensor} is stored in {format}, which cannot be decoded here")]
+    Undecodable {
+        /// The first such tensor.
+        tensor: String,
+        /// What it is stored in.
+        format: Format,
+    },
+    /// A limit cannot be met.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A weight that no format can hold.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// What may become of one tensor.
+#[derive(Debug, Clone, PartialEq)]
+enum Options {
+    /// Not encoded.
+    Kept(Kept),
+    /// Encoded in one of these.
+    Formats(Vec<Candidate>),
+}
+
+/// A format that a tensor may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    format: Format,
+    /// The format that was asked for, but whose blocks do not divide the rows.
+    instead_of: Option<Format>,
+}
+
+/// Tensors that get the same format: those of one role with the same candidates.
+type Groups<'a> = BTreeMap<GroupKey<'a>, Vec<&'a TensorInfo>>;
+type GroupKey<'a> = (Role, &'a [Candidate]);
+
+/// What happens to a tensor that is not encoded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kept {
+    OnGrid,
+    Copied,
+    CopiedForRows,
+}
+
+/// Chooses the format of every tensor. `overhead` is what the file takes beside the tensors, at
+/// most; `context` the tokens that must fit in memory.
+pub fn plan(gguf: &Gguf, config: &Config, overhead: u64, context: u64) -> Result<Plan, PlanError> {
+    let options: Vec<Options> = gguf
+        .tensors()
+        .iter()
+        .map(|tensor| options(gguf, tensor, config))
+        .collect::<Result<_, _>>()?;
+    let fixed = fixed_part(gguf, &options, overhead, context);
+    if fixed.quantized_parameters == 0 {
+        return Err(PlanError::NothingToQuantize);
+    }
+
+    let mut groups = Groups::new();
+    for (tensor, options) in gguf.tensors().iter().zip(&options) {
+        if let Options::Formats(candidates) = options {
+            groups.entry((Role::of(&tensor.name), candidates)).or_default().push(tensor);
+        }
+    }
+    let (budget, warnings) = budget(config, &fixed, &groups)?;
+    let chosen = choose(gguf, config, budget, &groups)?;
+
+    let planned = |(tensor, options): (&TensorInfo, &Options)| {
+        let role = Role::of(&tensor.name);
+        let (format, choice) = match options {
+            Options::Kept(Kept::OnGrid) => (Format::F32, Choice::OnGrid),
+            Options::Kept(Kept::Copied) => (tensor.format, Choice::Copied),
+            Options::Kept(Kept::CopiedForRows) => (tensor.format, Choice::CopiedForRows),
+            Options::Formats(candidates) => {
+                let Candidate { format, instead_of } = chosen[&(role, candidates.as_slice())];
+                (format, instead_of.map_or(Choice::Encoded, Choice::InsteadOf))
+            }
+        };
+        let spec = TensorSpec { format, ..tensor.spec() };
+        Planned { spec, role, from: tensor.format, choice }
+    };
+    let tensors = gguf.tensors().iter().zip(&options).map(planned).collect();
+    Ok(Plan { tensors, warnings })
+}
+
+/// The formats that a tensor may get.
+fn options(gguf: &Gguf, tensor: &TensorInfo, config: &Config) -> Result<Options, PlanError> {
+    let role = Role::of(&tensor.name);
+    let full_precision = matches!(tensor.format, Format::F32 | Format::F16 | Format::BF16);
+    if !may_quantize(architecture(gguf.metadata()), &tensor.name, &tensor.shape) {
+        let on_grid = config.strategy == Strategy::Fixed
+            && role == Role::Norm
+            && tensor.format == Format::F32;
+        return Ok(Options::Kept(if on_grid { Kept::OnGrid } else { Kept::Copied }));
+    }
+    if tensor.format.block_len() == 1 && !full_precision {
+        return Ok(Options::Kept(Kept::Copied)); // integers
+    }
+    let name = || tensor.name.clone();
+    if !block::can_decode(tensor.format) {
+        return Err(PlanError::Undecodable { tensor: name(), format: tensor.format });
+    }
+    if !full_precision && !config.allow_requantize {
+        return Err(PlanError::AlreadyQuantized { tensor: name(), format: tensor.format });
+    }
+    let formats = match config.strategy {
+        Strategy::Fixed => {
+            let row = fixed::row(role);
+            fitting([row.format], tensor.row_len(), |_| row.by_32)
+        }
+        Strategy::Search => {
+            let listed = config.formats.is_some();
+            let asked = config.palette();
+            let fits = asked.iter().any(|format| format.fits(tensor.row_len()));
+            if fits || !listed {
+                let fits = |format: &Format| format.fits(tensor.row_len());
+                let candidate = |format| Candidate { format, instead_of: None };
+                asked.into_iter().filter(fits).map(candidate).collect()
+            } else {
+                fitting(asked, tensor.row_len(), |format| stand_in(config, format))
+            }
+        }
+    };
+    Ok(if formats.is_empty() {
+        Options::Kept(Kept::CopiedForRows)
+    } else {
+        Options::Formats(formats)
+    })
+}
+
+/// Each format, or its stand-in where it does not fit the rows; what fits in no way is left out.
+fn fitting(
+    formats: impl IntoIterator<Item = Format>,
+    row_len: usize,
+    stand_in: impl Fn(Format) -> Format,
+) -> Vec<Candidate> {
+    let candidate = |format: Format| match format.fits(row_len) {
+        true => Candidate { format, instead_of: None },
+        false => Candidate { format: stand_in(format), instead_of: Some(format) },
+    };
+    let fits = |candidate: &Candidate| candidate.format.fits(row_len);
+    let mut candidates: Vec<Candidate> = formats.into_iter().map(candidate).filter(fits).collect();
+    candidates.dedup_by_key(|candidate| candidate.format);
+    candidates
+}
+
+/// The block-32 format that stands in for a block-256 one: of the bits allowed, the largest that is
+/// no larger, else the smallest.
+fn stand_in(config: &Config, format: Format) -> Format {
+    let by_32 = |f: &&Format| f.block_len() == 32 && config.bits.allows(**f);
+    let candidates: Vec<Format> = config.hardware.palette().iter().filter(by_32).copied().collect();
+    let no_larger = candidates.iter().filter(|candidate| candidate.bpw() <= format.bpw());
+    // The palette is ordered by size, and of equal ones the first loses least.
+    let best = no_larger.rev().max_by(|a, b| a.bpw().total_cmp(&b.bpw()));
+    best.or(candidates.first()).copied().unwrap_or(format)
+}
+
+/// What does not depend on the choice of formats.
+fn fixed_part(gguf: &Gguf, options: &[Options], overhead: u64, context: u64) -> Fixed {
+    let mut fixed = Fixed {
+        parameters: 0,
+        quantized_parameters: 0,
+        kept_bytes: 0,
+        overhead,
+        kv_cache: kv_cache_bytes(gguf.metadata(), context).unwrap_or(0),
+    };
+    for (tensor, options) in gguf.tensors().iter().zip(options) {
+        fixed.parameters += tensor.elements();
+        match options {
+            Options::Formats(_) => fixed.quantized_parameters += tensor.elements(),
+            Options::Kept(_) => fixed.kept_bytes += tensor.bytes(),
+        }
+    }
+    fixed
+}
+
+/// Bytes of tensors in a format.
+fn bytes(tensors: &[&TensorInfo], format: Format) -> u64 {
+    tensors.iter().filter_map(|tensor| format.bytes_of(tensor.elements())).sum()
+}
+
+/// The bytes that all groups together may take, and what to tell of limits that gave way.
+fn budget(
+    config: &Config,
+    fixed: &Fixed,
+    groups: &Groups,
+) -> Result<(u64, Vec<String>), PlanError> {
+    let smallest_of = |((_, candidates), tensors): (&GroupKey, &Vec<&TensorInfo>)| {
+        candidates.iter().map(|candidate| bytes(tensors, candidate.format)).min()
+    };
+    let smallest: u64 = groups.iter().filter_map(smallest_of).sum();
+    let mut warnings = Vec::new();
+    let mut budget = u64::MAX;
+    for limit in fixed.limits(config) {
+        if smallest <= limit.bytes {
+            budget = budget.min(limit.bytes);
+        } else if limit.kind == LimitKind::DefaultReduction {
+            budget = budget.min(smallest);
+            warnings.push(format!("default {}", fixed.unreachable(limit, smallest)));
+        } else {
+            return Err(PlanError::Unreachable(fixed.unreachable(limit, smallest)));
+        }
+    }
+    Ok((budget, warnings))
+}
+
+/// The candidate of each group that together lose least within the budget.
+fn choose<'a>(
+    gguf: &Gguf,
+    config: &Config,
+    budget: u64,
+    groups: &Groups<'a>,
+) -> Result<BTreeMap<GroupKey<'a>, Candidate>, PlanError> {
+    let mut items = Vec::new();
+    for ((_, candidates), tensors) in groups {
+        let costs = costs(gguf, tensors, candidates, config.seed)?;
+        let item = |(candidate, cost): (&Candidate, f64)| Item {
+            bytes: bytes(tensors, candidate.format),
+            cost,
+        };
+        items.push(candidates.iter().zip(costs).map(item).collect::<Vec<_>>());
+    }
+    let chosen = knapsack::choose(&items, budget).expect("the smallest candidates fit the budget");
+    let mut formats = BTreeMap::new();
+    for (&(role, candidates), chosen) in groups.keys().zip(chosen) {
+        let candidate = candidates[chosen];
+        tracing::debug!(%role, format = %candidate.format, "planned");
+        formats.insert((role, candidates), candidate);
+    }
+    Ok(formats)
+}
+
+/// The relative squared error of a group in each candidate, summed over its tensors.
+fn costs(
+    gguf: &Gguf,
+    tensors: &[&TensorInfo],
+    candidates: &[Candidate],
+    seed: u64,
+) -> Result<Vec<f64>, EncodeError> {
+    if candidates.len() == 1 {
+        return Ok(vec![0.0]);
+    }
+    let formats: Vec<Format> = candidates.iter().map(|candidate| candidate.format).collect();
+    let errors: Vec<Vec<f64>> = tensors
+        .par_iter()
+        .map(|tensor| sample::relative_errors(gguf, tensor, &formats, seed))
+        .collect::<Result<_, _>>()?;
+    let total = |format: usize| errors.iter().map(|errors| errors[format]).sum();
+    Ok((0..formats.len()).map(total).collect())
+}

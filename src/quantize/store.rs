@@ -1,0 +1,129 @@
+//! The planned tensors, encoded and written: encoding and writing run side by side.
+
+use std::sync::mpsc::{SendError, SyncSender, sync_channel};
+use std::thread;
+
+use crate::block::{self, SquaredError};
+use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
+use crate::progress::Progress;
+
+use super::encode::{EncodeError, encode_tensor};
+use super::grid::on_256_levels;
+use super::plan::{Choice, Plan, Planned};
+
+/// Batches that may wait for the disk.
+const QUEUE: usize = 4;
+/// Bytes copied at a time.
+const COPY: usize = 4 << 20;
+
+/// Why a model could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A weight that no format can hold.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The file.
+    #[error(transparent)]
+    Write(#[from] crate::gguf::Error),
+    /// The file; the reason is on the writer's side.
+    #[error("the writer stopped")]
+    WriterStopped,
+}
+
+impl From<SendError<Vec<u8>>> for StoreError {
+    fn from(_: SendError<Vec<u8>>) -> StoreError {
+        StoreError::WriterStopped
+    }
+}
+
+/// Writes the whole model to `output`, and returns it with what each changed tensor lost.
+pub fn store(
+    gguf: &Gguf,
+    plan: &Plan,
+    metadata: &Metadata,
+    output: OutputFile,
+    progress: &dyn Progress,
+) -> Result<(OutputFile, Vec<Option<SquaredError>>), StoreError> {
+    let specs: Vec<_> = plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
+    let target = output.target().to_path_buf();
+    let mut writer = Writer::new(output, &target, metadata, &specs)?;
+    progress.start("encoding", gguf.tensors().iter().map(TensorInfo::bytes).sum());
+    let (sender, batches) = sync_channel::<Vec<u8>>(QUEUE);
+    let (written, errors) = thread::scope(|scope| {
+        let written = scope.spawn(move || {
+            for batch in batches {
+                writer.tensor_bytes(&batch)?;
+            }
+            writer.finish()
+        });
+        let errors = store_tensors(gguf, plan, &sender, progress);
+        drop(sender);
+        (written.join().expect("the writer does not panic"), errors)
+    });
+    progress.finish();
+    match errors {
+        // Where the writer stopped, it knows why.
+        Err(StoreError::WriterStopped) => {
+            Err(written.map_or_else(Into::into, |_| StoreError::WriterStopped))
+        }
+        Err(error) => Err(error),
+        Ok(errors) => Ok((written?, errors)),
+    }
+}
+
+fn store_tensors(
+    gguf: &Gguf,
+    plan: &Plan,
+    sender: &SyncSender<Vec<u8>>,
+    progress: &dyn Progress,
+) -> Result<Vec<Option<SquaredError>>, StoreError> {
+    let mut errors = Vec::with_capacity(plan.tensors.len());
+    for (tensor, planned) in gguf.tensors().iter().zip(&plan.tensors) {
+        let error = store_tensor(gguf, tensor, planned, sender, progress)?;
+        tracing::debug!(
+            tensor = tensor.name,
+            from = %tensor.format,
+            to = %planned.spec.format,
+            error = error.map(SquaredError::relative),
+        );
+        errors.push(error);
+    }
+    Ok(errors)
+}
+
+fn store_tensor(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    planned: &Planned,
+    sender: &SyncSender<Vec<u8>>,
+    progress: &dyn Progress,
+) -> Result<Option<SquaredError>, StoreError> {
+    match planned.choice {
+        Choice::Encoded | Choice::InsteadOf(_) => {
+            let rows = tensor.rows() as u64;
+            let row_bytes = (planned.spec.format.bytes_of(tensor.row_len() as u64)).unwrap_or(1);
+            let send = |batch: Vec<u8>| {
+                progress.advance(tensor.bytes() / rows * (batch.len() as u64 / row_bytes));
+                sender.send(batch).map_err(StoreError::from)
+            };
+            encode_tensor(gguf, tensor, planned.spec.format, None, send).map(Some)
+        }
+        Choice::OnGrid => {
+            let mut values = vec![0.0; tensor.elements() as usize];
+            block::decode(tensor.format, gguf.data(tensor), &mut values);
+            let before = values.clone();
+            on_256_levels(&mut values);
+            sender.send(values.iter().flat_map(|value| value.to_le_bytes()).collect())?;
+            progress.advance(tensor.bytes());
+            Ok(Some(block::squared_error(&before, &values)))
+        }
+        Choice::Copied | Choice::CopiedForRows => {
+            for (i, piece) in gguf.data(tensor).chunks(COPY).enumerate() {
+                sender.send(piece.to_vec())?;
+                gguf.release(tensor, i * COPY..i * COPY + piece.len());
+                progress.advance(piece.len() as u64);
+            }
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What a run did, for people and for programs.
+
+mod inspect;
+mod text;
+
+pub use inspect::inspect;
+pub use text::summary;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::block::SquaredError;
+use crate::config::Config;
+use crate::gguf::{Gguf, Metadata, encoded_size};
+use crate::model::{Role, architecture, kv_cache_bytes};
+use crate::pipeline::Job;
+use crate::quantize::{Choice, Plan, Planned};
+
+/// What a run did. Its fields are the JSON of `--report x.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Version of this layout.
+    pub schema: u32,
+    /// The program's version.
+    pub version: &'static str,
+    /// The model that was read (of a split one, the first shard).
+    pub input: PathBuf,
+    /// The model that was written, or would be.
+    pub output: PathBuf,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// The flags that decide the bytes.
+    pub flags: String,
+    /// The seed.
+    pub seed: u64,
+    /// The model's architecture, empty where it names none.
+    pub architecture: String,
+    /// The numbers of the whole model.
+    pub metrics: Metrics,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Seconds of each stage, in order.
+    pub stages: Vec<Stage>,
+    /// Every tensor, in the order of the file.
+    pub tensors: Vec<TensorReport>,
+}
+
+/// The numbers of a whole model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Metrics {
+    /// Weights of the model.
+    pub parameters: u64,
+    /// Bytes of the input file or files.
+    pub input_bytes: u64,
+    /// Bytes of the output file.
+    pub output_bytes: u64,
+    /// Bytes of its tensors.
+    pub tensor_bytes: u64,
+    /// Bits per weight, over all tensors.
+    pub bpw: f64,
+    /// `1 - tensor_bytes / (4 * parameters)`: against 32-bit floats.
+    pub memory_reduction: f64,
+    /// `1 - output_bytes / input_bytes`.
+    pub file_reduction: f64,
+    /// Bytes of the KV cache at `context` tokens in F16; `None` where the metadata does not tell.
+    pub kv_cache_bytes: Option<u64>,
+    /// Tokens of context that `kv_cache_bytes` holds.
+    pub context: u64,
+    /// Squared error of the encoded tensors as a share of their squared norm; `None` in a dry run.
+    pub relative_error: Option<f64>,
+    /// Degradation on the model's outputs: `None`, for it is not measured yet.
+    pub degradation: Option<f64>,
+}
+
+/// How long a stage took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stage {
+    /// What was done.
+    pub name: &'static str,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+impl Stage {
+    /// A stage that took this long.
+    pub fn new(name: &'static str, time: Duration) -> Stage {
+        Stage { name, seconds: time.as_secs_f64() }
+    }
+}
+
+/// What became of one tensor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TensorReport {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// Its dimensions, row length first.
+    pub shape: Vec<u64>,
+    /// Format in the input.
+    pub from: &'static str,
+    /// Format in the output.
+    pub format: &'static str,
+    /// Bytes in the output.
+    pub bytes: u64,
+    /// Why it has this format, where it is not simply the plan's choice.
+    pub note: Option<String>,
+    /// Squared error as a share of the squared norm, where the tensor was changed and written.
+    pub relative_error: Option<f64>,
+}
+
+/// Everything a report is made from.
+pub(crate) struct Run<'a> {
+    pub job: &'a Job,
+    pub config: &'a Config,
+    pub gguf: &'a Gguf,
+    pub plan: &'a Plan,
+    /// Metadata of the output.
+    pub metadata: Metadata,
+    /// Tokens of context that must fit in memory.
+    pub context: u64,
+    /// What each tensor lost, where it was changed and written.
+    pub errors: Vec<Option<SquaredError>>,
+    pub stages: Vec<Stage>,
+}
+
+impl Report {
+    pub(crate) fn of(run: Run) -> Report {
+        let Run { job, config, gguf, plan, .. } = run;
+        let tensors = plan.tensors.iter().zip(&run.errors).map(TensorReport::of).collect();
+        Report {
+            schema: 1,
+            version: env!("CARGO_PKG_VERSION"),
+            input: job.input.clone(),
+            output: job.output.clone(),
+            dry_run: job.dry_run,
+            flags: config.to_string(),
+            seed: config.seed,
+            architecture: architecture(gguf.metadata()).to_string(),
+            metrics: Metrics::of(&run),
+            warnings: plan.warnings.clone(),
+            stages: run.stages,
+            tensors,
+        }
+    }
+
+    /// The numbers of the whole model.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl Metrics {
+    fn of(run: &Run) -> Metrics {
+        let specs: Vec<_> = run.plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
+        let parameters: u64 = specs.iter().map(|spec| spec.shape.elements()).sum();
+        let tensor_bytes: u64 =
+            specs.iter().filter_map(|spec| spec.format.bytes_of(spec.shape.elements())).sum();
+        let input_bytes = run.gguf.file_bytes();
+        // The writer has checked what this checks.
+        let output_bytes = encoded_size(&run.metadata, &specs).unwrap_or(tensor_bytes);
+        let mut lost = SquaredError::default();
+        run.errors.iter().flatten().for_each(|&error| lost += error);
+        Metrics {
+            parameters,
+            input_bytes,
+            output_bytes,
+            tensor_bytes,
+            bpw: tensor_bytes as f64 * 8.0 / parameters as f64,
+            memory_reduction: 1.0 - tensor_bytes as f64 / (4.0 * parameters as f64),
+            file_reduction: 1.0 - output_bytes as f64 / input_bytes as f64,
+            kv_cache_bytes: kv_cache_bytes(run.gguf.metadata(), run.context),
+            context: run.context,
+            relative_error: (!run.job.dry_run).then(|| lost.relative()),
+            degradation: None,
+        }
+    }
+}
+
+impl TensorReport {
+    fn of((planned, error): (&Planned, &Option<SquaredError>)) -> TensorReport {
+        let spec = &planned.spec;
+        let row_len = spec.shape.row_len();
+        let note = match planned.choice {
+            Choice::Encoded | Choice::Copied => None,
+            Choice::OnGrid => Some("norm moved to 256 even levels, stored in F32".to_string()),
+            Choice::InsteadOf(asked) => Some(format!(
+                "{} instead of {asked}, whose blocks of {} do not divide rows of {row_len}",
+                spec.format,
+                asked.block_len()
+            )),
+            Choice::CopiedForRows => {
+                Some(format!("copied in {}: no block divides rows of {row_len}", spec.format))
+            }
+        };
+        TensorReport {
+            name: spec.name.clone(),
+            role: planned.role,
+            shape: spec.shape.dims().to_vec(),
+            from: planned.from.name(),
+            format: spec.format.name(),
+            bytes: spec.format.bytes_of(spec.shape.elements()).unwrap_or(0),
+            note,
+            relative_error: error.map(SquaredError::relative),
+        }
+    }
+}

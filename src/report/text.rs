@@ -1,0 +1,136 @@
+//! The summary that a person reads.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use crate::model::Role;
+
+use super::{Metrics, Report, TensorReport};
+
+/// The summary of a run, several lines.
+pub fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    write_summary(&mut text, report).expect("writing to a string cannot fail");
+    text
+}
+
+fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
+    let Metrics { input_bytes, output_bytes, .. } = report.metrics;
+    let verb = if report.dry_run { "would become" } else { "->" };
+    writeln!(out, "{} {verb} {}", report.input.display(), report.output.display())?;
+    writeln!(out)?;
+    write_sizes(out, report, input_bytes, output_bytes)?;
+    writeln!(out)?;
+    write_roles(out, &report.tensors)?;
+    write_notes(out, &report.tensors)?;
+    write_stages(out, report)
+}
+
+fn write_sizes(out: &mut String, report: &Report, input: u64, output: u64) -> fmt::Result {
+    let metrics = &report.metrics;
+    let architecture = match report.architecture.as_str() {
+        "" => "architecture unknown",
+        name => name,
+    };
+    writeln!(out, "  model        {architecture}, {} weights", count(metrics.parameters))?;
+    writeln!(out, "  file         {} -> {}", bytes(input), bytes(output))?;
+    writeln!(out, "  bits         {:.3} per weight", metrics.bpw)?;
+    writeln!(
+        out,
+        "  reduction    {:.1} % of 32-bit floats, {:.1} % of the file",
+        100.0 * metrics.memory_reduction,
+        100.0 * metrics.file_reduction
+    )?;
+    if let Some(kv_cache) = metrics.kv_cache_bytes {
+        let needed = bytes(output + kv_cache);
+        let context = metrics.context;
+        writeln!(out, "  memory       {needed} with the KV cache of {context} tokens")?;
+    }
+    if let Some(error) = metrics.relative_error {
+        writeln!(out, "  error        {error:.3e} of the squared weights")?;
+    }
+    writeln!(out, "  degradation  not measured: --effort fast looks at weights only")
+}
+
+/// One line for each role and format: tensors, bits and error.
+fn write_roles(out: &mut String, tensors: &[TensorReport]) -> fmt::Result {
+    let mut lines: BTreeMap<(Role, &str), Vec<&TensorReport>> = BTreeMap::new();
+    for tensor in tensors {
+        lines.entry((tensor.role, tensor.format)).or_default().push(tensor);
+    }
+    writeln!(out, "  role              tensors  format     bits        bytes    error")?;
+    for ((role, format), tensors) in lines {
+        let total: u64 = tensors.iter().map(|tensor| tensor.bytes).sum();
+        let weights: u64 = tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum();
+        let bits = total as f64 * 8.0 / weights as f64;
+        let errors: Vec<f64> = tensors.iter().filter_map(|tensor| tensor.relative_error).collect();
+        let error = match errors.len() {
+            0 => "-".to_string(),
+            n => format!("{:.2e}", errors.iter().sum::<f64>() / n as f64),
+        };
+        let (n, total) = (tensors.len(), bytes(total));
+        writeln!(out, "  {role:<17} {n:>7}  {format:<8} {bits:>6.3} {total:>12} {error:>8}")?;
+    }
+    Ok(())
+}
+
+/// What is remarkable about tensors, said once for all that share it.
+fn write_notes(out: &mut String, tensors: &[TensorReport]) -> fmt::Result {
+    let mut notes: BTreeMap<&str, usize> = BTreeMap::new();
+    for note in tensors.iter().filter_map(|tensor| tensor.note.as_deref()) {
+        *notes.entry(note).or_default() += 1;
+    }
+    for (i, (note, n)) in notes.into_iter().enumerate() {
+        let tensors = if n == 1 { "tensor" } else { "tensors" };
+        writeln!(out, "{}  {n} {tensors}: {note}", if i == 0 { "\n" } else { "" })?;
+    }
+    Ok(())
+}
+
+fn write_stages(out: &mut String, report: &Report) -> fmt::Result {
+    let total: f64 = report.stages.iter().map(|stage| stage.seconds).sum();
+    let slowest = report.stages.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    let Some(slowest) = slowest else { return Ok(()) };
+    let (name, seconds) = (slowest.name, slowest.seconds);
+    writeln!(out, "\n  {total:.2} s, the longest stage: {name}, {seconds:.2} s")
+}
+
+/// `91.7 MB`: three or four digits and a decimal unit.
+pub(super) fn bytes(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let decimals = match unit {
+        0 => 0,
+        _ if value < 10.0 => 2,
+        _ => 1,
+    };
+    format!("{value:.decimals$} {}", units[unit])
+}
+
+/// `135 M`: a count of weights.
+fn count(n: u64) -> String {
+    match n {
+        0..1_000_000 => n.to_string(),
+        1_000_000..1_000_000_000 => format!("{:.1} M", n as f64 / 1e6),
+        _ => format!("{:.2} G", n as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(91_700_000), "91.7 MB");
+        assert_eq!(bytes(999_960), "1.00 MB");
+        assert_eq!(bytes(4_213_000_000), "4.21 GB");
+        assert_eq!(count(134_515_008), "134.5 M");
+    }
+}

@@ -1,0 +1,48 @@
+//! What moves on the terminal while a run goes on: the progress bar, or the trace.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing::level_filters::LevelFilter;
+
+use crate::progress::Progress;
+
+/// A progress bar on standard error; none where that is no terminal.
+#[derive(Debug)]
+pub struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    /// A bar that appears when a stage begins, unless it is to stay `hidden`.
+    pub fn new(hidden: bool) -> Bar {
+        let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::no_length() };
+        let template = "{msg} [{bar:40}] {percent:>3} % of {total_bytes}, {eta} left";
+        let style = ProgressStyle::with_template(template).expect("the template is sound");
+        Bar { bar: bar.with_style(style.progress_chars("=> ")) }
+    }
+}
+
+impl Progress for Bar {
+    fn start(&self, stage: &'static str, bytes: u64) {
+        self.bar.set_message(stage);
+        self.bar.set_length(bytes);
+        self.bar.reset();
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Writes events to standard error: none, those of each step, or every detail.
+pub fn trace_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).init();
+}
