@@ -1,6 +1,6 @@
 //! The command line: the flags, their help, and what they mean.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use anyhow::bail;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -212,7 +212,9 @@ fn unmeasured(accuracy: f64) -> String {
 }
 
 fn check_report(report: &Path, input: &Path, output: &Path) -> anyhow::Result<()> {
-    if report == input || report == output {
+    // `./x.json` and `x.json` are one file; `absolute` fails on empty names only.
+    let same = |other: &Path| path::absolute(report).ok() == path::absolute(other).ok();
+    if same(input) || same(output) {
         bail!("--report {}: is the model itself; name another file", report.display());
     }
     if !report.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {

@@ -1,13 +1,13 @@
 //! The `opencog-qat` command: parse, run, map the error to an exit code.
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
+#[cfg(unix)]
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use opencog_qat::cli::{Cli, Command, Order, Telling};
-use opencog_qat::gguf::{Gguf, discard_unfinished};
+use opencog_qat::gguf::{Gguf, OutputFile, discard_unfinished};
 use opencog_qat::terminal::{Bar, trace_to_stderr};
 use opencog_qat::{Report, pipeline, report};
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -36,31 +36,42 @@ fn quantize(order: Order) -> anyhow::Result<()> {
     let Order { job, config, telling } = order;
     trace_to_stderr(telling.verbose);
     discard_when_interrupted()?;
+    outlive_file_size_limits()?;
+    // Begun before the work, so that a report that cannot be written is known at once.
+    let json = telling.report.as_deref().map(|path| OutputFile::create(path, true)).transpose()?;
     let bar = Bar::new(telling.quiet || telling.verbose > 0);
     let report = pipeline::run(&job, &config, &bar)?;
+    if let Some(file) = json {
+        write_json(&report, file)?;
+    }
     tell(&report, &telling)
 }
 
 fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
-    if let Some(path) = &telling.report {
-        write_json(report, path)?;
-    }
     if telling.quiet {
         return Ok(());
     }
     for warning in telling.warnings.iter().chain(&report.warnings) {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
     print(&report::summary(report))
 }
 
-fn write_json(report: &Report, path: &Path) -> anyhow::Result<()> {
+fn write_json(report: &Report, mut file: OutputFile) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report)? + "\n";
-    fs::write(path, json).with_context(|| format!("{}: cannot write the report", path.display()))
+    let written = file.write_all(json.as_bytes());
+    written.with_context(|| format!("{}: cannot write the report", file.target().display()))?;
+    Ok(file.commit()?)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    let written = io::stdout().lock().write_all(text.as_bytes());
+    written.context("cannot write to standard output")
+}
+
+/// Prints a line on standard error. Where nobody reads it any more, the exit code still tells.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// On SIGINT, SIGTERM and SIGHUP: no temporary file stays.
@@ -70,6 +81,21 @@ fn discard_when_interrupted() -> anyhow::Result<()> {
         std::process::exit(INTERRUPTED);
     };
     ctrlc::set_handler(ended).context("cannot watch for signals")
+}
+
+/// A file that outgrows `ulimit -f` is an error like a full disk, where the signal would end the
+/// process and leave its temporary file.
+#[cfg(unix)]
+fn outlive_file_size_limits() -> anyhow::Result<()> {
+    /// Not looked at: the write that failed tells of it.
+    static OUTGROWN: AtomicBool = AtomicBool::new(false);
+    let caught = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, &OUTGROWN);
+    caught.map(drop).context("cannot watch for signals")
+}
+
+#[cfg(not(unix))]
+fn outlive_file_size_limits() -> anyhow::Result<()> {
+    Ok(())
 }
 
 /// Whether the reader of our output went away, as `head` does: no failure of ours.

@@ -40,6 +40,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 
     let gguf = Gguf::open(&job.input)?;
     refuse_input_as_output(&gguf, &job.output)?;
+    // Begun before the work, so that an output that cannot be written is known at once.
+    let create = || OutputFile::create(&job.output, job.force);
+    let output = (!job.dry_run).then(create).transpose()?;
     clock.lap("open");
 
     let context = context(config, gguf.metadata());
@@ -49,8 +52,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     clock.lap("plan");
 
     let mut errors = vec![None; plan.tensors.len()];
-    if !job.dry_run {
-        let output = OutputFile::create(&job.output, job.force)?;
+    if let Some(output) = output {
         let stored = store(&gguf, &plan, &metadata, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         errors = measured;

@@ -15,7 +15,7 @@ impl Bar {
     /// A bar that appears when a stage begins, unless it is to stay `hidden`.
     pub fn new(hidden: bool) -> Bar {
         let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::no_length() };
-        let template = "{msg} [{bar:40}] {percent:>3} % of {total_bytes}, {eta} left";
+        let template = "{msg} [{bar:40}] {percent:>3} % of {decimal_total_bytes}, {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is sound");
         Bar { bar: bar.with_style(style.progress_chars("=> ")) }
     }
@@ -23,8 +23,8 @@ impl Bar {
 
 impl Progress for Bar {
     fn start(&self, stage: &'static str, bytes: u64) {
-        self.bar.set_message(stage);
         self.bar.set_length(bytes);
+        self.bar.set_message(stage);
         self.bar.reset();
     }
 
@@ -44,5 +44,7 @@ pub fn trace_to_stderr(verbose: u8) {
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).init();
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    // Where nobody reads standard error any more, complaining there would panic.
+    subscriber.log_internal_errors(false).init();
 }

@@ -33,7 +33,10 @@ fn unpack_high_bits(bytes: &[u8], codes: &mut [u8; LEN]) {
 
 #[inline(always)]
 fn pack_high_bits(codes: &[u8; LEN], bytes: &mut [u8]) {
-    let bits = codes.iter().rev().fold(0u32, |bits, &code| (bits << 1) | (code >> 4) as u32);
+    let mut bits = 0;
+    for (i, &code) in codes.iter().enumerate() {
+        bits |= u32::from(code >> 4) << i;
+    }
     bytes[..4].copy_from_slice(&bits.to_le_bytes());
 }
 

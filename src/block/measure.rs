@@ -1,6 +1,8 @@
 //! Numbers about values before and after quantization.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+
+use super::simd::Level;
 
 /// The largest magnitude that every block format can store: the largest F16.
 pub const LARGEST: f32 = 65504.0;
@@ -52,7 +54,7 @@ pub fn squared_error(x: &[f32], decoded: &[f32]) -> SquaredError {
             sum
         }
     }
-    Arch::new().dispatch(Sum(x, decoded))
+    Level::widest().run(Sum(x, decoded))
 }
 
 /// The place of the first value that cannot be stored: NaN, infinite, or beyond [`LARGEST`].

@@ -15,14 +15,19 @@ mod measure;
 mod mxfp4;
 mod packing;
 mod search;
+mod simd;
 #[cfg(test)]
 mod tests;
 
 pub use measure::{LARGEST, SquaredError, squared_error, unstorable};
 
+use std::marker::PhantomData;
+
 use crate::gguf::Format;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+
 use search::{Flat, Importance, Weights};
+use simd::Level;
 
 /// A format whose blocks can be read.
 trait Block {
@@ -58,7 +63,7 @@ pub fn can_encode(format: Format) -> bool {
 /// If the format [cannot be decoded](can_decode) or the lengths do not agree.
 pub fn decode(format: Format, bytes: &[u8], out: &mut [f32]) {
     assert_eq!(format.bytes_of(out.len() as u64), Some(bytes.len() as u64), "{format} lengths");
-    Arch::new().dispatch(Decode { format, bytes, out });
+    decode_at(Level::widest(), format, bytes, out);
 }
 
 /// Encodes rows of finite values, each `row_len` long. `importance` (one non-negative number for
@@ -80,118 +85,126 @@ pub fn encode(
         "{format} rows of {row_len}"
     );
     assert_eq!(format.bytes_of(values.len() as u64), Some(out.len() as u64), "{format} lengths");
-    let importance = importance.map(|importance| floored(importance, row_len));
-    let importance = importance.as_deref();
-    Arch::new().dispatch(Encode { format, values, row_len, importance, out });
+    let importance = importance.map(|importance| relative(importance, row_len));
+    let rows = Rows { values, row_len, importance: importance.as_deref() };
+    encode_at(Level::widest(), format, rows, out);
 }
 
-/// The arguments of [`decode`], as pulp wants them: what `with_simd` inlines is compiled once for
-/// each level of vector instructions.
-struct Decode<'a> {
-    format: Format,
-    bytes: &'a [u8],
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Decode<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Decode { format, bytes, out } = self;
-        match format {
-            Format::F32 => float::decode_f32(bytes, out),
-            Format::F16 => float::decode_f16(bytes, out),
-            Format::BF16 => float::decode_bf16(bytes, out),
-            Format::Q4_0 => decode_blocks::<legacy::Q4_0>(bytes, out),
-            Format::Q4_1 => decode_blocks::<legacy::Q4_1>(bytes, out),
-            Format::Q5_0 => decode_blocks::<legacy::Q5_0>(bytes, out),
-            Format::Q5_1 => decode_blocks::<legacy::Q5_1>(bytes, out),
-            Format::Q8_0 => decode_blocks::<legacy::Q8_0>(bytes, out),
-            Format::Q2_K => decode_blocks::<kquant::Q2_K>(bytes, out),
-            Format::Q3_K => decode_blocks::<kquant::Q3_K>(bytes, out),
-            Format::Q4_K => decode_blocks::<kquant::Q4_K>(bytes, out),
-            Format::Q5_K => decode_blocks::<kquant::Q5_K>(bytes, out),
-            Format::Q6_K => decode_blocks::<kquant::Q6_K>(bytes, out),
-            Format::IQ4_NL => decode_blocks::<iq4::IQ4_NL>(bytes, out),
-            Format::IQ4_XS => decode_blocks::<iq4::IQ4_XS>(bytes, out),
-            Format::MXFP4 => decode_blocks::<mxfp4::MXFP4>(bytes, out),
-            _ => panic!("{format} cannot be decoded"),
-        }
+/// [`decode`] at one level of vector instructions.
+fn decode_at(level: Level, format: Format, bytes: &[u8], out: &mut [f32]) {
+    match format {
+        Format::F32 => float::decode_f32(bytes, out),
+        Format::F16 => float::decode_f16(bytes, out),
+        Format::BF16 => float::decode_bf16(bytes, out),
+        Format::Q4_0 => decode_blocks::<legacy::Q4_0>(level, bytes, out),
+        Format::Q4_1 => decode_blocks::<legacy::Q4_1>(level, bytes, out),
+        Format::Q5_0 => decode_blocks::<legacy::Q5_0>(level, bytes, out),
+        Format::Q5_1 => decode_blocks::<legacy::Q5_1>(level, bytes, out),
+        Format::Q8_0 => decode_blocks::<legacy::Q8_0>(level, bytes, out),
+        Format::Q2_K => decode_blocks::<kquant::Q2_K>(level, bytes, out),
+        Format::Q3_K => decode_blocks::<kquant::Q3_K>(level, bytes, out),
+        Format::Q4_K => decode_blocks::<kquant::Q4_K>(level, bytes, out),
+        Format::Q5_K => decode_blocks::<kquant::Q5_K>(level, bytes, out),
+        Format::Q6_K => decode_blocks::<kquant::Q6_K>(level, bytes, out),
+        Format::IQ4_NL => decode_blocks::<iq4::IQ4_NL>(level, bytes, out),
+        Format::IQ4_XS => decode_blocks::<iq4::IQ4_XS>(level, bytes, out),
+        Format::MXFP4 => decode_blocks::<mxfp4::MXFP4>(level, bytes, out),
+        _ => panic!("{format} cannot be decoded"),
     }
 }
 
-/// The arguments of [`encode`].
-struct Encode<'a> {
-    format: Format,
+/// [`encode`] at one level of vector instructions.
+fn encode_at(level: Level, format: Format, rows: Rows, out: &mut [u8]) {
+    match format {
+        Format::Q4_0 => encode_rows::<legacy::Q4_0>(level, rows, out),
+        Format::Q4_1 => encode_rows::<legacy::Q4_1>(level, rows, out),
+        Format::Q5_0 => encode_rows::<legacy::Q5_0>(level, rows, out),
+        Format::Q5_1 => encode_rows::<legacy::Q5_1>(level, rows, out),
+        Format::Q8_0 => encode_rows::<legacy::Q8_0>(level, rows, out),
+        Format::Q4_K => encode_rows::<kquant::Q4_K>(level, rows, out),
+        Format::Q5_K => encode_rows::<kquant::Q5_K>(level, rows, out),
+        Format::Q6_K => encode_rows::<kquant::Q6_K>(level, rows, out),
+        Format::IQ4_NL => encode_rows::<iq4::IQ4_NL>(level, rows, out),
+        Format::IQ4_XS => encode_rows::<iq4::IQ4_XS>(level, rows, out),
+        format => panic!("{format} cannot be encoded"),
+    }
+}
+
+/// Rows to encode.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
     values: &'a [f32],
     row_len: usize,
+    /// One for each column, [relative] to their mean.
     importance: Option<&'a [f32]>,
-    out: &'a mut [u8],
 }
 
-impl WithSimd for Encode<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match self.format {
-            Format::Q4_0 => self.rows::<legacy::Q4_0, S>(simd),
-            Format::Q4_1 => self.rows::<legacy::Q4_1, S>(simd),
-            Format::Q5_0 => self.rows::<legacy::Q5_0, S>(simd),
-            Format::Q5_1 => self.rows::<legacy::Q5_1, S>(simd),
-            Format::Q8_0 => self.rows::<legacy::Q8_0, S>(simd),
-            Format::Q4_K => self.rows::<kquant::Q4_K, S>(simd),
-            Format::Q5_K => self.rows::<kquant::Q5_K, S>(simd),
-            Format::Q6_K => self.rows::<kquant::Q6_K, S>(simd),
-            Format::IQ4_NL => self.rows::<iq4::IQ4_NL, S>(simd),
-            Format::IQ4_XS => self.rows::<iq4::IQ4_XS, S>(simd),
-            format => panic!("{format} cannot be encoded"),
-        }
-    }
+fn decode_blocks<B: Block>(level: Level, bytes: &[u8], out: &mut [f32]) {
+    level.run(DecodeBlocks::<B> { bytes, out, format: PhantomData });
 }
 
-impl Encode<'_> {
-    #[inline(always)]
-    fn rows<B: EncodeBlock, S: Simd>(self, simd: S) {
-        match self.importance {
-            None => encode_blocks::<B, S, _>(simd, self.values, Flat, self.out),
-            Some(weights) => {
-                let row_bytes = self.out.len() / (self.values.len() / self.row_len).max(1);
-                let rows = self.values.chunks_exact(self.row_len);
-                for (row, out) in rows.zip(self.out.chunks_exact_mut(row_bytes.max(1))) {
-                    encode_blocks::<B, S, _>(simd, row, Importance(weights), out);
-                }
+fn encode_rows<B: EncodeBlock>(level: Level, rows: Rows, out: &mut [u8]) {
+    let Rows { values, row_len, importance } = rows;
+    match importance {
+        None => level.run(EncodeBlocks::<B, _> { values, w: Flat, out, format: PhantomData }),
+        Some(importance) => {
+            let row_bytes = row_len / B::FORMAT.block_len() * B::FORMAT.block_bytes();
+            let rows = values.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes));
+            for (values, out) in rows {
+                let w = Importance(importance);
+                level.run(EncodeBlocks::<B, _> { values, w, out, format: PhantomData });
             }
         }
     }
 }
 
-/// Importance with a small floor, so that a column that was never active still gets sane values.
-fn floored(importance: &[f32], row_len: usize) -> Vec<f32> {
+/// Blocks to decode, as pulp wants them: `with_simd` is compiled once for each level of vector
+/// instructions, with all that it inlines.
+struct DecodeBlocks<'a, B> {
+    bytes: &'a [u8],
+    out: &'a mut [f32],
+    format: PhantomData<B>,
+}
+
+impl<B: Block> WithSimd for DecodeBlocks<'_, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let blocks = self.bytes.chunks_exact(B::FORMAT.block_bytes());
+        for (block, out) in blocks.zip(self.out.chunks_exact_mut(B::FORMAT.block_len())) {
+            B::decode(block, out);
+        }
+    }
+}
+
+/// Blocks to encode; the weights are those of the first block's first column and on.
+struct EncodeBlocks<'a, B, W> {
+    values: &'a [f32],
+    w: W,
+    out: &'a mut [u8],
+    format: PhantomData<B>,
+}
+
+impl<B: EncodeBlock, W: Weights> WithSimd for EncodeBlocks<'_, B, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
+        let blocks = self.values.chunks_exact(len).zip(self.out.chunks_exact_mut(bytes));
+        for (i, (x, block)) in blocks.enumerate() {
+            B::encode(simd, x, self.w.skip(i * len), block);
+        }
+    }
+}
+
+/// Importance relative to its mean, so that no sum over a block overflows, with a small floor, so
+/// that a column that was never active still gets sane values.
+fn relative(importance: &[f32], row_len: usize) -> Vec<f32> {
+    const FLOOR: f32 = 1e-5;
     assert_eq!(importance.len(), row_len, "one importance for each column");
-    let mean = importance.iter().sum::<f32>() / row_len as f32;
-    let floor = if mean > 0.0 { mean * 1e-5 } else { 1.0 };
-    importance.iter().map(|&importance| importance.max(floor)).collect()
-}
-
-#[inline(always)]
-fn decode_blocks<B: Block>(bytes: &[u8], out: &mut [f32]) {
-    let blocks = bytes.chunks_exact(B::FORMAT.block_bytes());
-    for (block, out) in blocks.zip(out.chunks_exact_mut(B::FORMAT.block_len())) {
-        B::decode(block, out);
-    }
-}
-
-#[inline(always)]
-fn encode_blocks<B: EncodeBlock, S: Simd, W: Weights>(
-    simd: S,
-    row: &[f32],
-    weights: W,
-    out: &mut [u8],
-) {
-    let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
-    for (i, (x, block)) in row.chunks_exact(len).zip(out.chunks_exact_mut(bytes)).enumerate() {
-        B::encode(simd, x, weights.skip(i * len), block);
-    }
+    let sum: f64 = importance.iter().map(|&importance| f64::from(importance)).sum();
+    let scale = if sum > 0.0 { row_len as f64 / sum } else { return vec![1.0; row_len] };
+    importance.iter().map(|&w| ((f64::from(w) * scale) as f32).max(FLOOR)).collect()
 }

@@ -11,7 +11,8 @@ pub fn f16_at(block: &[u8], at: usize) -> f32 {
 /// Writes `value`, which F16 represents exactly, at byte `at` of a block.
 #[inline(always)]
 pub fn put_f16(block: &mut [u8], at: usize, value: f32) {
-    block[at..at + 2].copy_from_slice(&f16::from_f32(value).to_le_bytes());
+    // CPUs differ in which of two zeros is the smaller, so there is but one: -0 + 0 is 0.
+    block[at..at + 2].copy_from_slice(&f16::from_f32(value + 0.0).to_le_bytes());
 }
 
 /// Unpacks `2 * bytes.len()` nibbles: the low ones first, then the high ones.

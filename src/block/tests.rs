@@ -1,65 +1,226 @@
 //! What every format must keep, on all kinds of rows.
 
 mod inputs;
+mod levels;
 mod rounding;
+
+pub use inputs::{Columns, Random, Values};
+pub use levels::levels;
 
 use proptest::prelude::*;
 
 use super::*;
 use inputs::{COLUMNS, Case, ROW, VALUES, cases};
+use rounding::round_to_nearest;
+
+fn encodable() -> impl Iterator<Item = Format> {
+    Format::all().filter(|&format| can_encode(format))
+}
+
+fn bytes_of(format: Format, values: usize) -> usize {
+    format.bytes_of(values as u64).unwrap() as usize
+}
+
+fn encoded(format: Format, row: &[f32], importance: Option<&[f32]>) -> Vec<u8> {
+    let mut bytes = vec![0; bytes_of(format, row.len())];
+    encode(format, row, row.len(), importance, &mut bytes);
+    bytes
+}
+
+fn decoded(format: Format, bytes: &[u8], len: usize) -> Vec<f32> {
+    let mut row = vec![0.0; len];
+    decode(format, bytes, &mut row);
+    row
+}
+
+/// The error of `y` against `x`, weighted by `w`.
+fn error(x: &[f32], y: &[f32], w: &[f32]) -> f64 {
+    let square = |((&x, &y), &w): ((&f32, &f32), &f32)| {
+        let e = f64::from(x) - f64::from(y);
+        f64::from(w) * e * e
+    };
+    x.iter().zip(y).zip(w).map(square).sum()
+}
+
+/// The row decodes to finite values, and no block of it is worse than plainly rounded.
+fn check_blocks(format: Format, case: &Case) -> Result<(), TestCaseError> {
+    let (row, importance) = case.sample();
+    let row_decoded = decoded(format, &encoded(format, &row, importance.as_deref()), ROW);
+    prop_assert!(row_decoded.iter().all(|y| y.is_finite()), "{format}: {row_decoded:?}");
+    let w = importance.map_or(vec![1.0; ROW], |importance| relative(&importance, ROW));
+    let len = format.block_len();
+    let blocks = row.chunks(len).zip(row_decoded.chunks(len)).zip(w.chunks(len));
+    for (i, ((x, y), w)) in blocks.enumerate() {
+        let plain = error(x, &round_to_nearest(format, x), w);
+        // What F32 arithmetic leaves open, next to the whole block.
+        let slack = 1e-13 * error(x, &vec![0.0; len], w);
+        let ours = error(x, y, w);
+        prop_assert!(ours <= 1.0001 * plain + slack, "{format}, block {i}: {ours} > {plain}");
+    }
+    Ok(())
+}
 
 #[test]
-#[ignore]
-fn explore() {
-    for format in Format::all().filter(|&f| can_encode(f)) {
-        for values in VALUES {
-            let mut line = String::new();
-            for columns in COLUMNS {
-                let (mut worst, mut bad, mut n, mut inf) = (0f64, 0, 0, 0);
-                for seed in 0..400 {
-                    let scale = 10f32.powf(-4.0 + 5.0 * (seed % 17) as f32 / 16.0);
-                    let case = Case { values, columns, scale, seed };
-                    let (row, importance) = case.sample();
-                    let mut bytes = vec![0; format.bytes_of(ROW as u64).unwrap() as usize];
-                    let mut out = vec![0.0; ROW];
-                    encode(format, &row, ROW, importance.as_deref(), &mut bytes);
-                    decode(format, &bytes, &mut out);
-                    if out.iter().any(|x| !x.is_finite()) {
-                        inf += 1;
-                    }
-                    let w = importance.map_or(vec![1.0; ROW], |w| floored(&w, ROW));
-                    let len = format.block_len();
-                    for b in 0..ROW / len {
-                        let r = b * len..(b + 1) * len;
-                        let reference = rounding::round_to_nearest(format, &row[r.clone()]);
-                        let err = |y: &[f32]| -> f64 {
-                            (0..len)
-                                .map(|i| {
-                                    w[r.start + i] as f64
-                                        * (y[i] as f64 - row[r.start + i] as f64).powi(2)
-                                })
-                                .sum()
-                        };
-                        let (ours, theirs) = (err(&out[r.clone()]), err(&reference));
-                        let slack = err(&vec![0.0; len]) * 1e-13;
-                        n += 1;
-                        if ours > theirs * 1.0001 + slack {
-                            bad += 1;
-                            worst = worst.max(ours / (theirs + slack));
-                        }
-                    }
-                }
-                if bad > 0 || inf > 0 {
-                    line += &format!(" {columns:?}: {bad}/{n} worst {worst:.3}");
-                    if inf > 0 {
-                        line += &format!(" INF {inf}");
-                    }
-                    line += ";";
-                }
-            }
-            if !line.is_empty() {
-                println!("{format} {values:?}:{line}");
-            }
+fn no_block_is_worse_than_plainly_rounded() {
+    // Each distribution with each importance, once.
+    for (values, columns) in VALUES.iter().flat_map(|v| COLUMNS.iter().map(move |c| (*v, *c))) {
+        let case = Case { values, columns, scale: 0.05, seed: 1 };
+        for format in encodable() {
+            check_blocks(format, &case).unwrap_or_else(|fault| panic!("{case:?}: {fault}"));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_block_is_ever_worse_than_plainly_rounded(case in cases()) {
+        for format in encodable() {
+            check_blocks(format, &case)?;
+        }
+    }
+}
+
+/// Encodes as [`encode`] does, at every level of vector instructions.
+fn encoded_at_all_levels(format: Format, case: &Case) -> Vec<u8> {
+    let (values, importance) = &case.sample();
+    let importance = importance.as_ref().map(|importance| relative(importance, ROW));
+    let encoded_at = |level: Level| {
+        let mut bytes = vec![0; bytes_of(format, ROW)];
+        let rows = Rows { values, row_len: ROW, importance: importance.as_deref() };
+        encode_at(level, format, rows, &mut bytes);
+        bytes
+    };
+    let plain = encoded_at(Level::Portable);
+    for level in levels() {
+        assert_eq!(encoded_at(level), plain, "{format}: {level:?} differs from plain Rust");
+    }
+    plain
+}
+
+/// Decodes as [`decode`] does, at every level.
+fn decode_at_all_levels(format: Format, bytes: &[u8]) {
+    let len = bytes.len() / format.block_bytes() * format.block_len();
+    let decoded_at = |level: Level| {
+        let mut row = vec![0.0; len];
+        decode_at(level, format, bytes, &mut row);
+        // The bits of a NaN are left open.
+        row.iter().map(|y| if y.is_nan() { 0 } else { y.to_bits() }).collect::<Vec<u32>>()
+    };
+    let plain = decoded_at(Level::Portable);
+    for level in levels() {
+        assert_eq!(decoded_at(level), plain, "{format}: {level:?} differs from plain Rust");
+    }
+}
+
+fn check_levels(case: &Case) {
+    for format in encodable() {
+        decode_at_all_levels(format, &encoded_at_all_levels(format, case));
+    }
+}
+
+#[test]
+fn encoders_agree_at_all_levels() {
+    for values in VALUES {
+        for columns in [Columns::Unweighted, Columns::HugeRatios] {
+            check_levels(&Case { values, columns, scale: 0.05, seed: 2 });
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn encoders_agree_at_all_levels_on_any_row(case in cases()) {
+        check_levels(&case);
+    }
+
+    #[test]
+    fn decoders_agree_at_all_levels_on_any_bytes(seed in any::<u64>()) {
+        let mut random = Random(seed);
+        for format in Format::all().filter(|&format| can_decode(format)) {
+            let bytes: Vec<u8> =
+                (0..bytes_of(format, 2 * ROW)).map(|_| random.bits() as u8).collect();
+            decode_at_all_levels(format, &bytes);
+        }
+    }
+}
+
+/// Six rows of 512 values, and an importance.
+fn matrix() -> (Vec<f32>, Vec<f32>) {
+    let mut random = Random(3);
+    let row = |_| Values::Mixed.sample(&mut random, 1.0, 512);
+    let rows: Vec<f32> = (0..6).flat_map(row).collect();
+    (rows, Columns::Uneven.sample(&mut Random(4), 512).unwrap())
+}
+
+#[test]
+fn rows_may_be_encoded_in_any_grouping() {
+    let (rows, importance) = matrix();
+    for (format, importance) in
+        encodable().flat_map(|format| [(format, None), (format, Some(&importance[..]))])
+    {
+        let in_chunks = |rows_each: usize| {
+            let chunk = |rows: &[f32]| {
+                let mut bytes = vec![0; bytes_of(format, rows.len())];
+                encode(format, rows, 512, importance, &mut bytes);
+                bytes
+            };
+            rows.chunks(512 * rows_each).flat_map(chunk).collect::<Vec<u8>>()
+        };
+        let whole = in_chunks(6);
+        assert_eq!(in_chunks(1), whole, "{format} row by row");
+        assert_eq!(in_chunks(4), whole, "{format} in uneven chunks");
+    }
+}
+
+#[test]
+fn even_importance_is_none() {
+    let (rows, _) = matrix();
+    for format in encodable() {
+        let unweighted = encoded(format, &rows, None);
+        for importance in [0.0, 1e-30, 0.3, 1.0, 1e30] {
+            let weighted = encoded(format, &rows, Some(&vec![importance; rows.len()]));
+            assert!(weighted == unweighted, "{format} with importance {importance}");
+        }
+    }
+}
+
+#[test]
+fn importance_is_obeyed() {
+    // In any format the error moves away from the columns that matter.
+    let row = Values::Gaussian.sample(&mut Random(5), 1.0, 4096);
+    let importance: Vec<f32> = (0..4096).map(|i| if i % 8 == 0 { 100.0 } else { 1.0 }).collect();
+    for format in encodable() {
+        let error_with = |w: Option<&[f32]>| {
+            let row_decoded = decoded(format, &encoded(format, &row, w), row.len());
+            error(&row, &row_decoded, &importance)
+        };
+        let (without, with) = (error_with(None), error_with(Some(&importance)));
+        assert!(with < 0.95 * without, "{format}: {with} against {without}");
+    }
+}
+
+#[test]
+fn what_was_plainly_rounded_before_stays() {
+    use Format::*;
+    let mut random = Random(6);
+    for format in [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL] {
+        for _ in 0..100 {
+            let x = Values::Gaussian.sample(&mut random, 1.0, 32);
+            let rounded = round_to_nearest(format, &x);
+            let again = decoded(format, &encoded(format, &rounded, None), 32);
+            assert_eq!(again, rounded, "{format}");
+        }
+    }
+}
+
+#[test]
+fn zeros_stay_zeros() {
+    for format in encodable() {
+        for zero in [0.0, -0.0] {
+            let row = decoded(format, &encoded(format, &[zero; ROW], None), ROW);
+            assert!(row.iter().all(|&y| y == 0.0), "{format}");
         }
     }
 }

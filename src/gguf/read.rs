@@ -151,11 +151,12 @@ impl Gguf {
 impl Shard {
     fn map(path: &Path, doing: &str) -> Result<Shard, Error> {
         let failed = |source| Error::io(path, doing, source);
-        let file = File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
+        // Asked before opening, since opening a named pipe waits for someone to write to it.
+        if !path.metadata().map_err(failed)?.is_file() {
             let reason = "it is no regular file, and only those can be mapped";
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
         }
+        let file = File::open(path).map_err(failed)?;
         // SAFETY: the mapping is read only. That nobody changes the file meanwhile cannot be had
         // from the system; `open` demands it of the user.
         let map = unsafe { Mmap::map(&file) }.map_err(failed)?;

@@ -83,7 +83,7 @@ impl Fixed {
                 "--memory {gb}: the smallest file has {file} bytes and the KV cache {}, {:.3} GB \
                  together; allow that much, fewer --bits or a smaller --context",
                 self.kv_cache,
-                (file + self.kv_cache) as f64 / 1e9
+                ((file + self.kv_cache) as f64 / 1e6).ceil() / 1e3
             ),
             LimitKind::Reduction(_) | LimitKind::DefaultReduction => {
                 let reachable = 1.0 - tensors as f64 / (4.0 * self.parameters as f64);

@@ -120,11 +120,31 @@ pub(super) fn checked_values(
 fn check(tensor: &TensorInfo, first_row: usize, values: &[f32]) -> Result<(), EncodeError> {
     match block::unstorable(values) {
         None => Ok(()),
-        Some(at) => Err(EncodeError {
-            tensor: tensor.name.clone(),
-            row: first_row + at / tensor.row_len(),
-            column: at % tensor.row_len(),
-            value: values[at],
-        }),
+        Some(at) => Err(refused(tensor, first_row * tensor.row_len() + at, values[at])),
     }
+}
+
+/// Whether bytes of a tensor that is copied, from byte `start` on, hold numbers only. What is not
+/// in full precision is taken as it is.
+pub(super) fn check_finite(
+    tensor: &TensorInfo,
+    start: usize,
+    bytes: &[u8],
+) -> Result<(), EncodeError> {
+    if !matches!(tensor.format, Format::F32 | Format::F16 | Format::BF16) {
+        return Ok(());
+    }
+    let value_bytes = tensor.format.block_bytes();
+    let mut values = vec![0.0; bytes.len() / value_bytes];
+    block::decode(tensor.format, bytes, &mut values);
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(refused(tensor, start / value_bytes + at, values[at])),
+    }
+}
+
+/// The error for the value at `place`, counted over all rows.
+fn refused(tensor: &TensorInfo, place: usize, value: f32) -> EncodeError {
+    let (row, column) = (place / tensor.row_len(), place % tensor.row_len());
+    EncodeError { tensor: tensor.name.clone(), row, column, value }
 }

@@ -47,7 +47,7 @@ pub enum Choice {
     OnGrid,
     /// Copied: llama.cpp takes it in full precision only.
     Copied,
-    /// Copied: no block divides its rows.
+    /// Copied: the blocks of no allowed format divide its rows.
     CopiedForRows,
 }
 
@@ -62,7 +62,7 @@ impl Choice {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// Nothing to do.
-    #[error("the model holds no tensor that can be quantized")]
+    #[error("the model holds no tensor that can be quantized to the allowed formats")]
     NothingToQuantize,
     /// The input is not in full precision.
     #[error(

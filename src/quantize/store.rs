@@ -7,7 +7,7 @@ use crate::block::{self, SquaredError};
 use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
 use crate::progress::Progress;
 
-use super::encode::{EncodeError, encode_tensor};
+use super::encode::{EncodeError, check_finite, encode_tensor};
 use super::grid::on_256_levels;
 use super::plan::{Choice, Plan, Planned};
 
@@ -109,6 +109,7 @@ fn store_tensor(
             encode_tensor(gguf, tensor, planned.spec.format, None, send).map(Some)
         }
         Choice::OnGrid => {
+            check_finite(tensor, 0, gguf.data(tensor))?;
             let mut values = vec![0.0; tensor.elements() as usize];
             block::decode(tensor.format, gguf.data(tensor), &mut values);
             let before = values.clone();
@@ -119,6 +120,7 @@ fn store_tensor(
         }
         Choice::Copied | Choice::CopiedForRows => {
             for (i, piece) in gguf.data(tensor).chunks(COPY).enumerate() {
+                check_finite(tensor, i * COPY, piece)?;
                 sender.send(piece.to_vec())?;
                 gguf.release(tensor, i * COPY..i * COPY + piece.len());
                 progress.advance(piece.len() as u64);

@@ -192,7 +192,8 @@ impl TensorReport {
                 asked.block_len()
             )),
             Choice::CopiedForRows => {
-                Some(format!("copied in {}: no block divides rows of {row_len}", spec.format))
+                let format = spec.format;
+                Some(format!("copied in {format}: no allowed format divides rows of {row_len}"))
             }
         };
         TensorReport {

@@ -116,3 +116,99 @@ pub(super) fn errors<const TOP: i32, S: Simd, W: Weights>(
     }
     errors
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Flat, Importance};
+    use super::*;
+    use crate::block::tests::{Columns, Random, Values, levels};
+    use pulp::WithSimd;
+
+    /// The best real scale and minimum of a block, and the errors at given ones.
+    struct Search<'a, const TOP: i32, W> {
+        x: &'a [f32],
+        w: W,
+        ceiling: f32,
+        at: &'a [[f32; LANES]; 2],
+    }
+
+    impl<const TOP: i32, W: Weights> WithSimd for Search<'_, TOP, W> {
+        type Output = (Affine, [f32; LANES]);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let Search { x, w, ceiling, at: [scales, mins] } = self;
+            let errors = errors::<TOP, S, W>(simd, x, w, scales, mins).to_array();
+            (fit_real_affine::<TOP, S, W>(simd, x, w, ceiling), errors)
+        }
+    }
+
+    /// `sum(w * (x - scale * q - min)^2)` of the nearest codes, in plain numbers.
+    fn error_plainly<const TOP: i32, W: Weights>(x: &[f32], w: W, scale: f32, min: f32) -> f32 {
+        x.iter().enumerate().fold(0.0, |error, (i, &x)| {
+            let q = Unsigned::<TOP>::level(x - min, inverse(scale));
+            let e = (-q).mul_add(scale, x - min);
+            (e * w.at(i)).mul_add(e, error)
+        })
+    }
+
+    /// The least error of the candidates, as they are before their codes give them a better scale
+    /// and minimum.
+    fn least_plainly<const TOP: i32, W: Weights>(x: &[f32], w: W, ceiling: f32) -> f32 {
+        let low = x.iter().copied().fold(ceiling, f32::min);
+        let range = x.iter().copied().fold(f32::MIN, f32::max) - low;
+        let pulls = PULLS.iter().flat_map(|low| PULLS.map(|high| (*low, high)));
+        let error = |(pull_low, pull_high): (f32, f32)| {
+            let scale = range * (1.0 - pull_low - pull_high) / TOP as f32;
+            let min = (low + pull_low * range).min(ceiling);
+            error_plainly::<TOP, W>(x, w, scale, min)
+        };
+        pulls.map(error).fold(f32::INFINITY, f32::min)
+    }
+
+    fn check<const TOP: i32, W: Weights>(x: &[f32], w: W, ceiling: f32) {
+        let mut random = Random(x[0].to_bits().into());
+        let mut some = |size: f32| std::array::from_fn(|_| size * random.uniform());
+        let at = &[some(x[0].abs() / 4.0), some(-x[0].abs())];
+        let plain = std::array::from_fn(|l| error_plainly::<TOP, W>(x, w, at[0][l], at[1][l]));
+        let mut fits = Vec::new();
+        for level in levels() {
+            let (fit, errors) = level.run(Search::<TOP, W> { x, w, ceiling, at });
+            assert_eq!(errors.map(f32::to_bits), plain.map(f32::to_bits), "{level:?}");
+            fits.push([fit.scale.to_bits(), fit.min.to_bits()]);
+            assert!(fit.scale >= 0.0 && fit.min <= ceiling, "{fit:?}");
+            let error = error_plainly::<TOP, W>(x, w, fit.scale, fit.min);
+            let least = least_plainly::<TOP, W>(x, w, ceiling);
+            assert!(error <= 1.001 * least, "{fit:?}: {error} for {least}");
+        }
+        assert!(fits.windows(2).all(|pair| pair[0] == pair[1]), "{fits:?}");
+    }
+
+    #[test]
+    fn the_search_agrees_with_a_plain_one() {
+        let mut random = Random(1);
+        let kinds = [Values::Gaussian, Values::HeavyTailed, Values::Spike, Values::Positive];
+        for (k, values) in kinds.into_iter().cycle().take(200).enumerate() {
+            let x = values.sample(&mut random, [0.02, 30.0][k % 2], 32);
+            let w = Columns::Uneven.sample(&mut random, 32).unwrap();
+            for ceiling in [0.0, f32::INFINITY] {
+                check::<15, _>(&x, Flat, ceiling);
+                check::<31, _>(&x, Importance(&w), ceiling);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_that_leave_the_equations_open_stay_sane() {
+        // One value, two values, one column that counts: the equations have no single solution.
+        let mut one_counts = [1e-5; 32];
+        one_counts[7] = 1e5;
+        let alternating: Vec<f32> = (0..32).map(|i| if i % 2 == 0 { 3.0 } else { 2.5 }).collect();
+        for x in [&[2.0; 32], &[-2.0; 32], &alternating[..]] {
+            for ceiling in [0.0, f32::INFINITY] {
+                check::<15, _>(x, Flat, ceiling);
+                check::<31, _>(x, Importance(&one_counts), ceiling);
+            }
+        }
+    }
+}

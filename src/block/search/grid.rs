@@ -12,6 +12,10 @@ pub trait Grid: Copy {
     /// Where it lands in plain rounding: at either end.
     const ENDS: (f32, f32);
 
+    /// Whether the levels are so many that rounding the scale to F16 moves codes: then the F16
+    /// values around the best scale are worth a search of their own.
+    const FINE: bool;
+
     /// The level nearest to `x * inverse`, in each lane.
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S>;
 
@@ -72,6 +76,7 @@ pub struct Signed<const LOW: i32, const HIGH: i32>;
 impl<const LOW: i32, const HIGH: i32> Grid for Signed<LOW, HIGH> {
     const LANDINGS: [f32; LANES] = landings(LOW as f32, HIGH as f32, spread(HIGH));
     const ENDS: (f32, f32) = (LOW as f32, HIGH as f32);
+    const FINE: bool = HIGH > 64;
 
     #[inline(always)]
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S> {
@@ -97,13 +102,13 @@ const fn spread(high: i32) -> f32 {
 }
 
 /// Landings on a grid from `low` to `high`: around its lower end and, with the scale's sign turned,
-/// around its upper end. From 0.6 of a `step` outside to 1.85 steps inside: a finer grid that clips
+/// around its upper end. From 0.7 of a `step` outside to 1.75 steps inside: a finer grid that clips
 /// the largest values against a coarser one that reaches them.
 const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
     let mut landings = [0.0; LANES];
     let mut l = 0;
     while l < LANES {
-        let outside = step * (0.6 - 0.35 * (l % (LANES / 2)) as f32);
+        let outside = step * 0.35 * (2.0 - (l % (LANES / 2)) as f32);
         landings[l] = if l < LANES / 2 { low - outside } else { high + outside };
         l += 1;
     }
@@ -150,6 +155,7 @@ impl Iq4 {
 impl Grid for Iq4 {
     const LANDINGS: [f32; LANES] = landings(-127.0, 113.0, 20.0);
     const ENDS: (f32, f32) = (-127.0, 113.0);
+    const FINE: bool = false;
 
     #[inline(always)]
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S> {
@@ -171,5 +177,154 @@ impl Grid for Iq4 {
         let v = x * inverse;
         let above = |pair: &[f32]| (v > 0.5 * (pair[0] + pair[1])) as u8;
         Self::LEVELS.windows(2).map(above).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::simd::Level;
+    use crate::block::tests::levels;
+    use proptest::prelude::*;
+    use pulp::WithSimd;
+
+    /// One grid as the tests see it: its levels, and what it makes of a number.
+    struct Case {
+        levels: Vec<f32>,
+        level: fn(f32, f32) -> f32,
+        code: fn(f32, f32) -> u8,
+        lanes: fn(&[f32; LANES], f32) -> Vec<[f32; LANES]>,
+    }
+
+    struct Nearest<'a, G>(&'a [f32; LANES], f32, G);
+
+    impl<G: Grid> WithSimd for Nearest<'_, G> {
+        type Output = [f32; LANES];
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> [f32; LANES] {
+            let (x, inverse) = (Lanes::new(simd, self.0), Lanes::splat(simd, self.1));
+            G::nearest(simd, x, inverse).to_array()
+        }
+    }
+
+    struct NearestStep<'a, const TOP: i32>(&'a [f32; LANES], f32);
+
+    impl<const TOP: i32> WithSimd for NearestStep<'_, TOP> {
+        type Output = [f32; LANES];
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> [f32; LANES] {
+            let (x, inverse) = (Lanes::new(simd, self.0), Lanes::splat(simd, self.1));
+            Unsigned::<TOP>::nearest(simd, x, inverse).to_array()
+        }
+    }
+
+    fn signed<const LOW: i32, const HIGH: i32>() -> Case {
+        let run = |x: &[f32; LANES], inverse| {
+            let at = |level: Level| level.run(Nearest(x, inverse, Signed::<LOW, HIGH>));
+            levels().into_iter().map(at).collect()
+        };
+        Case {
+            levels: (LOW..=HIGH).map(|level| level as f32).collect(),
+            level: Signed::<LOW, HIGH>::level,
+            code: Signed::<LOW, HIGH>::code,
+            lanes: run,
+        }
+    }
+
+    fn unsigned<const TOP: i32>() -> Case {
+        let run = |x: &[f32; LANES], inverse| {
+            let at = |level: Level| level.run(NearestStep::<TOP>(x, inverse));
+            levels().into_iter().map(at).collect()
+        };
+        Case {
+            levels: (0..=TOP).map(|level| level as f32).collect(),
+            level: Unsigned::<TOP>::level,
+            code: Unsigned::<TOP>::code,
+            lanes: run,
+        }
+    }
+
+    fn uneven() -> Case {
+        let run = |x: &[f32; LANES], inverse| {
+            let at = |level: Level| level.run(Nearest(x, inverse, Iq4));
+            levels().into_iter().map(at).collect()
+        };
+        Case { levels: Iq4::LEVELS.into(), level: Iq4::level, code: Iq4::code, lanes: run }
+    }
+
+    fn grids() -> [Case; 7] {
+        [
+            signed::<-8, 7>(),
+            signed::<-16, 15>(),
+            signed::<-32, 31>(),
+            signed::<-128, 127>(),
+            unsigned::<15>(),
+            unsigned::<31>(),
+            uneven(),
+        ]
+    }
+
+    /// Lanes, level and code agree, and no level is nearer.
+    fn check(grid: &Case, x: &[f32; LANES], inverse: f32) {
+        for (l, &x) in x.iter().enumerate() {
+            let level = (grid.level)(x, inverse);
+            assert_eq!(grid.levels[(grid.code)(x, inverse) as usize], level, "{x} * {inverse}");
+            let exact = f64::from(x) * f64::from(inverse);
+            let distance = |level: f32| (exact - f64::from(level)).abs();
+            let least = grid.levels.iter().map(|&level| distance(level)).fold(f64::MAX, f64::min);
+            // Next to a tie, rounding the product decides.
+            let slack = 1e-6 * exact.abs();
+            assert!(distance(level) <= least + slack, "{x} * {inverse} became {level}");
+            for lanes in (grid.lanes)(&[x; LANES], inverse) {
+                assert_eq!(lanes, [level; LANES], "lane {l}: {x} * {inverse}");
+            }
+        }
+    }
+
+    #[test]
+    fn edges_go_to_the_nearest_level() {
+        let halves: [f32; LANES] = std::array::from_fn(|l| l as f32 * 0.5 - 3.5);
+        let far = [1e9, -1e9, 65504.0, -65504.0, 300.0, -300.0, 127.5, -128.5];
+        let far: [f32; LANES] = std::array::from_fn(|l| far[l % 8]);
+        let small = [0.0, -0.0, 1e-45, -1e-45, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, 1e-8, -1e-8];
+        let small: [f32; LANES] = std::array::from_fn(|l| small[l % 8]);
+        for grid in grids() {
+            for inverse in [1.0, -1.0, 0.0, 0.25, 16.0, -16.0] {
+                for x in [halves, far, small] {
+                    check(&grid, &x, inverse);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_goes_to_the_nearest_level(
+            x in prop::array::uniform16(-200f32..200.0),
+            inverse in prop_oneof![-2f32..2.0, -1e-3f32..1e-3, -1e6f32..1e6],
+        ) {
+            for grid in grids() {
+                check(&grid, &x, inverse);
+            }
+        }
+
+        #[test]
+        fn rounding_is_to_the_nearest_integer(v in -4e6f32..4e6) {
+            prop_assert_eq!(round(v), v.round_ties_even());
+        }
+    }
+
+    #[test]
+    fn landings_reach_both_ends_exactly() {
+        fn check<G: Grid>() {
+            let (low, high) = G::ENDS;
+            assert!(G::LANDINGS.contains(&low) && G::LANDINGS.contains(&high));
+        }
+        // Where plain rounding is one of the candidates, and not tried apart from them.
+        check::<Signed<-8, 7>>();
+        check::<Signed<-16, 15>>();
+        check::<Iq4>();
     }
 }

@@ -7,12 +7,15 @@ use pulp::Simd;
 /// How many candidates are tried at once. The same on every CPU, so that all find the same blocks.
 pub const LANES: usize = 16;
 
+/// The narrowest registers, those of NEON, hold four.
+const MAX_PARTS: usize = LANES / 4;
+
 /// [`LANES`] numbers, one for each candidate.
 #[derive(Clone, Copy)]
 pub struct Lanes<S: Simd> {
     simd: S,
     /// The first `LANES / S::F32_LANES` hold the numbers; what is never touched costs nothing.
-    parts: [S::f32s; LANES],
+    parts: [S::f32s; MAX_PARTS],
 }
 
 /// Defines an operation lane by lane from the SIMD operation of the same meaning.
@@ -33,7 +36,7 @@ impl<S: Simd> Lanes<S> {
     /// The same number in each lane.
     #[inline(always)]
     pub fn splat(simd: S, value: f32) -> Self {
-        Lanes { simd, parts: [simd.splat_f32s(value); LANES] }
+        Lanes { simd, parts: [simd.splat_f32s(value); MAX_PARTS] }
     }
 
     /// One number for each lane.
@@ -44,6 +47,12 @@ impl<S: Simd> Lanes<S> {
             *part = simd.partial_load_f32s(values);
         }
         lanes
+    }
+
+    /// What runs its operations.
+    #[inline(always)]
+    pub fn simd(self) -> S {
+        self.simd
     }
 
     /// The numbers.
@@ -135,14 +144,16 @@ impl<S: Simd> Lanes<S> {
         self.tagged().least().to_bits() as usize % LANES
     }
 
-    /// The lane of the largest of non-negative numbers; the last of (nearly) equal ones.
+    /// The lanes of the smallest of non-negative numbers in the lower and in the upper half.
     #[inline(always)]
-    pub fn lane_of_greatest(self) -> usize {
-        self.tagged().greatest().to_bits() as usize % LANES
+    pub fn lanes_of_least(self) -> [usize; 2] {
+        let bits = self.tagged().to_array().map(f32::to_bits);
+        let (lower, upper) = bits.split_at(LANES / 2);
+        let least = |half: &[u32]| half.iter().fold(u32::MAX, |least, &bits| least.min(bits));
+        [least(lower), least(upper)].map(|bits| bits as usize % LANES)
     }
 
-    /// The lowest bits of each number replaced by its lane, so that a minimum or maximum finds
-    /// both: of non-negative floats the bits are ordered as the floats are.
+    /// The lowest bits of each number replaced by its lane, so that a minimum finds both: of non-negative floats the bits are ordered as the floats are.
     #[inline(always)]
     fn tagged(mut self) -> Self {
         const TAG: u32 = LANES as u32 - 1;
@@ -190,5 +201,211 @@ impl<S: Simd> Div for Lanes<S> {
     #[inline(always)]
     fn div(self, other: Self) -> Self {
         self.over(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::tests::levels;
+    use proptest::prelude::*;
+    use pulp::WithSimd;
+
+    type Numbers = [f32; LANES];
+
+    /// An operation on three numbers for each lane.
+    #[derive(Clone, Copy)]
+    enum Operation {
+        Add,
+        Sub,
+        Mul,
+        Div,
+        MulAdd,
+        NegateMulAdd,
+        Min,
+        Max,
+        Ratio,
+        StepAbove,
+        WherePositive,
+    }
+
+    use Operation::*;
+
+    const OPERATIONS: [Operation; 11] =
+        [Add, Sub, Mul, Div, MulAdd, NegateMulAdd, Min, Max, Ratio, StepAbove, WherePositive];
+
+    impl Operation {
+        fn on_lanes<S: Simd>(self, a: Lanes<S>, b: Lanes<S>, c: Lanes<S>) -> Lanes<S> {
+            match self {
+                Add => a + b,
+                Sub => a - b,
+                Mul => a * b,
+                Div => a / b,
+                MulAdd => a.mul_add(b, c),
+                NegateMulAdd => a.negate_mul_add(b, c),
+                Min => a.min(b),
+                Max => a.max(b),
+                Ratio => a.ratio(b.max(Lanes::splat(b.simd, 0.0))),
+                StepAbove => a.step_above(0.5, 3.0),
+                WherePositive => a.where_positive(b, c),
+            }
+        }
+
+        fn on_numbers(self, a: f32, b: f32, c: f32) -> f32 {
+            match self {
+                Add => a + b,
+                Sub => a - b,
+                Mul => a * b,
+                Div => a / b,
+                MulAdd => a.mul_add(b, c),
+                NegateMulAdd => (-a).mul_add(b, c),
+                Min => a.min(b),
+                Max => a.max(b),
+                Ratio => a / b.max(f32::MIN_POSITIVE),
+                StepAbove => (a > 0.5) as u8 as f32 * 3.0,
+                WherePositive => [c, a][(b > 0.0) as usize],
+            }
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct OnLanes<'a>(Operation, &'a [Numbers; 3]);
+
+    impl WithSimd for OnLanes<'_> {
+        type Output = Numbers;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Numbers {
+            let [a, b, c] = self.1.each_ref().map(|numbers| Lanes::new(simd, numbers));
+            self.0.on_lanes(a, b, c).to_array()
+        }
+    }
+
+    /// The same bits, but for the sign of zero and the bits of NaN, which are left open.
+    fn same(a: f32, b: f32) -> bool {
+        a == b || (a.is_nan() && b.is_nan())
+    }
+
+    fn check_operations(numbers: &[Numbers; 3]) {
+        let [a, b, c] = numbers;
+        for (o, operation) in OPERATIONS.into_iter().enumerate() {
+            for level in levels() {
+                let lanes = level.run(OnLanes(operation, numbers));
+                for l in 0..LANES {
+                    let plain = operation.on_numbers(a[l], b[l], c[l]);
+                    assert!(
+                        same(lanes[l], plain),
+                        "operation {o} at {level:?} on {}, {}, {}: {} for {plain}",
+                        a[l],
+                        b[l],
+                        c[l],
+                        lanes[l]
+                    );
+                }
+            }
+        }
+    }
+
+    /// Where arithmetic is apt to go wrong.
+    const EDGES: Numbers = [
+        0.0,
+        -0.0,
+        f32::MIN_POSITIVE,
+        -f32::MIN_POSITIVE,
+        1e-45,
+        -1e-45,
+        0.5,
+        1.0,
+        -1.0,
+        1.0 + f32::EPSILON,
+        12_582_912.0,
+        65504.0,
+        -65504.0,
+        1e30,
+        f32::MAX,
+        f32::MIN,
+    ];
+
+    #[test]
+    fn operations_agree_with_plain_ones_at_the_edges() {
+        let turned = |by: usize| std::array::from_fn(|l| EDGES[(l + by) % LANES]);
+        for (b, c) in (0..LANES).flat_map(|b| (0..LANES).map(move |c| (b, c))) {
+            check_operations(&[EDGES, turned(b), turned(c)]);
+        }
+    }
+
+    fn finite() -> impl Strategy<Value = f32> {
+        use prop::num::f32::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
+        NORMAL | SUBNORMAL | ZERO | POSITIVE | NEGATIVE
+    }
+
+    /// The smallest, the greatest, and the lanes where they are said to be.
+    #[derive(Debug, Clone, PartialEq)]
+    struct Reduced {
+        least: f32,
+        greatest: f32,
+        lane_of_least: usize,
+        lanes_of_least: [usize; 2],
+    }
+
+    struct Reduce<'a>(&'a Numbers);
+
+    impl WithSimd for Reduce<'_> {
+        type Output = Reduced;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Reduced {
+            let lanes = Lanes::new(simd, self.0);
+            Reduced {
+                least: lanes.least(),
+                greatest: lanes.greatest(),
+                lane_of_least: lanes.lane_of_least(),
+                lanes_of_least: lanes.lanes_of_least(),
+            }
+        }
+    }
+
+    fn reduced_plainly(numbers: &Numbers) -> Reduced {
+        // Numbers that differ in the lowest bits only count as equal.
+        let key = |l: &usize| numbers[*l].to_bits() / LANES as u32;
+        let half = LANES / 2;
+        Reduced {
+            least: numbers.iter().copied().fold(f32::INFINITY, f32::min),
+            greatest: numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            lane_of_least: (0..LANES).min_by_key(key).unwrap(),
+            lanes_of_least: [0..half, half..LANES].map(|half| half.min_by_key(key).unwrap()),
+        }
+    }
+
+    fn check_reductions(numbers: &Numbers) {
+        for level in levels() {
+            assert_eq!(level.run(Reduce(numbers)), reduced_plainly(numbers), "{level:?}");
+        }
+    }
+
+    #[test]
+    fn reductions_agree_with_plain_ones_at_the_edges() {
+        for number in EDGES.map(f32::abs) {
+            check_reductions(&[number; LANES]);
+            for l in 0..LANES {
+                let mut numbers = [1.0; LANES];
+                numbers[l] = number;
+                check_reductions(&numbers);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn operations_agree_with_plain_ones(
+            numbers in prop::array::uniform3(prop::array::uniform16(finite()))
+        ) {
+            check_operations(&numbers);
+        }
+
+        #[test]
+        fn reductions_agree_with_plain_ones(numbers in prop::array::uniform16(finite())) {
+            check_reductions(&numbers.map(f32::abs));
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Super-blocks of eight sub-blocks with a scale and a minimum each: Q4_K and Q5_K.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::affine::{Affine, errors, fit_real_affine};
 use super::grid::{Unsigned, clamp};
-use super::{LANES, Weights, inverse, round_to_f16};
+use super::{LANES, Weights, extremes, inverse, round_to_f16};
 
 /// Sub-block `k` decodes as `scale * scales[k] * code - min * mins[k]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,15 +53,17 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     w: W,
 ) -> SuperAffine {
     let mut real = [Affine { scale: 0.0, min: 0.0 }; SUBS];
-    let (mut scale, mut depth) = (0.0f32, 0.0f32);
+    let mut plain = real;
     for k in 0..SUBS {
         let sub = &x[k * SUB_LEN..][..SUB_LEN];
         real[k] = fit_real_affine::<TOP, S, W>(simd, sub, w.skip(k * SUB_LEN), 0.0);
-        scale = scale.max(real[k].scale);
-        depth = depth.max(-real[k].min);
+        let (low, high) = extremes(simd, sub);
+        let min = low.min(0.0);
+        plain[k] = Affine { scale: (high - min) / TOP as f32, min };
     }
-    let units = (round_to_f16(scale / HEADROOM), round_to_f16(depth / HEADROOM));
-    let mut best = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units, &real);
+    // Plain rounding takes part, so that no super-block is worse than it.
+    let plain = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units(&plain, LIMIT), &plain);
+    let mut best = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units(&real, HEADROOM), &real);
     let real = best.0.subs();
     let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
     for (scale_factor, min_factor) in UNITS {
@@ -72,7 +74,19 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
     let units = (round_to_f16(scale), round_to_f16(min));
     let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &best.0.subs());
-    if fit.1 < best.1 { fit.0 } else { best.0 }
+    best = if fit.1 < best.1 { fit } else { best };
+    if plain.1 < best.1 { plain.0 } else { best.0 }
+}
+
+/// The units that put the largest scale and the deepest minimum at the integer `largest`.
+#[inline(always)]
+fn units(real: &[Affine; SUBS], largest: f32) -> (f32, f32) {
+    let (mut scale, mut depth) = (0.0f32, 0.0f32);
+    for real in real {
+        scale = scale.max(real.scale);
+        depth = depth.max(-real.min);
+    }
+    (round_to_f16(scale / largest), round_to_f16(depth / largest))
 }
 
 impl SuperAffine {
@@ -95,26 +109,46 @@ fn fit_subs<const TOP: i32, const MINS: usize, S: Simd, W: Weights>(
     (scale, min): (f32, f32),
     real: &[Affine; SUBS],
 ) -> (SuperAffine, f32) {
-    let mut fit = SuperAffine { scale, min, scales: [0.0; SUBS], mins: [0.0; SUBS] };
-    let mut total = 0.0;
-    for k in 0..SUBS {
-        let (sub, w) = (&x[k * SUB_LEN..][..SUB_LEN], w.skip(k * SUB_LEN));
-        let mut least = f32::INFINITY;
-        for pass in 0..MINS / 4 {
-            let below = (pass * 4) as f32 - (MINS / 2 - 1) as f32;
-            let (scales, mins) = integer_pairs::<TOP>(real[k], scale, min, below);
-            let real_scales = scales.map(|s| scale * s);
-            let real_mins = mins.map(|m| -(min * m));
-            let errors = errors::<TOP, S, W>(simd, sub, w, &real_scales, &real_mins);
-            let best = errors.lane_of_least();
-            let error = errors.to_array()[best];
-            if error < least {
-                (least, fit.scales[k], fit.mins[k]) = (error, scales[best], mins[best]);
+    Simd::vectorize(simd, FitSubs::<'_, TOP, MINS, W> { x, w, scale, min, real })
+}
+
+/// The arguments of [`fit_subs`], for a function of its own: inlined at each call it would take
+/// the compiler minutes.
+struct FitSubs<'a, const TOP: i32, const MINS: usize, W> {
+    x: &'a [f32],
+    w: W,
+    scale: f32,
+    min: f32,
+    real: &'a [Affine; SUBS],
+}
+
+impl<const TOP: i32, const MINS: usize, W: Weights> WithSimd for FitSubs<'_, TOP, MINS, W> {
+    type Output = (SuperAffine, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (SuperAffine, f32) {
+        let FitSubs { x, w, scale, min, real } = self;
+        let mut fit = SuperAffine { scale, min, scales: [0.0; SUBS], mins: [0.0; SUBS] };
+        let mut total = 0.0;
+        for k in 0..SUBS {
+            let (sub, w) = (&x[k * SUB_LEN..][..SUB_LEN], w.skip(k * SUB_LEN));
+            let mut least = f32::INFINITY;
+            for pass in 0..MINS / 4 {
+                let below = (pass * 4) as f32 - (MINS / 2 - 1) as f32;
+                let (scales, mins) = integer_pairs::<TOP>(real[k], scale, min, below);
+                let real_scales = scales.map(|s| scale * s);
+                let real_mins = mins.map(|m| -(min * m));
+                let errors = errors::<TOP, S, W>(simd, sub, w, &real_scales, &real_mins);
+                let best = errors.lane_of_least();
+                let error = errors.to_array()[best];
+                if error < least {
+                    (least, fit.scales[k], fit.mins[k]) = (error, scales[best], mins[best]);
+                }
             }
+            total += least;
         }
-        total += least;
+        (fit, total)
     }
-    (fit, total)
 }
 
 /// Four minimums, the first `below` steps from the real one, with four scales each that keep the

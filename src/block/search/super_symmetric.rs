@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use super::grid::{Grid, clamp, round};
 use super::symmetric::{errors, fit_real_scale};
-use super::{LANES, Weights, inverse, round_to_f16};
+use super::{LANES, Weights, inverse, peak, round_to_f16};
 
 /// Sub-block `k` decodes with the scale `scale * subs[k]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,6 +15,10 @@ pub struct SuperSymmetric<const SUBS: usize> {
     pub subs: [f32; SUBS],
 }
 
+/// How many super-block scales are tried side by side, and integers around each real sub-scale.
+const UNITS: usize = 2;
+const INTEGERS: usize = LANES / UNITS;
+
 /// The scales that lose least on the super-block `x` of `SUBS` equal sub-blocks.
 #[inline(always)]
 pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
@@ -24,44 +28,60 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     limit: f32,
 ) -> SuperSymmetric<SUBS> {
     let len = x.len() / SUBS;
-    let mut real = [0.0; SUBS];
+    let (mut real, mut plain) = ([0.0; SUBS], [0.0; SUBS]);
     for k in 0..SUBS {
-        real[k] = fit_real_scale::<G, S, W>(simd, &x[k * len..][..len], w.skip(k * len));
+        let sub = &x[k * len..][..len];
+        real[k] = fit_real_scale::<G, S, W>(simd, sub, w.skip(k * len));
+        plain[k] = peak(simd, sub) / G::ENDS.0;
     }
-    // The largest sub-scale takes the longer, negative end of the integers.
-    let scale = round_to_f16(largest_magnitude(&real) / -limit);
-    let first = fit_subs::<G, S, W, SUBS>(simd, x, w, scale, &real, limit);
-    let refitted = round_to_f16(refit_scale::<G, W, SUBS>(x, w, &first.0));
-    let second = fit_subs::<G, S, W, SUBS>(simd, x, w, refitted, &real, limit);
+    // The largest sub-scale takes the longer, negative end of the integers. Plain rounding takes
+    // part, so that no super-block is worse than it.
+    let units = [&real, &plain].map(|real| largest_magnitude(real) / -limit);
+    let first = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &plain], limit);
+    // What the integers can reach differs between nearby units as good as at random, so a second
+    // one is worth a try: the one that puts the largest integer one lower.
+    let refitted = refit_scale::<G, W, SUBS>(x, w, &first.0);
+    let units = [refitted, refitted * (1.0 + 1.0 / limit)];
+    let second = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
     if second.1 < first.1 { second.0 } else { first.0 }
 }
 
-/// The integer sub-scales that lose least under a given super-block scale, and the error.
+/// The integer sub-scales that lose least under the better of two super-block scales, and the
+/// error. The integers lie around the given real sub-scales.
 #[inline(always)]
 fn fit_subs<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     simd: S,
     x: &[f32],
     w: W,
-    scale: f32,
-    real: &[f32; SUBS],
+    units: [f32; UNITS],
+    real: [&[f32; SUBS]; UNITS],
     limit: f32,
 ) -> (SuperSymmetric<SUBS>, f32) {
     let len = x.len() / SUBS;
-    let mut fit = SuperSymmetric { scale, subs: [0.0; SUBS] };
-    let mut error = 0.0;
+    let scales = units.map(round_to_f16);
+    let inverses = scales.map(inverse);
+    let mut fits = scales.map(|scale| SuperSymmetric { scale, subs: [0.0; SUBS] });
+    let mut totals = [0.0; UNITS];
     for k in 0..SUBS {
-        let centre = round(clamp(real[k] * inverse(scale), -limit, limit - 1.0));
-        let mut subs = [0.0; LANES];
-        for (l, sub) in subs.iter_mut().enumerate() {
-            *sub = clamp(centre + l as f32 - (LANES / 2) as f32, -limit, limit - 1.0);
+        let mut centres = [0.0; UNITS];
+        for u in 0..UNITS {
+            centres[u] = round(clamp(real[u][k] * inverses[u], -limit, limit - 1.0));
         }
-        let scales = subs.map(|sub| scale * sub);
-        let errors = errors::<G, S, W>(simd, &x[k * len..][..len], w.skip(k * len), &scales);
-        let best = errors.lane_of_least();
-        fit.subs[k] = subs[best];
-        error += errors.to_array()[best];
+        let (mut subs, mut lanes) = ([0.0; LANES], [0.0; LANES]);
+        for l in 0..LANES {
+            let sub = centres[l / INTEGERS] + (l % INTEGERS) as f32 - (INTEGERS / 2) as f32;
+            subs[l] = clamp(sub, -limit, limit - 1.0);
+            lanes[l] = scales[l / INTEGERS] * subs[l];
+        }
+        let errors = errors::<G, S, W>(simd, &x[k * len..][..len], w.skip(k * len), &lanes);
+        let best = errors.lanes_of_least();
+        let errors = errors.to_array();
+        for u in 0..UNITS {
+            fits[u].subs[k] = subs[best[u]];
+            totals[u] += errors[best[u]];
+        }
     }
-    (fit, error)
+    if totals[1] < totals[0] { (fits[1], totals[1]) } else { (fits[0], totals[0]) }
 }
 
 /// The least-squares scale of the super-block for the codes that `fit` gives.

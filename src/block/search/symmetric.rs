@@ -3,46 +3,104 @@
 use pulp::Simd;
 
 use super::grid::Grid;
-use super::{F16_MIN, LANES, Lanes, NEGLIGIBLE, Weights, inverse, peak, round_to_f16};
+use super::{
+    F16_MIN, F16_MIN_NORMAL, LANES, Lanes, NEGLIGIBLE, Weights, inverse, peak, round_to_f16,
+};
 
-/// The F16 scale that loses least on the block `x`.
+/// The F16 scale that loses least on the block `x`. Plain rounding takes part, so that no block is
+/// worse than it.
 #[inline(always)]
 pub fn fit_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> f32 {
-    let mut candidates = neighbours(fit_real_scale::<G, S, W>(simd, x, w));
-    // Plain rounding takes part, so that no block is worse than it.
     let peak = peak(simd, x);
-    candidates[0] = round_to_f16(peak / G::ENDS.0);
-    candidates[LANES - 1] = round_to_f16(peak / G::ENDS.1);
+    let plain = [round_to_f16(peak / G::ENDS.0), round_to_f16(peak / G::ENDS.1)];
+    if !G::FINE && plain[0].abs() > 2.0 * F16_MIN_NORMAL {
+        return fit_coarse_scale::<G, S, W>(simd, x, w, peak);
+    }
+    let mut candidates = neighbours(fit_real_scale::<G, S, W>(simd, x, w));
+    [candidates[0], candidates[LANES - 1]] = plain;
     candidates[errors::<G, S, W>(simd, x, w, &candidates).lane_of_least()]
 }
 
+/// The F16 scale that loses least where rounding it to F16 hardly matters: the best real scale,
+/// rounded, unless one of the candidates as they stand is better.
+#[inline(always)]
+fn fit_coarse_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W, peak: f32) -> f32 {
+    /// What rounding errors may add up to in a sum of squares.
+    const NOISE: f32 = 1e-6;
+    let candidates = G::LANDINGS.map(|landing| round_to_f16(peak / landing));
+    let fits = Fits::new::<G, W>(simd, x, w, &candidates);
+    let refined = fits.refined();
+    let rounded = round_to_f16(refined.scale);
+    let moved = rounded - refined.scale;
+    // Its codes will be the nearest ones to the rounded scale, so the error is this at most.
+    let error = refined.error + moved * moved * refined.qq + NOISE * refined.unrefined_error;
+    let best = fits.ee.lane_of_least();
+    if fits.ee.to_array()[best] < error { candidates[best] } else { rounded }
+}
+
 /// The scale that loses least on `x`, before it is rounded to what the format stores.
-///
-/// Each candidate quantizes `x`; for its codes `q` the best scale is the candidate plus `eq / qq`,
-/// where `e` is what it leaves of `x`, and that takes `eq^2 / qq` off its error.
 #[inline(always)]
 pub fn fit_real_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> f32 {
     let peak = peak(simd, x);
     if peak.abs() < NEGLIGIBLE {
         return 0.0;
     }
-    let landings = Lanes::new(simd, &G::LANDINGS);
-    let inverses = landings * Lanes::splat(simd, 1.0 / peak);
-    let scales = Lanes::splat(simd, peak) / landings;
-    let zero = Lanes::splat(simd, 0.0);
-    let (mut ee, mut eq, mut qq) = (zero, zero, zero);
-    for (i, &x) in x.iter().enumerate() {
-        let x = Lanes::splat(simd, x);
-        let q = G::nearest(simd, x, inverses);
-        let e = q.negate_mul_add(scales, x);
-        let (wq, we) = (w.times(simd, i, q), w.times(simd, i, e));
-        ee = we.mul_add(e, ee);
-        eq = wq.mul_add(e, eq);
-        qq = wq.mul_add(q, qq);
+    let candidates = G::LANDINGS.map(|landing| peak / landing);
+    Fits::new::<G, W>(simd, x, w, &candidates).refined().scale
+}
+
+/// What candidate scales leave of `x`, side by side: with their codes `q` and errors `e`, the
+/// weighted sums of `e * e`, `e * q` and `q * q`.
+struct Fits<S: Simd> {
+    scales: Lanes<S>,
+    ee: Lanes<S>,
+    eq: Lanes<S>,
+    qq: Lanes<S>,
+}
+
+/// The best scale for the codes of a candidate.
+struct Refined {
+    scale: f32,
+    error: f32,
+    /// The error of the candidate as it was.
+    unrefined_error: f32,
+    qq: f32,
+}
+
+impl<S: Simd> Fits<S> {
+    #[inline(always)]
+    fn new<G: Grid, W: Weights>(simd: S, x: &[f32], w: W, candidates: &[f32; LANES]) -> Self {
+        let inverses = Lanes::new(simd, &candidates.map(|scale| 1.0 / scale));
+        let scales = Lanes::new(simd, candidates);
+        let zero = Lanes::splat(simd, 0.0);
+        let (mut ee, mut eq, mut qq) = (zero, zero, zero);
+        for (i, &x) in x.iter().enumerate() {
+            let x = Lanes::splat(simd, x);
+            let q = G::nearest(simd, x, inverses);
+            let e = q.negate_mul_add(scales, x);
+            let (wq, we) = (w.times(simd, i, q), w.times(simd, i, e));
+            ee = we.mul_add(e, ee);
+            eq = wq.mul_add(e, eq);
+            qq = wq.mul_add(q, qq);
+        }
+        Fits { scales, ee, eq, qq }
     }
-    let steps = eq.ratio(qq);
-    let best = steps.negate_mul_add(eq, ee).max(zero).lane_of_least();
-    (scales + steps).to_array()[best]
+
+    /// For the codes of a candidate the best scale is the candidate plus `eq / qq`, which takes
+    /// `eq^2 / qq` off its error. Where that leaves least, wins.
+    #[inline(always)]
+    fn refined(&self) -> Refined {
+        let Fits { scales, ee, eq, qq } = *self;
+        let steps = eq.ratio(qq);
+        let errors = steps.negate_mul_add(eq, ee).max(Lanes::splat(ee.simd(), 0.0));
+        let best = errors.lane_of_least();
+        Refined {
+            scale: (scales + steps).to_array()[best],
+            error: errors.to_array()[best],
+            unrefined_error: ee.to_array()[best],
+            qq: qq.to_array()[best],
+        }
+    }
 }
 
 /// The F16 values around `scale`.
@@ -71,4 +129,100 @@ pub(super) fn errors<G: Grid, S: Simd, W: Weights>(
         errors = w.times(simd, i, e).mul_add(e, errors);
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Flat, Importance};
+    use super::*;
+    use crate::block::search::{Iq4, Signed};
+    use crate::block::tests::{Columns, Random, Values, levels};
+    use pulp::WithSimd;
+    use std::marker::PhantomData;
+
+    /// The best real scale of a block, and the errors at given scales.
+    struct Search<'a, G, W> {
+        x: &'a [f32],
+        w: W,
+        scales: &'a [f32; LANES],
+        grid: PhantomData<G>,
+    }
+
+    impl<G: Grid, W: Weights> WithSimd for Search<'_, G, W> {
+        type Output = (u32, [u32; LANES]);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let errors = errors::<G, S, W>(simd, self.x, self.w, self.scales).to_array();
+            let real = fit_real_scale::<G, S, W>(simd, self.x, self.w);
+            (real.to_bits(), errors.map(f32::to_bits))
+        }
+    }
+
+    /// The same candidate by candidate, in plain numbers.
+    fn plainly<G: Grid, W: Weights>(x: &[f32], w: W, scales: &[f32; LANES]) -> (f32, [f32; LANES]) {
+        let (mut peak, mut errors) = (x[0], [0.0f32; LANES]);
+        for &x in x {
+            let larger = x.abs() > peak.abs() || (x.abs() == peak.abs() && x < 0.0);
+            peak = if larger { x } else { peak };
+        }
+        for (error, &scale) in errors.iter_mut().zip(scales) {
+            for (i, &x) in x.iter().enumerate() {
+                let e = (-G::level(x, inverse(scale))).mul_add(scale, x);
+                *error = (e * w.at(i)).mul_add(e, *error);
+            }
+        }
+        let mut best = (f32::INFINITY, 0.0);
+        for landing in G::LANDINGS {
+            let scale = peak / landing;
+            let (mut ee, mut eq, mut qq) = (0.0f32, 0.0f32, 0.0f32);
+            for (i, &x) in x.iter().enumerate() {
+                let q = G::level(x, 1.0 / scale);
+                let e = (-q).mul_add(scale, x);
+                ee = (e * w.at(i)).mul_add(e, ee);
+                eq = (q * w.at(i)).mul_add(e, eq);
+                qq = (q * w.at(i)).mul_add(q, qq);
+            }
+            let step = eq / qq.max(f32::MIN_POSITIVE);
+            let left = (-step).mul_add(eq, ee).max(0.0);
+            // Errors that differ in the lowest bits only count as equal.
+            if left.to_bits() / (LANES as u32) < f32::to_bits(best.0) / LANES as u32 {
+                best = (left, scale + step);
+            }
+        }
+        (best.1, errors)
+    }
+
+    fn check<G: Grid, W: Weights>(x: &[f32], w: W) {
+        let scales = &neighbours(x[0] / 7.0);
+        let (real, errors) = plainly::<G, W>(x, w, scales);
+        for level in levels() {
+            let search = Search::<G, W> { x, w, scales, grid: PhantomData };
+            assert_eq!(level.run(search), (real.to_bits(), errors.map(f32::to_bits)), "{level:?}");
+        }
+    }
+
+    #[test]
+    fn the_search_agrees_with_a_plain_one() {
+        let mut random = Random(1);
+        let kinds = [Values::Gaussian, Values::HeavyTailed, Values::Spike, Values::Alternating];
+        for (k, values) in kinds.into_iter().cycle().take(200).enumerate() {
+            let x = values.sample(&mut random, [0.02, 30.0][k % 2], 32);
+            let columns = [Columns::Uneven, Columns::HugeRatios][k / 2 % 2];
+            let w = columns.sample(&mut random, 32).unwrap();
+            check::<Signed<-8, 7>, _>(&x, Flat);
+            check::<Signed<-128, 127>, _>(&x, Importance(&w));
+            check::<Iq4, _>(&x, Importance(&w));
+        }
+    }
+
+    #[test]
+    fn neighbours_are_f16_values_in_a_row() {
+        for scale in [1.0, -0.013, 7e-5, 3e-6, -1e-7, 0.0] {
+            let neighbours = neighbours(scale);
+            assert!(neighbours.windows(2).all(|pair| pair[0] <= pair[1]), "{neighbours:?}");
+            let nearest = round_to_f16(scale);
+            assert!(neighbours.contains(&nearest), "{scale}: {neighbours:?}");
+        }
+    }
 }

@@ -166,7 +166,7 @@ impl Columns {
             Columns::SomeZeros => many(&mut |_| (random.gaussian()).max(0.0)),
             Columns::Zeros => Some(vec![0.0; len]),
             Columns::One => many(&mut |i| (i == place) as u8 as f32 * 1e4),
-            Columns::HugeRatios => many(&mut |_| random.power(-12.0, 12.0)),
+            Columns::HugeRatios => many(&mut |_| random.power(-30.0, 30.0)),
         }
     }
 }

@@ -33,9 +33,10 @@ fn quotient(a: f32, b: f32) -> f32 {
     if b == 0.0 { 0.0 } else { a / b }
 }
 
-/// The value of largest magnitude.
+/// The value of largest magnitude; of two such, the negative one.
 fn peak(x: &[f32]) -> f32 {
-    x.iter().fold(0.0, |peak: f32, &x| if x.abs() > peak.abs() { x } else { peak })
+    let (low, high) = range(x);
+    if high > -low { high } else { low }
 }
 
 fn range(x: &[f32]) -> (f32, f32) {

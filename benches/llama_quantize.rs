@@ -1,0 +1,191 @@
+//! The whole run against llama-quantize: time, in turns on the same file, and memory.
+//!
+//! `cargo bench --bench llama_quantize`, with `-- --quick` for fewer runs and a smaller model. Needs
+//! llama-quantize and the SmolLM2 test model in the cache folder that `.ci/run` fills.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use half::f16;
+use opencog_qat::gguf::{Format, Metadata, OutputFile, Shape, TensorSpec, Value, Writer};
+
+/// What is compared: our formats, llama-quantize's type, whether it keeps to that (`--pure`), and
+/// how much faster the project wants to be at least.
+const DUELS: [(&str, &str, bool, f64); 12] = [
+    ("Q4_0", "Q4_0", true, 1.0),
+    ("Q8_0", "Q8_0", true, 1.0),
+    ("Q4_1", "Q4_1", true, 0.0),
+    ("Q5_0", "Q5_0", true, 0.0),
+    ("Q5_1", "Q5_1", true, 0.0),
+    ("Q4_K", "Q4_K_S", true, 1.5),
+    ("Q4_K", "Q4_K_M", false, 1.5),
+    ("Q5_K", "Q5_K_S", true, 0.0),
+    ("Q6_K", "Q6_K", true, 1.5),
+    ("IQ4_NL", "IQ4_NL", true, 5.0),
+    ("IQ4_XS", "IQ4_XS", true, 5.0),
+    ("Q4_0", "Q4_0", false, 1.0),
+];
+
+fn main() {
+    let quick = std::env::args().any(|arg| arg == "--quick");
+    let peer = cache().join("llama.cpp/bin/llama-quantize");
+    let smollm2 = cache().join("smollm2-135m-f16.gguf");
+    let folder = tempfile::tempdir().unwrap();
+    match [&peer, &smollm2].into_iter().find(|path| !path.exists()) {
+        Some(missing) => println!("skipped: {} is missing", missing.display()),
+        None => {
+            let runs = if quick { 3 } else { 7 };
+            race("SmolLM2-135M, F16", &peer, &smollm2, folder.path(), runs);
+            let wide = folder.path().join("wide.gguf");
+            synthetic(&wide, if quick { 100 } else { 200 } << 20);
+            race("random weights, rows of 2048", &peer, &wide, folder.path(), runs);
+            fs::remove_file(wide).unwrap();
+        }
+    }
+    measure_memory(folder.path(), quick);
+}
+
+/// Median wall times of both programs, in turns.
+fn race(title: &str, peer: &Path, model: &Path, folder: &Path, runs: usize) {
+    println!("\n{title}: seconds of wall time, 2 threads, median of {runs} runs in turns");
+    println!("  ours     llama-quantize     ours   theirs  faster  wanted");
+    for (formats, theirs, pure, wanted) in DUELS {
+        let (ours_out, theirs_out) = (folder.join("ours.gguf"), folder.join("theirs.gguf"));
+        let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
+        // The slow ones need fewer runs to be told apart.
+        let runs = if wanted >= 5.0 { runs.min(3) } else { runs };
+        for _ in 0..runs {
+            our_times.push(time(ours(model, &ours_out).args(["--formats", formats])));
+            let mut command = Command::new(peer);
+            command.args(pure.then_some("--pure")).arg(model).arg(&theirs_out);
+            their_times.push(time(command.args([theirs, "2"])));
+        }
+        let (our_time, their_time) = (median(our_times), median(their_times));
+        let name = format!("{theirs}{}", if pure { " --pure" } else { "" });
+        let faster = their_time.as_secs_f64() / our_time.as_secs_f64();
+        let wanted = if wanted == 0.0 { "-".into() } else { format!("{wanted:.1}x") };
+        println!(
+            "  {formats:<8} {name:<16} {:>6.2}   {:>6.2}  {faster:>5.2}x  {wanted:>6}",
+            our_time.as_secs_f64(),
+            their_time.as_secs_f64()
+        );
+    }
+}
+
+/// Peak memory of our run on models of growing size.
+fn measure_memory(folder: &Path, quick: bool) {
+    println!("\npeak memory of a run with --formats Q4_K, MB");
+    println!("  model bytes    own pages   with mapped file pages");
+    let sizes: &[u64] = if quick { &[1 << 29, 1 << 30] } else { &[1 << 29, 1 << 30, 1 << 32] };
+    for &bytes in sizes {
+        let (model, out) = (folder.join("large.gguf"), folder.join("out.gguf"));
+        synthetic(&model, bytes / 2);
+        let peak = peak_memory(ours(&model, &out).args(["--formats", "Q4_K"]));
+        let mb = |kb: u64| kb as f64 * 1024.0 / 1e6;
+        let size = fs::metadata(&model).unwrap().len();
+        println!("  {size:>11}  {:>11.1}   {:>11.1}", mb(peak.own), mb(peak.total));
+        fs::remove_file(model).unwrap();
+        fs::remove_file(out).unwrap();
+    }
+}
+
+fn ours(model: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opencog-qat"));
+    command.args(["--quiet", "--force", "--threads", "2"]).arg(model).arg(out);
+    command
+}
+
+fn time(command: &mut Command) -> Duration {
+    let start = Instant::now();
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{command:?} failed");
+    start.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// The most that a process held, in kB.
+#[derive(Default)]
+struct Peak {
+    /// Without the pages of mapped files, which the system takes back when it needs them.
+    own: u64,
+    total: u64,
+}
+
+/// Watches a process from outside (Linux: `/proc/PID/status`).
+fn peak_memory(command: &mut Command) -> Peak {
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = Peak::default();
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let field = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+        };
+        peak.own = peak.own.max(field("RssAnon:"));
+        peak.total = peak.total.max(field("VmHWM:"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    peak
+}
+
+/// An F16 model of about `weights` random weights in matrices of 2048 x 8192.
+fn synthetic(path: &Path, weights: u64) {
+    const DIMS: [u64; 2] = [2048, 8192];
+    let count = (weights / (DIMS[0] * DIMS[1])).max(1);
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", Value::string("llama"));
+    for (key, number) in [
+        ("block_count", count as u32),
+        ("context_length", 4096),
+        ("embedding_length", 2048),
+        ("feed_forward_length", 8192),
+        ("attention.head_count", 16),
+    ] {
+        metadata.set(&format!("llama.{key}"), Value::U32(number));
+    }
+    metadata.set("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
+    let spec = |block| TensorSpec {
+        name: format!("blk.{block}.ffn_up.weight"),
+        format: Format::F16,
+        shape: Shape::new(&DIMS).unwrap(),
+    };
+    let specs: Vec<_> = (0..count).map(spec).collect();
+    let output = OutputFile::create(path, true).unwrap();
+    let mut writer = Writer::new(output, path, &metadata, &specs).unwrap();
+    let matrix = random_matrix((DIMS[0] * DIMS[1]) as usize);
+    for _ in 0..count {
+        writer.tensor_bytes(&matrix).unwrap();
+    }
+    writer.finish().unwrap().commit().unwrap();
+}
+
+/// Weights about Gaussian: the sum of four even random numbers, a multiply-xorshift generator's.
+fn random_matrix(n: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(2 * n);
+    for _ in 0..n {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let even = |k: u32| f64::from((state >> (16 * k)) as u16) / 65536.0 - 0.5;
+        let weight = f16::from_f64((0..4).map(even).sum::<f64>() * 0.05);
+        bytes.write_all(&weight.to_le_bytes()).unwrap();
+    }
+    bytes
+}
+
+/// Where `.ci/run` keeps peers and models between runs.
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let default = || home().join(".cache/opencog-qat");
+    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
+}

@@ -1,0 +1,81 @@
+//! Blocks whose values, or whose bytes, are known.
+
+use opencog_qat::block;
+use opencog_qat::gguf::Format;
+use serde_json::Value;
+
+/// What `tests/data/golden_blocks.py` wrote: gguf-py's decode of blocks of every format.
+const GOLDEN: &str = include_str!("data/golden_blocks.json");
+
+#[test]
+fn blocks_decode_to_the_bits_of_gguf_py() {
+    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
+    let golden = golden.as_object().unwrap();
+    let decodable = Format::all().filter(|&format| block::can_decode(format)).count();
+    assert_eq!(golden.len(), decodable, "every format that is decoded");
+    for (name, block) in golden {
+        let format: Format = name.parse().unwrap();
+        let bytes = from_hex(block["bytes"].as_str().unwrap());
+        let expected = from_hex(block["values"].as_str().unwrap());
+        let expected: Vec<u32> =
+            expected.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        let mut values = vec![0.0; expected.len()];
+        block::decode(format, &bytes, &mut values);
+        let values: Vec<u32> = values.iter().map(|value| value.to_bits()).collect();
+        assert_eq!(values, expected, "{format}");
+    }
+}
+
+/// The hash of what each format's encoder makes of [`row`], without and with importance. It is the
+/// same on every CPU. Whoever changes a search on purpose puts the new hashes here, which the
+/// failing test prints.
+const ENCODED: [(Format, u64, u64); 10] = [
+    (Format::Q4_0, 0, 0),
+    (Format::Q4_1, 0, 0),
+    (Format::Q5_0, 0, 0),
+    (Format::Q5_1, 0, 0),
+    (Format::Q8_0, 0, 0),
+    (Format::Q4_K, 0, 0),
+    (Format::Q5_K, 0, 0),
+    (Format::Q6_K, 0, 0),
+    (Format::IQ4_NL, 0, 0),
+    (Format::IQ4_XS, 0, 0),
+];
+
+#[test]
+fn encoders_make_the_bytes_they_always_made() {
+    let (row, importance) = (row(), importance());
+    let encoded = |format: Format, importance: Option<&[f32]>| {
+        let mut bytes = vec![0; format.bytes_of(row.len() as u64).unwrap() as usize];
+        block::encode(format, &row, row.len(), importance, &mut bytes);
+        fnv1a(&bytes)
+    };
+    let now = ENCODED.map(|(f, ..)| (f, encoded(f, None), encoded(f, Some(&importance))));
+    assert_eq!(now, ENCODED, "the hashes now");
+}
+
+/// Weights of a bell shape, exact in F32: sums of four numbers of a linear congruential generator.
+fn row() -> Vec<f32> {
+    let mut state = 12345u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 20) as f32 - 2047.5
+    };
+    (0..2048).map(|_| (next() + next() + next() + next()) / 131_072.0).collect()
+}
+
+/// Importance from 1 to 64, repeating.
+fn importance() -> Vec<f32> {
+    (0..2048).map(|i| ((i * 37) % 64 + 1) as f32).collect()
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| (byte as char).to_digit(16).unwrap() as u8;
+    text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}

@@ -1,0 +1,49 @@
+//! Disks that are full.
+
+use opencog_qat::gguf::Format;
+use predicates::prelude::*;
+
+use assert_cmd::assert::OutputAssertExt;
+
+use crate::folder::{Folder, PROGRAM};
+use crate::models::Model;
+
+#[cfg(unix)]
+#[test]
+fn a_limit_on_file_sizes_is_an_error_and_leaves_nothing() {
+    let folder = Folder::with(&Model::llama(1024, Format::F16));
+    let limited = format!("ulimit -f 8; exec {PROGRAM} in.gguf out.gguf");
+    let run = folder.command("sh", &["-c", &limited]).assert().code(1);
+    run.stderr(predicate::str::starts_with("error: out.gguf: cannot write the file of "));
+    assert_eq!(folder.names(), ["in.gguf"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listing_that_cannot_be_written_is_an_error() {
+    let folder = Folder::with(&Model::llama(256, Format::F16));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = folder.program("inspect in.gguf").stdout(full).output().unwrap().assert().code(1);
+    run.stderr(predicate::str::starts_with("error: cannot write to standard output: No space"));
+}
+
+/// A disk of its own, where the system lets us make one: in a namespace that ends with the test.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_leaves_nothing() {
+    let folder = Folder::with(&Model::llama(1024, Format::F16));
+    std::fs::create_dir(folder.path("disk")).unwrap();
+    let in_disk = |then: &str| {
+        let mount = "mount -t tmpfs -o size=16k tmpfs disk";
+        let script = format!("{mount} || exit 77; {then}; code=$?; ls -A disk; exit $code");
+        let args = ["--mount", "--map-root-user", "sh", "-c", &script];
+        folder.command("unshare", &args).output()
+    };
+    let possible = in_disk("true").is_ok_and(|output| output.status.success());
+    if !possible {
+        return println!("skipped: no disk can be made here");
+    }
+    let run = in_disk(&format!("{PROGRAM} in.gguf disk/out.gguf")).unwrap().assert().code(1);
+    let told = "error: disk/out.gguf: cannot write the file of .*: No space left on device";
+    run.stdout(predicate::str::is_empty()).stderr(predicate::str::is_match(told).unwrap());
+}

@@ -1,0 +1,14 @@
+//! The program, run as a user runs it: one test for each thing that it promises.
+
+mod bad_input;
+mod disk;
+mod figures;
+mod folder;
+#[cfg(unix)]
+mod interrupted;
+mod models;
+mod outputs;
+mod report;
+mod shapes;
+mod terminal;
+mod usage;

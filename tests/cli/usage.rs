@@ -1,0 +1,102 @@
+//! Bad usage: exit code 2, and a message that names what is wrong.
+
+use opencog_qat::gguf::Format;
+use predicates::prelude::*;
+
+use crate::folder::Folder;
+use crate::models::Model;
+
+#[track_caller]
+fn misused(args: &str, named: &[&str]) {
+    let folder = Folder::empty();
+    let assert = folder.run(args).code(2).stdout(predicate::str::is_empty());
+    let message = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(message.starts_with("error: "), "{message}");
+    named.iter().for_each(|name| assert!(message.contains(name), "expected `{name}`: {message}"));
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn unknown_flags_are_named() {
+    misused("--nonsense in.gguf out.gguf", &["--nonsense"]);
+    misused("-x in.gguf out.gguf", &["-x"]);
+}
+
+#[test]
+fn missing_arguments_are_named() {
+    misused("", &["MODEL.gguf", "OUT.gguf"]);
+    misused("in.gguf", &["OUT.gguf"]);
+    misused("inspect", &["FILE"]);
+    misused("in.gguf out.gguf third.gguf", &["third.gguf"]);
+    misused("in.gguf out.gguf --seed", &["--seed"]);
+}
+
+#[test]
+fn numbers_that_are_none_are_named() {
+    misused("--memory lots in.gguf out.gguf", &["--memory", "lots"]);
+    misused("--accuracy 2% in.gguf out.gguf", &["--accuracy", "2%"]);
+    misused("--bits four in.gguf out.gguf", &["--bits", "four", "4:8"]);
+    misused("--size 12XB in.gguf out.gguf", &["--size", "12XB", "MiB"]);
+    misused("--bpw x in.gguf out.gguf", &["--bpw", "x"]);
+    misused("--seed -1 in.gguf out.gguf", &["-1"]);
+    misused("--threads two in.gguf out.gguf", &["--threads", "two"]);
+    misused("--formats Q4_K,Q9_K in.gguf out.gguf", &["--formats", "Q9_K"]);
+}
+
+#[test]
+fn values_of_later_versions_say_so() {
+    misused("--hardware gpu in.gguf out.gguf", &["--hardware", "gpu", "not available yet"]);
+    misused("--hardware tpu in.gguf out.gguf", &["--hardware", "tpu", "not available yet"]);
+    misused("--effort standard in.gguf out.gguf", &["--effort", "standard", "not available yet"]);
+    misused("--effort thorough in.gguf out.gguf", &["--effort", "thorough", "not available yet"]);
+    misused("--strategy magic in.gguf out.gguf", &["--strategy", "magic", "search"]);
+}
+
+#[test]
+fn flags_and_commands_of_later_versions_say_so() {
+    misused("--batches 10 in.gguf out.gguf", &["--batches", "not available yet"]);
+    misused("--batches=10 in.gguf out.gguf", &["--batches", "calibration"]);
+    misused("in.gguf out.gguf --eval-text x.txt", &["--eval-text", "evaluation"]);
+    misused("--atomspace x.scm in.gguf out.gguf", &["--atomspace", "OpenCog"]);
+    misused("eval a.gguf b.gguf --text x.txt", &["eval", "not available yet"]);
+}
+
+#[test]
+fn flags_that_exclude_each_other_are_named() {
+    misused("--size 1MB --bpw 5 in.gguf out.gguf", &["--size", "--bpw"]);
+    misused("--quiet -v in.gguf out.gguf", &["--quiet", "--verbose"]);
+}
+
+#[test]
+fn values_that_make_no_sense_are_bad_input() {
+    let folder = Folder::with(&Model::llama(256, Format::F16));
+    for (flag, named) in [
+        ("--bits 9:4", "--bits 9:4: "),
+        ("--bits 1:3", "--bits 1:3: "),
+        ("--accuracy 0", "--accuracy 0: "),
+        ("--accuracy 1", "--accuracy 1: "),
+        ("--accuracy nan", "--accuracy NaN: "),
+        ("--memory 0", "--memory 0: "),
+        ("--memory=-1", "--memory -1: "),
+        ("--reduction 1", "--reduction 1: "),
+        ("--size 0", "--size 0: "),
+        ("--bpw 0", "--bpw 0: "),
+        ("--context 0", "--context 0: "),
+        ("--threads 0", "--threads 0: "),
+        ("--formats F16", "--formats F16: "),
+        ("--formats Q8_0 --bits 4:6", "--formats Q8_0: "),
+        ("--strategy fixed --bits 4:6", "--bits 4:6: "),
+        ("--strategy fixed --formats Q4_K", "--formats Q4_K: "),
+        ("--report report.txt", "--report report.txt: "),
+    ] {
+        folder.refused_with(&format!("{flag} in.gguf out.gguf"), named);
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let folder = Folder::empty();
+    let help = folder.run("--help").success().stderr(predicate::str::is_empty());
+    help.stdout(predicate::str::contains("Exit codes:").and(predicate::str::contains("--bpw")));
+    folder.run("--version").success().stdout(predicate::str::starts_with("opencog-qat "));
+}

@@ -1,0 +1,135 @@
+//! Stock llama.cpp as the referee: it loads what we write, and computes with it what our own decode
+//! says. Needs its tools and the text of `../shared`; `.ci/run` provides them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use opencog_qat::config::Config;
+use opencog_qat::gguf::{Format, Gguf, OutputFile, TensorSpec, Writer};
+use opencog_qat::progress::Silent;
+use opencog_qat::{Job, block, pipeline};
+
+const FORMATS: [Format; 10] = [
+    Format::Q4_0,
+    Format::Q4_1,
+    Format::Q5_0,
+    Format::Q5_1,
+    Format::Q8_0,
+    Format::Q4_K,
+    Format::Q5_K,
+    Format::Q6_K,
+    Format::IQ4_NL,
+    Format::IQ4_XS,
+];
+
+/// llama.cpp also rounds activations, to 8 bits; this is what its perplexity may differ by.
+const TOLERANCE: f64 = 0.005;
+
+/// A model, the text it is judged on, and how much of that.
+struct Judged {
+    model: PathBuf,
+    text: PathBuf,
+    chunks: usize,
+}
+
+#[test]
+fn perplexity_of_the_model_in_the_box_is_that_of_our_decode() {
+    let Some((tool, text)) = referee() else { return };
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tiny.gguf");
+    let judged = Judged { model, text, chunks: 40 };
+    compare(&tool, &judged, &FORMATS);
+}
+
+#[test]
+fn perplexity_of_smollm2_is_that_of_our_decode() {
+    let Some((tool, text)) = referee() else { return };
+    let model = cache().join("smollm2-135m-f16.gguf");
+    if !model.exists() || cfg!(debug_assertions) {
+        println!("skipped: needs --release and {}", model.display());
+        return;
+    }
+    let judged = Judged { model, text, chunks: 4 };
+    compare(&tool, &judged, &FORMATS);
+}
+
+fn compare(tool: &Path, judged: &Judged, formats: &[Format]) {
+    let folder = tempfile::tempdir().unwrap();
+    println!("{}\n  format   llama.cpp  our decode   ratio", judged.model.display());
+    let mut off = Vec::new();
+    for &format in formats {
+        let (quantized, widened) = (folder.path().join("q.gguf"), folder.path().join("f32.gguf"));
+        quantize(&judged.model, &quantized, format);
+        widen(&quantized, &widened);
+        let theirs = perplexity(tool, &quantized, judged);
+        let ours = perplexity(tool, &widened, judged);
+        let ratio = theirs / ours;
+        println!("  {format:<8} {theirs:>9.4}   {ours:>9.4}   {ratio:.5}");
+        if (ratio - 1.0).abs() > TOLERANCE {
+            off.push(format);
+        }
+        fs::remove_file(quantized).unwrap();
+        fs::remove_file(widened).unwrap();
+    }
+    assert!(off.is_empty(), "more than 0.5 % off: {off:?}");
+}
+
+fn quantize(input: &Path, output: &Path, format: Format) {
+    let config = Config { formats: Some(vec![format]), ..Config::default() };
+    let (input, output) = (input.to_path_buf(), output.to_path_buf());
+    let job = Job { input, output, force: false, dry_run: false, threads: None };
+    pipeline::run(&job, &config, &Silent).unwrap();
+}
+
+/// Writes the same model with every tensor in F32, by our own decode.
+fn widen(from: &Path, to: &Path) {
+    let gguf = Gguf::open(from).unwrap();
+    let widened = |spec: TensorSpec| TensorSpec { format: Format::F32, ..spec };
+    let specs: Vec<_> = gguf.tensors().iter().map(|tensor| widened(tensor.spec())).collect();
+    let output = OutputFile::create(to, false).unwrap();
+    let mut writer = Writer::new(output, to, gguf.metadata(), &specs).unwrap();
+    for tensor in gguf.tensors() {
+        let mut values = vec![0.0f32; tensor.elements() as usize];
+        block::decode(tensor.format, gguf.data(tensor), &mut values);
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        writer.tensor_bytes(&bytes).unwrap();
+    }
+    writer.finish().unwrap().commit().unwrap();
+}
+
+/// What llama-perplexity prints as its final estimate.
+fn perplexity(tool: &Path, model: &Path, judged: &Judged) -> f64 {
+    let chunks = judged.chunks.to_string();
+    let output = Command::new(tool)
+        .args(["-c", "512", "-b", "512", "-t", "2", "--chunks", &chunks, "-m"])
+        .arg(model)
+        .arg("-f")
+        .arg(&judged.text)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "llama-perplexity on {}:\n{said}", model.display());
+    let estimate = said.split("Final estimate: PPL = ").nth(1).expect("a final estimate");
+    estimate.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// llama-perplexity and the evaluation text, or a line that says what is missing.
+fn referee() -> Option<(PathBuf, PathBuf)> {
+    let tool = cache().join("llama.cpp/bin/llama-perplexity");
+    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/text/wikitext2-valid.txt");
+    for needed in [&tool, &text] {
+        if !needed.exists() {
+            println!("skipped: {} is missing", needed.display());
+            return None;
+        }
+    }
+    Some((tool, text))
+}
+
+/// Where `.ci/run` keeps peers and models between runs.
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let default = || home().join(".cache/opencog-qat");
+    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
+}
