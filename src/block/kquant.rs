@@ -68,16 +68,11 @@ impl Block for Q4_K {
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
-        let (d, dmin) = (f16_at(block, 0), f16_at(block, 2));
-        let (scales, mins) = unpack_scale_mins(&block[4..16]);
-        for pair in 0..4 {
-            let mut codes = [0; 64];
-            unpack_nibbles(&block[16 + 32 * pair..][..32], &mut codes);
-            let out = out[64 * pair..][..64].chunks_exact_mut(32);
-            for ((out, codes), k) in out.zip(codes.chunks_exact(32)).zip(2 * pair..) {
-                decode_affine(codes, d * scales[k] as f32, dmin * mins[k] as f32, out);
-            }
+        let mut codes = [0; 256];
+        for (codes, bytes) in codes.chunks_exact_mut(64).zip(block[16..].chunks_exact(32)) {
+            unpack_nibbles(bytes, codes);
         }
+        decode_affine(&block[..16], &codes, out);
     }
 }
 
@@ -86,27 +81,29 @@ impl Block for Q5_K {
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
-        let (d, dmin) = (f16_at(block, 0), f16_at(block, 2));
-        let (scales, mins) = unpack_scale_mins(&block[4..16]);
-        let high = &block[16..48];
-        for pair in 0..4 {
-            let mut codes = [0; 64];
-            unpack_nibbles(&block[48 + 32 * pair..][..32], &mut codes);
-            let out = out[64 * pair..][..64].chunks_exact_mut(32);
-            for ((out, codes), k) in out.zip(codes.chunks_exact_mut(32)).zip(2 * pair..) {
-                for (code, high) in codes.iter_mut().zip(high) {
-                    *code |= ((high >> k) & 1) << 4;
-                }
-                decode_affine(codes, d * scales[k] as f32, dmin * mins[k] as f32, out);
+        let mut codes = [0; 256];
+        for (codes, bytes) in codes.chunks_exact_mut(64).zip(block[48..].chunks_exact(32)) {
+            unpack_nibbles(bytes, codes);
+        }
+        for (k, codes) in codes.chunks_exact_mut(32).enumerate() {
+            for (code, high) in codes.iter_mut().zip(&block[16..48]) {
+                *code |= ((high >> k) & 1) << 4;
             }
         }
+        decode_affine(&block[..16], &codes, out);
     }
 }
 
+/// The values of 256 codes, with the units and sub-block scales of the 16 bytes at the block's start.
 #[inline(always)]
-fn decode_affine(codes: &[u8], scale: f32, min: f32, out: &mut [f32]) {
-    for (out, &code) in out.iter_mut().zip(codes) {
-        *out = scale * code as f32 - min;
+fn decode_affine(head: &[u8], codes: &[u8; 256], out: &mut [f32]) {
+    let (d, dmin) = (f16_at(head, 0), f16_at(head, 2));
+    let (scales, mins) = unpack_scale_mins(&head[4..]);
+    for (k, (out, codes)) in out.chunks_exact_mut(32).zip(codes.chunks_exact(32)).enumerate() {
+        let (scale, min) = (d * scales[k] as f32, dmin * mins[k] as f32);
+        for (out, &code) in out.iter_mut().zip(codes) {
+            *out = scale * code as f32 - min;
+        }
     }
 }
 
@@ -163,11 +160,17 @@ impl Block for Q6_K {
         for half in 0..2 {
             let mut codes = [0; 128];
             unpack_nibbles(&low[64 * half..][..64], &mut codes);
-            for (i, code) in codes.iter_mut().enumerate() {
-                let upper = (high[32 * half + i % 32] >> (i / 32 * 2)) & 3;
-                let scale = d * (subs[8 * half + i / 16] as i8) as f32;
-                *code |= upper << 4;
-                out[128 * half + i] = scale * (*code as i32 - 32) as f32;
+            for (k, codes) in codes.chunks_exact_mut(32).enumerate() {
+                for (code, high) in codes.iter_mut().zip(&high[32 * half..]) {
+                    *code |= ((high >> (2 * k)) & 3) << 4;
+                }
+            }
+            let out = out[128 * half..][..128].chunks_exact_mut(16);
+            for ((out, codes), sub) in out.zip(codes.chunks_exact(16)).zip(&subs[8 * half..]) {
+                let scale = d * (*sub as i8) as f32;
+                for (out, &code) in out.iter_mut().zip(codes) {
+                    *out = scale * (code as i32 - 32) as f32;
+                }
             }
         }
     }

@@ -44,14 +44,22 @@ fn pack_high_bits(codes: &[u8; LEN], bytes: &mut [u8]) {
 #[inline(always)]
 pub(super) fn codes<G: Grid>(x: &[f32], scale: f32) -> [u8; LEN] {
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-    std::array::from_fn(|i| G::code(x[i], inverse))
+    let mut codes = [0; LEN];
+    for (code, &x) in codes.iter_mut().zip(x) {
+        *code = G::code(x, inverse);
+    }
+    codes
 }
 
 /// The codes of `x` on a grid of `TOP` steps of `scale` above `min`.
 #[inline(always)]
 pub(super) fn affine_codes<const TOP: i32>(x: &[f32], scale: f32, min: f32) -> [u8; LEN] {
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-    std::array::from_fn(|i| Unsigned::<TOP>::code(x[i] - min, inverse))
+    let mut codes = [0; LEN];
+    for (code, &x) in codes.iter_mut().zip(x) {
+        *code = Unsigned::<TOP>::code(x - min, inverse);
+    }
+    codes
 }
 
 impl Block for Q4_0 {

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::grid::Unsigned;
-use super::{LANES, Lanes, NEGLIGIBLE, Weights, extremes, inverse, round_to_f16};
+use super::{LANES, Lanes, NEGLIGIBLE, Weights, by_lane, extremes, round_to_f16};
 
 /// `x` is stored as `scale * code + min`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,9 +61,8 @@ pub fn fit_real_affine<const TOP: i32, S: Simd, W: Weights>(
         return Affine { scale: 0.0, min: low };
     }
     let splat = |value| Lanes::splat(simd, value);
-    let pull_low: [f32; LANES] = std::array::from_fn(|l| PULLS[l % 4]);
-    let steps: [f32; LANES] =
-        std::array::from_fn(|l| TOP as f32 / (1.0 - PULLS[l % 4] - PULLS[l / 4]));
+    let pull_low = by_lane(|l| PULLS[l % 4]);
+    let steps = by_lane(|l| TOP as f32 / (1.0 - PULLS[l % 4] - PULLS[l / 4]));
     let (zero, ceiling) = (splat(0.0), splat(ceiling));
     let mins = Lanes::new(simd, &pull_low).mul_add(splat(range), splat(low)).min(ceiling);
     let steps = Lanes::new(simd, &steps);
@@ -106,8 +105,8 @@ pub(super) fn errors<const TOP: i32, S: Simd, W: Weights>(
     scales: &[f32; LANES],
     mins: &[f32; LANES],
 ) -> Lanes<S> {
-    let inverses = Lanes::new(simd, &scales.map(inverse));
     let (scales, mins) = (Lanes::new(simd, scales), Lanes::new(simd, mins));
+    let inverses = scales.inverse();
     let mut errors = Lanes::splat(simd, 0.0);
     for (i, &x) in x.iter().enumerate() {
         let above = Lanes::splat(simd, x) - mins;

@@ -3,12 +3,24 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use pulp::Simd;
+use pulp::bytemuck::{bytes_of, cast_slice, cast_slice_mut, pod_read_unaligned};
 
 /// How many candidates are tried at once. The same on every CPU, so that all find the same blocks.
 pub const LANES: usize = 16;
 
 /// The narrowest registers, those of NEON, hold four.
 const MAX_PARTS: usize = LANES / 4;
+
+/// A number for each lane. `std::array::from_fn` would do, but is not always inlined, and what is
+/// not inlined is not compiled for the CPU's vectors.
+#[inline(always)]
+pub fn by_lane(number: impl Fn(usize) -> f32) -> [f32; LANES] {
+    let mut numbers = [0.0; LANES];
+    for (l, out) in numbers.iter_mut().enumerate() {
+        *out = number(l);
+    }
+    numbers
+}
 
 /// [`LANES`] numbers, one for each candidate.
 #[derive(Clone, Copy)]
@@ -44,7 +56,7 @@ impl<S: Simd> Lanes<S> {
     pub fn new(simd: S, values: &[f32; LANES]) -> Self {
         let mut lanes = Lanes::splat(simd, 0.0);
         for (part, values) in lanes.parts.iter_mut().zip(values.chunks_exact(S::F32_LANES)) {
-            *part = simd.partial_load_f32s(values);
+            *part = pod_read_unaligned(cast_slice(values));
         }
         lanes
     }
@@ -60,7 +72,7 @@ impl<S: Simd> Lanes<S> {
     pub fn to_array(self) -> [f32; LANES] {
         let mut values = [0.0; LANES];
         for (part, values) in self.parts.iter().zip(values.chunks_exact_mut(S::F32_LANES)) {
-            self.simd.partial_store_f32s(values, *part);
+            cast_slice_mut::<f32, u8>(values).copy_from_slice(bytes_of(part));
         }
         values
     }
@@ -90,6 +102,18 @@ impl<S: Simd> Lanes<S> {
     #[inline(always)]
     pub fn ratio(self, divisor: Self) -> Self {
         self / divisor.max(Lanes::splat(self.simd, f32::MIN_POSITIVE))
+    }
+
+    /// `1 / self`, or 0 where that is 0: a scale of 0 decodes everything to 0.
+    #[inline(always)]
+    pub fn inverse(mut self) -> Self {
+        let (zero, one) = (self.simd.splat_f32s(0.0), self.simd.splat_f32s(1.0));
+        for p in 0..LANES / S::F32_LANES {
+            let is_zero = self.simd.equal_f32s(self.parts[p], zero);
+            let inverse = self.simd.div_f32s(one, self.parts[p]);
+            self.parts[p] = self.simd.select_f32s(is_zero, zero, inverse);
+        }
+        self
     }
 
     /// `step` where `self > threshold`, else 0.
@@ -161,7 +185,7 @@ impl<S: Simd> Lanes<S> {
         let mask = self.simd.splat_u32s(!TAG);
         for (part, tags) in self.parts.iter_mut().zip(tags.chunks_exact(S::U32_LANES)) {
             let bits = self.simd.and_u32s(self.simd.transmute_u32s_f32s(*part), mask);
-            let tagged = self.simd.or_u32s(bits, self.simd.partial_load_u32s(tags));
+            let tagged = self.simd.or_u32s(bits, pod_read_unaligned(cast_slice(tags)));
             *part = self.simd.transmute_f32s_u32s(tagged);
         }
         self

@@ -23,7 +23,7 @@ pub use super_affine::{SuperAffine, fit_super_affine};
 pub use super_symmetric::fit_super_symmetric;
 pub use symmetric::fit_scale;
 
-use lanes::{LANES, Lanes};
+use lanes::{LANES, Lanes, by_lane};
 use pulp::Simd;
 
 /// What a squared error counts, by position in the block.

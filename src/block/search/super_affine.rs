@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use super::affine::{Affine, errors, fit_real_affine};
 use super::grid::{Unsigned, clamp};
-use super::{LANES, Weights, extremes, inverse, round_to_f16};
+use super::{LANES, Weights, by_lane, extremes, inverse, round_to_f16};
 
 /// Sub-block `k` decodes as `scale * scales[k] * code - min * mins[k]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -136,8 +136,8 @@ impl<const TOP: i32, const MINS: usize, W: Weights> WithSimd for FitSubs<'_, TOP
             for pass in 0..MINS / 4 {
                 let below = (pass * 4) as f32 - (MINS / 2 - 1) as f32;
                 let (scales, mins) = integer_pairs::<TOP>(real[k], scale, min, below);
-                let real_scales = scales.map(|s| scale * s);
-                let real_mins = mins.map(|m| -(min * m));
+                let real_scales = by_lane(|l| scale * scales[l]);
+                let real_mins = by_lane(|l| -(min * mins[l]));
                 let errors = errors::<TOP, S, W>(simd, sub, w, &real_scales, &real_mins);
                 let best = errors.lane_of_least();
                 let error = errors.to_array()[best];
@@ -163,8 +163,8 @@ fn integer_pairs<const TOP: i32>(
     let upper_end = real.scale * TOP as f32 + real.min;
     let first_min = (-real.min * inverse(min)).floor() + below;
     let per_scale = inverse(scale * TOP as f32);
-    let mins: [f32; LANES] = std::array::from_fn(|l| clamp(first_min + (l / 4) as f32, 0.0, LIMIT));
-    let scales = std::array::from_fn(|l| {
+    let mins = by_lane(|l| clamp(first_min + (l / 4) as f32, 0.0, LIMIT));
+    let scales = by_lane(|l| {
         let centre = ((upper_end + min * mins[l]) * per_scale).floor();
         clamp(centre + (l % 4) as f32 - 1.0, 0.0, LIMIT)
     });

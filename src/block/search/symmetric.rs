@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use super::grid::Grid;
 use super::{
-    F16_MIN, F16_MIN_NORMAL, LANES, Lanes, NEGLIGIBLE, Weights, inverse, peak, round_to_f16,
+    F16_MIN, F16_MIN_NORMAL, LANES, Lanes, NEGLIGIBLE, Weights, by_lane, peak, round_to_f16,
 };
 
 /// The F16 scale that loses least on the block `x`. Plain rounding takes part, so that no block is
@@ -27,7 +27,7 @@ pub fn fit_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> f32 
 fn fit_coarse_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W, peak: f32) -> f32 {
     /// What rounding errors may add up to in a sum of squares.
     const NOISE: f32 = 1e-6;
-    let candidates = G::LANDINGS.map(|landing| round_to_f16(peak / landing));
+    let candidates = by_lane(|l| round_to_f16(peak / G::LANDINGS[l]));
     let fits = Fits::new::<G, W>(simd, x, w, &candidates);
     let refined = fits.refined();
     let rounded = round_to_f16(refined.scale);
@@ -45,7 +45,7 @@ pub fn fit_real_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) ->
     if peak.abs() < NEGLIGIBLE {
         return 0.0;
     }
-    let candidates = G::LANDINGS.map(|landing| peak / landing);
+    let candidates = by_lane(|l| peak / G::LANDINGS[l]);
     Fits::new::<G, W>(simd, x, w, &candidates).refined().scale
 }
 
@@ -70,8 +70,8 @@ struct Refined {
 impl<S: Simd> Fits<S> {
     #[inline(always)]
     fn new<G: Grid, W: Weights>(simd: S, x: &[f32], w: W, candidates: &[f32; LANES]) -> Self {
-        let inverses = Lanes::new(simd, &candidates.map(|scale| 1.0 / scale));
         let scales = Lanes::new(simd, candidates);
+        let inverses = scales.inverse();
         let zero = Lanes::splat(simd, 0.0);
         let (mut ee, mut eq, mut qq) = (zero, zero, zero);
         for (i, &x) in x.iter().enumerate() {
@@ -109,7 +109,7 @@ fn neighbours(scale: f32) -> [f32; LANES] {
     /// The spacing of F16 values relative to them, at most; the subnormal ones are further apart.
     const STEP: f32 = 1.0 / 1024.0;
     let step = (scale * STEP).abs().max(F16_MIN);
-    std::array::from_fn(|l| round_to_f16(scale + step * (l as f32 - (LANES / 2) as f32)))
+    by_lane(|l| round_to_f16(scale + step * (l as f32 - (LANES / 2) as f32)))
 }
 
 /// The error of `x` at each candidate scale.
@@ -120,8 +120,8 @@ pub(super) fn errors<G: Grid, S: Simd, W: Weights>(
     w: W,
     scales: &[f32; LANES],
 ) -> Lanes<S> {
-    let inverses = Lanes::new(simd, &scales.map(inverse));
     let scales = Lanes::new(simd, scales);
+    let inverses = scales.inverse();
     let mut errors = Lanes::splat(simd, 0.0);
     for (i, &x) in x.iter().enumerate() {
         let x = Lanes::splat(simd, x);
