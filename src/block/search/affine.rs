@@ -118,7 +118,7 @@ pub(super) fn errors<const TOP: i32, S: Simd, W: Weights>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flat, Importance};
+    use super::super::{Flat, Importance, inverse};
     use super::*;
     use crate::block::tests::{Columns, Random, Values, levels};
     use pulp::WithSimd;

@@ -133,7 +133,7 @@ pub(super) fn errors<G: Grid, S: Simd, W: Weights>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flat, Importance};
+    use super::super::{Flat, Importance, inverse};
     use super::*;
     use crate::block::search::{Iq4, Signed};
     use crate::block::tests::{Columns, Random, Values, levels};
