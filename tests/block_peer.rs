@@ -54,7 +54,8 @@ fn every_format_loses_less_than_llama_quantize() {
         if pairs.is_empty() || ratio > 1.0 - wanted || worst > 1.0 {
             missed.push(format);
         }
-        check_decode(&peers, &file);
+        // One layer of it: gguf-py takes half a minute for them all.
+        check_decode(&peers, &file, "blk.7.");
         std::fs::remove_file(file).unwrap();
     }
     assert!(missed.is_empty(), "less gained than wanted, or a tensor is worse: {missed:?}");
@@ -96,7 +97,7 @@ fn gguf_py_decodes_llama_quantizes_files_to_the_same_bits() {
     let read_only = ["F32", "F16", "BF16", "Q2_K", "Q3_K_S", "MXFP4_MOE"];
     for name in read_only.into_iter().chain(FORMATS.map(|(_, name, _)| name)) {
         peers.quantize(&tiny(), name, &file);
-        check_decode(&peers, &file);
+        check_decode(&peers, &file, "");
     }
 }
 
@@ -111,20 +112,23 @@ fn gguf_py_decodes_our_files_to_the_same_bits() {
             .args([&tiny(), &file])
             .status();
         assert!(status.unwrap().success());
-        check_decode(&peers, &file);
+        check_decode(&peers, &file, "");
     }
 }
 
-/// Compares the bits of every decoded tensor of a file with gguf-py's.
-fn check_decode(peers: &Peers, file: &Path) {
+/// Compares the bits of the decoded tensors of a file, those whose name starts with `prefix`, with
+/// gguf-py's.
+fn check_decode(peers: &Peers, file: &Path, prefix: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decoded_hashes.py");
-    let output = Command::new(&peers.python).arg(script).arg(file).output().unwrap();
+    let output = Command::new(&peers.python).arg(script).arg(file).arg(prefix).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).unwrap();
     let theirs: HashMap<&str, &str> =
         said.lines().map(|line| line.split_once(' ').unwrap()).map(|(h, n)| (n, h)).collect();
     let gguf = Gguf::open(file).unwrap();
-    for tensor in gguf.tensors() {
+    let tensors: Vec<_> = gguf.tensors().iter().filter(|t| t.name.starts_with(prefix)).collect();
+    assert!(!tensors.is_empty() && theirs.len() == tensors.len(), "{}", file.display());
+    for tensor in tensors {
         let mut hash = Sha256::new();
         for value in values(&gguf, tensor) {
             hash.update(value.to_le_bytes());

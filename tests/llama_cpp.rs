@@ -23,21 +23,20 @@ const FORMATS: [Format; 10] = [
     Format::IQ4_XS,
 ];
 
-/// llama.cpp also rounds activations, to 8 bits; this is what its perplexity may differ by.
-const TOLERANCE: f64 = 0.005;
-
 /// A model, the text it is judged on, and how much of that.
 struct Judged {
     model: PathBuf,
     text: PathBuf,
     chunks: usize,
+    /// What llama.cpp's perplexity may differ by, as a share: it also rounds activations to 8 bits.
+    tolerance: f64,
 }
 
 #[test]
 fn perplexity_of_the_model_in_the_box_is_that_of_our_decode() {
     let Some((tool, text)) = referee() else { return };
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tiny.gguf");
-    let judged = Judged { model, text, chunks: 40 };
+    let judged = Judged { model, text, chunks: 40, tolerance: 0.005 };
     compare(&tool, &judged, &FORMATS);
 }
 
@@ -49,7 +48,8 @@ fn perplexity_of_smollm2_is_that_of_our_decode() {
         println!("skipped: {} is missing", model.display());
         return;
     }
-    let judged = Judged { model, text, chunks: 4 };
+    // On so short a text, activations alone make up to 0.6 %.
+    let judged = Judged { model, text, chunks: 4, tolerance: 0.01 };
     compare(&tool, &judged, &FORMATS);
 }
 
@@ -65,13 +65,13 @@ fn compare(tool: &Path, judged: &Judged, formats: &[Format]) {
         let ours = perplexity(tool, &widened, judged);
         let ratio = theirs / ours;
         println!("  {format:<8} {theirs:>9.4}   {ours:>9.4}   {ratio:.5}");
-        if (ratio - 1.0).abs() > TOLERANCE {
+        if (ratio - 1.0).abs() > judged.tolerance {
             off.push(format);
         }
         fs::remove_file(quantized).unwrap();
         fs::remove_file(widened).unwrap();
     }
-    assert!(off.is_empty(), "more than 0.5 % off: {off:?}");
+    assert!(off.is_empty(), "too far off: {off:?}");
 }
 
 fn quantize(input: &Path, output: &Path, format: Format) {
@@ -97,22 +97,26 @@ fn widen(from: &Path, to: &Path) {
     writer.finish().unwrap().commit().unwrap();
 }
 
-/// What llama-perplexity prints as its final estimate.
+/// What llama-perplexity prints as its final estimate. On a busy machine its log sometimes ends
+/// before that line, though it succeeded: then it is asked again.
 fn perplexity(tool: &Path, model: &Path, judged: &Judged) -> f64 {
     let chunks = judged.chunks.to_string();
-    let output = Command::new(tool)
-        .args(["-c", "512", "-b", "512", "-t", "2", "--chunks", &chunks, "-m"])
-        .arg(model)
-        .arg("-f")
-        .arg(&judged.text)
-        .output()
-        .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success(), "llama-perplexity on {}:\n{said}", model.display());
-    let estimate = said.split("Final estimate: PPL = ").nth(1);
-    let estimate = estimate.unwrap_or_else(|| panic!("no final estimate:\n{said}"));
-    estimate.split_whitespace().next().unwrap().parse().unwrap()
+    let mut said = String::new();
+    for _ in 0..3 {
+        let output = Command::new(tool)
+            .args(["-c", "512", "-b", "512", "-t", "2", "--chunks", &chunks, "-m"])
+            .arg(model)
+            .arg("-f")
+            .arg(&judged.text)
+            .output()
+            .unwrap();
+        said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "llama-perplexity on {}:\n{said}", model.display());
+        if let Some(estimate) = said.split("Final estimate: PPL = ").nth(1) {
+            return estimate.split_whitespace().next().unwrap().parse().unwrap();
+        }
+    }
+    panic!("no final estimate:\n{said}");
 }
 
 /// llama-perplexity and the evaluation text, or a line that says what is missing.

@@ -1,7 +1,16 @@
-"""For each tensor of a GGUF file: SHA-256 of its values as gguf-py decodes them, in F32, and its name."""
-import hashlib, sys
-import gguf, numpy as np
+"""For each tensor of a GGUF file whose name starts so: SHA-256 of its values as gguf-py decodes them,
+in F32, and its name.
 
-for tensor in gguf.GGUFReader(sys.argv[1]).tensors:
-    values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-    print(hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest(), tensor.name)
+    python decoded_hashes.py FILE PREFIX
+"""
+import hashlib
+import sys
+
+import gguf
+import numpy as np
+
+file, prefix = sys.argv[1:]
+for tensor in gguf.GGUFReader(file).tensors:
+    if tensor.name.startswith(prefix):
+        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        print(hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest(), tensor.name)
