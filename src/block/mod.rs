@@ -1,8 +1,8 @@
 //! The block formats: decoding all that stock llama.cpp writes for dense models, and encoding the
 //! 4 to 8 bit ones with a better search than the reference.
 //!
-//! A format is a type that implements [`Block`] (how to read one block) and, where it can be
-//! written, [`EncodeBlock`] (how to find and store the best block). [`decode`] and [`encode`] pick
+//! A format is a type that implements `Block` (how to read one block) and, where it can be
+//! written, `EncodeBlock` (how to find and store the best block). [`decode`] and [`encode`] pick
 //! the type, and run it with the widest vectors that the CPU has.
 
 mod float;
