@@ -8,7 +8,9 @@ use pulp::Simd;
 use super::packing::{
     f16_at, pack_nibbles, pack_scale_mins, put_f16, unpack_nibbles, unpack_scale_mins,
 };
-use super::search::{Grid, Signed, SuperAffine, Weights, fit_super_affine, fit_super_symmetric};
+use super::search::{
+    Grid, Signed, SuperAffine, Weights, fit_super_affine, fit_super_symmetric, inverse,
+};
 use super::{Block, EncodeBlock};
 use crate::gguf::Format;
 
@@ -186,7 +188,7 @@ impl EncodeBlock for Q6_K {
         for (k, sub) in fit.subs.into_iter().enumerate() {
             block[192 + k] = sub as i32 as i8 as u8;
             let scale = fit.scale * sub;
-            let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+            let inverse = inverse(scale);
             for (code, x) in codes[16 * k..][..16].iter_mut().zip(&x[16 * k..]) {
                 *code = G::code(*x, inverse);
             }

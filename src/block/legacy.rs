@@ -6,7 +6,7 @@
 use pulp::Simd;
 
 use super::packing::{f16_at, pack_nibbles, put_f16, unpack_nibbles};
-use super::search::{Grid, Signed, Unsigned, Weights, fit_affine, fit_scale};
+use super::search::{Grid, Signed, Unsigned, Weights, fit_affine, fit_scale, inverse};
 use super::{Block, EncodeBlock};
 use crate::gguf::Format;
 
@@ -43,7 +43,7 @@ fn pack_high_bits(codes: &[u8; LEN], bytes: &mut [u8]) {
 /// The codes of `x` on the grid `G` at `scale`.
 #[inline(always)]
 pub(super) fn codes<G: Grid>(x: &[f32], scale: f32) -> [u8; LEN] {
-    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    let inverse = inverse(scale);
     let mut codes = [0; LEN];
     for (code, &x) in codes.iter_mut().zip(x) {
         *code = G::code(x, inverse);
@@ -54,7 +54,7 @@ pub(super) fn codes<G: Grid>(x: &[f32], scale: f32) -> [u8; LEN] {
 /// The codes of `x` on a grid of `TOP` steps of `scale` above `min`.
 #[inline(always)]
 pub(super) fn affine_codes<const TOP: i32>(x: &[f32], scale: f32, min: f32) -> [u8; LEN] {
-    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    let inverse = inverse(scale);
     let mut codes = [0; LEN];
     for (code, &x) in codes.iter_mut().zip(x) {
         *code = Unsigned::<TOP>::code(x - min, inverse);

@@ -102,7 +102,7 @@ fn round_to_f16(value: f32) -> f32 {
 
 /// `1 / scale`, or 0 for a scale of 0, which decodes everything to 0.
 #[inline(always)]
-fn inverse(scale: f32) -> f32 {
+pub fn inverse(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }
 
