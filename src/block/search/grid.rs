@@ -162,7 +162,7 @@ impl Grid for Iq4 {
         let v = x * inverse;
         let mut level = Lanes::splat(simd, Self::LEVELS[0]);
         for pair in Self::LEVELS.windows(2) {
-            level = level + v.step_above(0.5 * (pair[0] + pair[1]), pair[1] - pair[0]);
+            level = level.raised_above(v, 0.5 * (pair[0] + pair[1]), pair[1]);
         }
         level
     }

@@ -116,17 +116,13 @@ impl<S: Simd> Lanes<S> {
         self
     }
 
-    /// `step` where `self > threshold`, else 0.
+    /// `level` where `guide > threshold`, else `self`.
     #[inline(always)]
-    pub fn step_above(mut self, threshold: f32, step: f32) -> Self {
-        let (threshold, step, zero) = (
-            self.simd.splat_f32s(threshold),
-            self.simd.splat_f32s(step),
-            self.simd.splat_f32s(0.0),
-        );
+    pub fn raised_above(mut self, guide: Self, threshold: f32, level: f32) -> Self {
+        let (threshold, level) = (self.simd.splat_f32s(threshold), self.simd.splat_f32s(level));
         for p in 0..LANES / S::F32_LANES {
-            let above = self.simd.greater_than_f32s(self.parts[p], threshold);
-            self.parts[p] = self.simd.select_f32s(above, step, zero);
+            let above = self.simd.greater_than_f32s(guide.parts[p], threshold);
+            self.parts[p] = self.simd.select_f32s(above, level, self.parts[p]);
         }
         self
     }
@@ -249,14 +245,14 @@ mod tests {
         Min,
         Max,
         Ratio,
-        StepAbove,
+        RaisedAbove,
         WherePositive,
     }
 
     use Operation::*;
 
     const OPERATIONS: [Operation; 11] =
-        [Add, Sub, Mul, Div, MulAdd, NegateMulAdd, Min, Max, Ratio, StepAbove, WherePositive];
+        [Add, Sub, Mul, Div, MulAdd, NegateMulAdd, Min, Max, Ratio, RaisedAbove, WherePositive];
 
     impl Operation {
         fn on_lanes<S: Simd>(self, a: Lanes<S>, b: Lanes<S>, c: Lanes<S>) -> Lanes<S> {
@@ -270,7 +266,7 @@ mod tests {
                 Min => a.min(b),
                 Max => a.max(b),
                 Ratio => a.ratio(b.max(Lanes::splat(b.simd, 0.0))),
-                StepAbove => a.step_above(0.5, 3.0),
+                RaisedAbove => a.raised_above(b, 0.5, 3.0),
                 WherePositive => a.where_positive(b, c),
             }
         }
@@ -286,7 +282,7 @@ mod tests {
                 Min => a.min(b),
                 Max => a.max(b),
                 Ratio => a / b.max(f32::MIN_POSITIVE),
-                StepAbove => (a > 0.5) as u8 as f32 * 3.0,
+                RaisedAbove => [a, 3.0][(b > 0.5) as usize],
                 WherePositive => [c, a][(b > 0.0) as usize],
             }
         }
