@@ -34,6 +34,7 @@ mod provenance;
 pub mod quantize;
 pub mod report;
 mod same_file;
+mod simd;
 pub mod terminal;
 
 pub use config::Config;
