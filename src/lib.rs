@@ -36,6 +36,7 @@ pub mod report;
 mod same_file;
 mod simd;
 pub mod terminal;
+pub mod validate;
 
 pub use config::Config;
 pub use error::Error;
