@@ -34,7 +34,9 @@ mod provenance;
 pub mod quantize;
 pub mod report;
 mod same_file;
+mod simd;
 pub mod terminal;
+pub mod validate;
 
 pub use config::Config;
 pub use error::Error;

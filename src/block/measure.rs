@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::simd::Level;
+use crate::simd::Level;
 
 /// The largest magnitude that every block format can store: the largest F16.
 pub const LARGEST: f32 = 65504.0;

@@ -15,7 +15,6 @@ mod measure;
 mod mxfp4;
 mod packing;
 mod search;
-mod simd;
 #[cfg(test)]
 mod tests;
 
@@ -24,10 +23,10 @@ pub use measure::{LARGEST, SquaredError, squared_error, unstorable};
 use std::marker::PhantomData;
 
 use crate::gguf::Format;
+use crate::simd::Level;
 use pulp::{Simd, WithSimd};
 
 use search::{Flat, Importance, Weights};
-use simd::Level;
 
 /// A format whose blocks can be read.
 trait Block {

@@ -1,11 +1,11 @@
 //! What every format must keep, on all kinds of rows.
 
 mod inputs;
-mod levels;
+
 mod rounding;
 
+pub use crate::simd::levels;
 pub use inputs::{Columns, Random, Values};
-pub use levels::levels;
 
 use proptest::prelude::*;
 

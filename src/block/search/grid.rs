@@ -183,8 +183,8 @@ impl Grid for Iq4 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::simd::Level;
     use crate::block::tests::levels;
+    use crate::simd::Level;
     use proptest::prelude::*;
     use pulp::WithSimd;
 

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use super::super::simd::Level;
+use super::Level;
 
 /// Plain Rust, and then all that this CPU has.
 pub fn levels() -> Vec<Level> {

@@ -1,0 +1,11 @@
+//! Numbers side by side: the vector instructions of the CPU, and functions written for them.
+
+mod exp;
+mod level;
+#[cfg(test)]
+mod levels;
+
+pub use exp::exp;
+pub use level::Level;
+#[cfg(test)]
+pub use levels::levels;
