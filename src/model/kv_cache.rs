@@ -2,7 +2,7 @@
 
 use crate::gguf::{Array, Metadata, Value};
 
-use super::architecture;
+use super::architecture_name;
 
 /// Bytes of one cached key or value: llama.cpp's default is F16.
 const CACHE_BYTES: u64 = 2;
@@ -30,7 +30,7 @@ pub fn kv_cache_bytes(metadata: &Metadata, context: u64) -> Option<u64> {
 
 /// The metadata of the architecture's own key, `llama.block_count` for example.
 fn model_value<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a Value> {
-    metadata.get(&format!("{}.{key}", architecture(metadata)))
+    metadata.get(&format!("{}.{key}", architecture_name(metadata)))
 }
 
 /// The sum of counts that differ from layer to layer.

@@ -1,17 +1,41 @@
-//! What a transformer is: the roles of its tensors, which of them may be quantized, and how much
-//! memory its context takes.
+//! What a transformer is: the architectures, the roles of its tensors and which of them may be
+//! quantized, and how it is run.
+//!
+//! [`Model`] is the forward pass. Its weights stay in their file format, mapped; activations are
+//! F32. [`Architecture`] describes by data what sets one architecture apart from the others.
 
+mod architecture;
+mod attention;
+mod cache;
+mod error;
+mod forward;
+mod gate;
 mod kv_cache;
+mod matmul;
+mod norm;
 mod quantizable;
 mod role;
+mod rope;
+mod shape;
+mod weights;
 
+pub use architecture::{Activation, Architecture, RopePairs, WindowPattern};
+pub use cache::Cache;
+pub use error::ModelError;
+pub use forward::{LinearInput, Model, Observer, Unobserved, Wanted, Workspace};
 pub use kv_cache::{context_length, kv_cache_bytes};
 pub use quantizable::may_quantize;
 pub use role::Role;
+pub use rope::{RopeScaling, Rotation};
+pub use shape::{AttentionShape, ModelShape, Window};
+pub use weights::{Layer, Linear, Matrix, Weights};
 
 use crate::gguf::Metadata;
 
+/// Tokens whose vectors one task handles where the work for each is small.
+const TOKENS_PER_TASK: usize = 16;
+
 /// The architecture's name, `llama` for example; empty where the file names none.
-pub fn architecture(metadata: &Metadata) -> &str {
+pub fn architecture_name(metadata: &Metadata) -> &str {
     metadata.get("general.architecture").and_then(|value| value.as_str()).unwrap_or("")
 }

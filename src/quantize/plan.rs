@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::block;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
-use crate::model::{Role, architecture, kv_cache_bytes, may_quantize};
+use crate::model::{Role, architecture_name, kv_cache_bytes, may_quantize};
 
 use super::budget::{Fixed, LimitKind};
 use super::encode::EncodeError;
@@ -164,7 +164,7 @@ pub fn plan(gguf: &Gguf, config: &Config, overhead: u64, context: u64) -> Result
 fn options(gguf: &Gguf, tensor: &TensorInfo, config: &Config) -> Result<Options, PlanError> {
     let role = Role::of(&tensor.name);
     let full_precision = matches!(tensor.format, Format::F32 | Format::F16 | Format::BF16);
-    if !may_quantize(architecture(gguf.metadata()), &tensor.name, &tensor.shape) {
+    if !may_quantize(architecture_name(gguf.metadata()), &tensor.name, &tensor.shape) {
         let on_grid = config.strategy == Strategy::Fixed
             && role == Role::Norm
             && tensor.format == Format::F32;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::block::SquaredError;
 use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, encoded_size};
-use crate::model::{Role, architecture, kv_cache_bytes};
+use crate::model::{Role, architecture_name, kv_cache_bytes};
 use crate::pipeline::Job;
 use crate::quantize::{Choice, Plan, Planned};
 
@@ -138,7 +138,7 @@ impl Report {
             dry_run: job.dry_run,
             flags: config.to_string(),
             seed: config.seed,
-            architecture: architecture(gguf.metadata()).to_string(),
+            architecture: architecture_name(gguf.metadata()).to_string(),
             metrics: Metrics::of(&run),
             warnings: plan.warnings.clone(),
             stages: run.stages,

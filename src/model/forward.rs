@@ -1,0 +1,428 @@
+//! The forward pass: from tokens to logits, layer by layer.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::TOKENS_PER_TASK;
+use super::attention::{KeysValues, Queries, attend};
+use super::cache::{Cache, Slot, Widened};
+use super::error::ModelError;
+use super::gate::gate_in_place;
+use super::matmul::View;
+use super::norm::{rms_norm, rms_norm_in_place};
+use super::rope::RopeTable;
+use super::shape::ModelShape;
+use super::weights::{Layer, Weights};
+use crate::gguf::Gguf;
+
+/// Queries that one task handles: their scores stay in the second-level cache.
+const QUERIES_PER_TASK: usize = 64;
+
+/// A model that can be run. Its weights stay where they lie.
+#[derive(Debug, Clone)]
+pub struct Model<'a> {
+    /// The numbers that shape it.
+    pub shape: ModelShape,
+    /// Its weights.
+    pub weights: Weights<'a>,
+}
+
+/// The inputs of linear maps, by the maps that share them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LinearInput {
+    /// Of queries, keys and values.
+    Attention,
+    /// Of the projection of what attention gives.
+    AttentionOutput,
+    /// Of gate and up.
+    Ffn,
+    /// Of the projection back.
+    FfnDown,
+}
+
+/// Sees the inputs of the linear maps as they are computed.
+pub trait Observer {
+    /// The input of some linear maps of `layer`: rows of `columns` values, one for each token.
+    fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize);
+}
+
+/// Sees nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn see(&mut self, _: usize, _: LinearInput, _: &[f32], _: usize) {}
+}
+
+/// Tokens whose hidden states are wanted after the last layer.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// All.
+    All,
+    /// These, counted over the sequences one after another.
+    Tokens(&'a [usize]),
+}
+
+/// Buffers of the forward pass, kept from call to call: fresh ones would cost a tenth of the time.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    normed: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    attended: Vec<f32>,
+    projected: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+}
+
+/// The tokens of one sequence among the rows of a batch.
+#[derive(Debug, Clone)]
+struct Span {
+    rows: Range<usize>,
+    /// Position of the first.
+    first: usize,
+    /// The sequence of the cache.
+    slot: usize,
+}
+
+impl<'a> Model<'a> {
+    /// The model in this file.
+    pub fn of(gguf: &'a Gguf) -> Result<Model<'a>, ModelError> {
+        let shape = ModelShape::of(gguf.metadata())?;
+        let weights = Weights::of(gguf, &shape)?;
+        Ok(Model { shape, weights })
+    }
+
+    /// The hidden states of whole sequences, normalised for the output head: wanted tokens x width.
+    pub fn hidden(
+        &self,
+        sequences: &[&[u32]],
+        wanted: Wanted,
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<f32>, ModelError> {
+        let mut spans = Vec::with_capacity(sequences.len());
+        let mut start = 0;
+        for (slot, tokens) in sequences.iter().enumerate() {
+            spans.push(Span { rows: start..start + tokens.len(), first: 0, slot });
+            start += tokens.len();
+        }
+        self.run(&sequences.concat(), &spans, None, wanted, workspace, observer)
+    }
+
+    /// Adds `tokens[i]` to sequence `slots[i]` of the cache, and gives the hidden states of the
+    /// last of each, normalised for the output head: sequences x width.
+    pub fn extend(
+        &self,
+        cache: &mut Cache,
+        slots: &[usize],
+        tokens: &[&[u32]],
+        workspace: &mut Workspace,
+    ) -> Result<Vec<f32>, ModelError> {
+        let mut spans = Vec::with_capacity(slots.len());
+        let mut start = 0;
+        for (&slot, tokens) in slots.iter().zip(tokens) {
+            let first = cache.lengths()[slot];
+            spans.push(Span { rows: start..start + tokens.len(), first, slot });
+            start += tokens.len();
+        }
+        let last: Vec<usize> = spans.iter().map(|span| span.rows.end - 1).collect();
+        let wanted = Wanted::Tokens(&last);
+        let all = tokens.concat();
+        let hidden = self.run(&all, &spans, Some(cache), wanted, workspace, &mut Unobserved)?;
+        for span in spans {
+            cache.grow(span.slot, span.rows.len());
+        }
+        Ok(hidden)
+    }
+
+    /// Logits of hidden states that are normalised: tokens x vocabulary, into `out`.
+    pub fn logits(&self, hidden: &[f32], out: &mut Vec<f32>) {
+        let tokens = hidden.len() / self.shape.width;
+        out.resize(tokens * self.weights.vocabulary(), 0.0);
+        self.weights.head.apply(hidden, out);
+        if let Some(cap) = self.shape.logit_cap {
+            out.par_chunks_mut(1 << 14).for_each(|logits| {
+                logits.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
+            });
+        }
+    }
+
+    fn run(
+        &self,
+        tokens: &[u32],
+        spans: &[Span],
+        mut cache: Option<&mut Cache>,
+        wanted: Wanted,
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<f32>, ModelError> {
+        let mut x = self.embed(tokens)?;
+        let positions = spans.iter().map(|span| span.first + span.rows.len()).max().unwrap_or(0);
+        let rope = self.rope_tables(positions);
+        let last = self.shape.layers - 1;
+        for layer in 0..self.shape.layers {
+            let pass = LayerPass {
+                model: self,
+                layer,
+                weights: &self.weights.layers[layer],
+                rope: rope.of(&self.shape, layer),
+                spans,
+            };
+            let slots = cache.as_mut().map(|cache| cache.layer(layer));
+            pass.attend(&x, slots, workspace, observer);
+            if let (true, Wanted::Tokens(rows)) = (layer == last, wanted) {
+                x = gather(&x, self.shape.width, rows);
+                workspace.attended = gather(&workspace.attended, pass.attended_len(), rows);
+            }
+            pass.project_and_feed(&mut x, workspace, observer)?;
+        }
+        let mut hidden = x.clone();
+        rms_norm(&x, &self.weights.output_norm, self.shape.norm_epsilon, &mut hidden);
+        Ok(hidden)
+    }
+
+    /// The embeddings of tokens, scaled: tokens x width.
+    fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
+        let (width, vocabulary) = (self.shape.width, self.weights.vocabulary());
+        if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocabulary) {
+            return Err(ModelError::UnknownToken { token, vocabulary });
+        }
+        let mut x = vec![0.0; tokens.len() * width];
+        x.par_chunks_mut(width).zip(tokens).for_each(|(x, &token)| {
+            self.weights.embedding.widen(token as usize, x);
+            x.iter_mut().for_each(|x| *x *= self.shape.embedding_scale);
+        });
+        Ok(x)
+    }
+
+    fn rope_tables(&self, positions: usize) -> RopeTables {
+        let factors = self.weights.rope_factors.as_deref();
+        let window = self.shape.window.as_ref();
+        RopeTables {
+            global: RopeTable::new(&self.shape.rotation, factors, positions),
+            local: window.map(|window| RopeTable::new(&window.rotation, None, positions)),
+        }
+    }
+}
+
+/// Sines and cosines of the layers that see everything, and of those with a window.
+struct RopeTables {
+    global: RopeTable,
+    local: Option<RopeTable>,
+}
+
+impl RopeTables {
+    fn of(&self, shape: &ModelShape, layer: usize) -> &RopeTable {
+        match &self.local {
+            Some(local) if shape.window_of(layer).is_some() => local,
+            _ => &self.global,
+        }
+    }
+}
+
+/// One layer on one batch.
+struct LayerPass<'m, 'a> {
+    model: &'m Model<'a>,
+    layer: usize,
+    weights: &'m Layer<'a>,
+    rope: &'m RopeTable,
+    spans: &'m [Span],
+}
+
+impl LayerPass<'_, '_> {
+    /// Values that attention gives for each token.
+    fn attended_len(&self) -> usize {
+        let shape = &self.model.shape.attention;
+        shape.heads * shape.value_len
+    }
+
+    /// From the residual stream `x` to `workspace.attended`.
+    fn attend(
+        &self,
+        x: &[f32],
+        slots: Option<&mut [Slot]>,
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+    ) {
+        let (shape, weights) = (&self.model.shape, self.weights);
+        let tokens = x.len() / shape.width;
+        let Workspace { normed, q, k, v, attended, .. } = workspace;
+        resize(normed, x.len());
+        rms_norm(x, &weights.attention_norm, shape.norm_epsilon, normed);
+        observer.see(self.layer, LinearInput::Attention, normed, shape.width);
+        for (linear, out) in [(&weights.q, &mut *q), (&weights.k, k), (&weights.v, v)] {
+            resize(out, tokens * linear.weight.rows);
+            linear.apply(normed, out);
+        }
+        let norms = weights.qk_norms.as_ref();
+        self.place(q, weights.q.weight.rows, norms.map(|norms| &norms.0[..]));
+        self.place(k, weights.k.weight.rows, norms.map(|norms| &norms.1[..]));
+        resize(attended, tokens * self.attended_len());
+        match slots {
+            None => self.attend_to_batch(q, k, v, attended),
+            Some(slots) => self.attend_to_cache(q, k, v, slots, attended),
+        }
+        observer.see(self.layer, LinearInput::AttentionOutput, attended, self.attended_len());
+    }
+
+    /// Normalises queries or keys head by head, where the architecture does, and rotates them.
+    fn place(&self, heads: &mut [f32], row: usize, gain: Option<&[f32]>) {
+        let (key_len, epsilon) =
+            (self.model.shape.attention.key_len, self.model.shape.norm_epsilon);
+        for span in self.spans {
+            let rows = &mut heads[span.rows.start * row..span.rows.end * row];
+            let tasks = rows.par_chunks_mut(row * TOKENS_PER_TASK).enumerate();
+            tasks.for_each(|(task, rows)| {
+                for (i, heads) in rows.chunks_exact_mut(row).enumerate() {
+                    if let Some(gain) = gain {
+                        rms_norm_in_place(heads, gain, epsilon);
+                    }
+                    let position = span.first + task * TOKENS_PER_TASK + i;
+                    self.rope.rotate(heads, key_len, position);
+                }
+            });
+        }
+    }
+
+    /// Each sequence attends to its own tokens in the batch.
+    fn attend_to_batch(&self, q: &[f32], k: &[f32], v: &[f32], attended: &mut [f32]) {
+        let shape = &self.model.shape.attention;
+        let window = self.model.shape.window_of(self.layer);
+        let tasks = self.tasks(q, attended);
+        let (k_len, v_len) = (shape.kv_heads * shape.key_len, shape.kv_heads * shape.value_len);
+        tasks.into_par_iter().for_each_init(Vec::new, |scores, Task { span, queries, out }| {
+            let (k, v) = (&k[span.rows.start * k_len..], &v[span.rows.start * v_len..]);
+            for kv_head in 0..shape.kv_heads {
+                let context = KeysValues {
+                    keys: View::rows(&k[kv_head * shape.key_len..], k_len),
+                    values: View::rows(&v[kv_head * shape.value_len..], v_len),
+                };
+                attend(shape, window, queries, kv_head, context, scores, out);
+            }
+        });
+    }
+
+    /// The tokens join their sequences in the cache; each sequence attends to all that it has.
+    fn attend_to_cache(
+        &self,
+        q: &[f32],
+        k: &[f32],
+        v: &[f32],
+        slots: &mut [Slot],
+        attended: &mut [f32],
+    ) {
+        let shape = &self.model.shape.attention;
+        let window = self.model.shape.window_of(self.layer);
+        let (k_len, v_len) = (shape.kv_heads * shape.key_len, shape.kv_heads * shape.value_len);
+        for Span { rows, first, slot } in self.spans {
+            let (k, v) = (
+                &k[rows.start * k_len..rows.end * k_len],
+                &v[rows.start * v_len..rows.end * v_len],
+            );
+            slots[*slot].store(shape, *first, k, v);
+        }
+        let slots = &*slots;
+        let buffers = || (Vec::new(), Widened::default());
+        let tasks = self.tasks(q, attended).into_par_iter();
+        tasks.for_each_init(buffers, |(scores, widened), Task { span, queries, out }| {
+            let len = queries.first + queries.tokens;
+            for kv_head in 0..shape.kv_heads {
+                let context = slots[span.slot].widen(shape, kv_head, len, widened);
+                attend(shape, window, queries, kv_head, context, scores, out);
+            }
+        });
+    }
+
+    /// Blocks of queries, each with the rows of `out` that it fills.
+    fn tasks<'t>(&'t self, q: &'t [f32], mut out: &'t mut [f32]) -> Vec<Task<'t>> {
+        let (q_len, out_len) = (self.model.shape.query_len(), self.attended_len());
+        let mut tasks = Vec::new();
+        for span in self.spans {
+            for start in span.rows.clone().step_by(QUERIES_PER_TASK) {
+                let tokens = QUERIES_PER_TASK.min(span.rows.end - start);
+                let first = span.first + start - span.rows.start;
+                let queries = Queries { data: &q[start * q_len..], tokens, first };
+                let (block, rest) = out.split_at_mut(tokens * out_len);
+                out = rest;
+                tasks.push(Task { span, queries, out: block });
+            }
+        }
+        tasks
+    }
+
+    /// From `workspace.attended` back to the residual stream, and the feed-forward network.
+    fn project_and_feed(
+        &self,
+        x: &mut [f32],
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ModelError> {
+        let (shape, weights) = (&self.model.shape, self.weights);
+        let Workspace { normed, attended, projected, gate, up, .. } = workspace;
+        let post = weights.attention_post_norm.as_deref();
+        add_projected(&weights.output, attended, post, shape.norm_epsilon, projected, x);
+        self.check_finite(x, "attention")?;
+
+        resize(normed, x.len());
+        rms_norm(x, &weights.ffn_norm, shape.norm_epsilon, normed);
+        observer.see(self.layer, LinearInput::Ffn, normed, shape.width);
+        let (tokens, inner) = (x.len() / shape.width, weights.up.weight.rows);
+        for (linear, out) in [(&weights.gate, &mut *gate), (&weights.up, up)] {
+            resize(out, tokens * inner);
+            linear.apply(normed, out);
+        }
+        gate_in_place(shape.activation(), gate, up);
+        observer.see(self.layer, LinearInput::FfnDown, gate, inner);
+        let post = weights.ffn_post_norm.as_deref();
+        add_projected(&weights.down, gate, post, shape.norm_epsilon, projected, x);
+        self.check_finite(x, "feed-forward network")
+    }
+
+    fn check_finite(&self, x: &[f32], what: &'static str) -> Result<(), ModelError> {
+        if x.par_chunks(1 << 14).all(|x| x.iter().all(|x| x.is_finite())) {
+            return Ok(());
+        }
+        Err(ModelError::NotFinite { what, layer: self.layer })
+    }
+}
+
+/// A block of queries of one sequence, and the rows that what they gather goes to.
+struct Task<'t> {
+    span: &'t Span,
+    queries: Queries<'t>,
+    out: &'t mut [f32],
+}
+
+/// Adds `linear(input)`, normalised where there is a gain for it, to the residual stream `x`.
+fn add_projected(
+    linear: &super::weights::Linear,
+    input: &[f32],
+    gain: Option<&[f32]>,
+    epsilon: f32,
+    projected: &mut Vec<f32>,
+    x: &mut [f32],
+) {
+    resize(projected, x.len());
+    linear.apply(input, projected);
+    let row = linear.weight.rows;
+    let task = row * TOKENS_PER_TASK;
+    x.par_chunks_mut(task).zip(projected.par_chunks_mut(task)).for_each(|(x, projected)| {
+        if let Some(gain) = gain {
+            rms_norm_in_place(projected, gain, epsilon);
+        }
+        x.iter_mut().zip(projected).for_each(|(x, projected)| *x += *projected);
+    });
+}
+
+/// Some rows of a matrix, each `len` long.
+fn gather(x: &[f32], len: usize, rows: &[usize]) -> Vec<f32> {
+    rows.iter().flat_map(|row| &x[row * len..][..len]).copied().collect()
+}
+
+/// Exactly `len` values, whatever they are; memory is kept.
+fn resize(values: &mut Vec<f32>, len: usize) {
+    values.resize(len, 0.0);
+}

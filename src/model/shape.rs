@@ -1,0 +1,337 @@
+//! The numbers that shape one model, read from its metadata and checked.
+
+use crate::gguf::{Array, Metadata, Value};
+
+use super::architecture::{Activation, Architecture};
+use super::architecture_name;
+use super::error::ModelError;
+use super::rope::{RopeScaling, Rotation};
+
+/// The most layers, heads and so on that are believed: far above any model, far below what would
+/// overflow.
+const MOST: u64 = 1 << 24;
+
+/// The numbers of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelShape {
+    /// What the architecture does.
+    pub architecture: &'static Architecture,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Length of the residual stream.
+    pub width: usize,
+    /// Attention heads, and their lengths.
+    pub attention: AttentionShape,
+    /// Added to the mean square in RMS norms.
+    pub norm_epsilon: f32,
+    /// What token embeddings are multiplied by.
+    pub embedding_scale: f32,
+    /// Logits are bent to stay below this.
+    pub logit_cap: Option<f32>,
+    /// Tokens of a sliding window, itself counted, and the layers that have it.
+    pub window: Option<Window>,
+    /// Rotary positions in the layers that see everything.
+    pub rotation: Rotation,
+}
+
+/// The heads of one layer's attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionShape {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; each serves `heads / kv_heads` query heads.
+    pub kv_heads: usize,
+    /// Values of one query or key.
+    pub key_len: usize,
+    /// Values of one value.
+    pub value_len: usize,
+    /// What scores are multiplied by.
+    pub scale: f32,
+}
+
+/// A sliding window and the layers that have it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// Tokens that a token sees, itself counted.
+    pub tokens: usize,
+    /// For each layer, whether it has the window.
+    pub layers: Vec<bool>,
+    /// Rotary positions in those layers.
+    pub rotation: Rotation,
+}
+
+impl ModelShape {
+    /// The numbers that `metadata` gives.
+    pub fn of(metadata: &Metadata) -> Result<ModelShape, ModelError> {
+        let name = architecture_name(metadata);
+        let architecture =
+            Architecture::of(name).ok_or_else(|| ModelError::UnknownArchitecture(name.into()))?;
+        let keys = Keys { metadata, prefix: name };
+        if keys.optional_count("expert_count")?.is_some_and(|experts| experts > 0) {
+            return Err(ModelError::Unsupported("its layers have experts".into()));
+        }
+        let layers = keys.count("block_count")?;
+        let width = keys.count("embedding_length")?;
+        let heads = keys.count("attention.head_count")?;
+        let kv_heads = keys.optional_count("attention.head_count_kv")?.unwrap_or(heads);
+        if !heads.is_multiple_of(kv_heads) {
+            let what = format!("{heads} attention heads are no multiple of {kv_heads} key heads");
+            return Err(ModelError::Unsupported(what));
+        }
+        let key_len = keys.optional_count("attention.key_length")?.unwrap_or(width / heads);
+        let value_len = keys.optional_count("attention.value_length")?.unwrap_or(width / heads);
+        let by_width = architecture.scaled_by_width == Some(layers as u64);
+        let scaled = if by_width { width / heads } else { key_len };
+        let rotation = rotation(&keys, architecture, key_len)?;
+        let window = match architecture.window {
+            Some(pattern) => window(&keys, pattern.period, pattern.rope_base, layers, &rotation)?,
+            None => None,
+        };
+        let logit_cap = keys.optional_number("final_logit_softcapping")?;
+        Ok(ModelShape {
+            architecture,
+            layers,
+            width,
+            attention: AttentionShape {
+                heads,
+                kv_heads,
+                key_len,
+                value_len,
+                scale: 1.0 / (scaled as f32).sqrt(),
+            },
+            norm_epsilon: keys.number("attention.layer_norm_rms_epsilon")?,
+            embedding_scale: if architecture.scaled_embedding {
+                (width as f32).sqrt()
+            } else {
+                1.0
+            },
+            logit_cap: logit_cap.filter(|&cap| architecture.capped_logits && cap != 0.0),
+            window,
+            rotation,
+        })
+    }
+
+    /// Values of all queries of a token.
+    pub fn query_len(&self) -> usize {
+        self.attention.heads * self.attention.key_len
+    }
+
+    /// What the gate goes through.
+    pub fn activation(&self) -> Activation {
+        self.architecture.activation
+    }
+
+    /// Tokens that a token of this layer sees, itself counted; `None` for all before it.
+    pub fn window_of(&self, layer: usize) -> Option<usize> {
+        self.window.as_ref().filter(|window| window.layers[layer]).map(|window| window.tokens)
+    }
+
+    /// The rotary positions of this layer.
+    pub fn rotation_of(&self, layer: usize) -> &Rotation {
+        match &self.window {
+            Some(window) if window.layers[layer] => &window.rotation,
+            _ => &self.rotation,
+        }
+    }
+}
+
+/// The rotary positions of the layers that see everything, as llama.cpp reads them.
+fn rotation(
+    keys: &Keys,
+    architecture: &Architecture,
+    key_len: usize,
+) -> Result<Rotation, ModelError> {
+    let dims = keys.optional_count("rope.dimension_count")?.unwrap_or(key_len);
+    if dims > key_len || !dims.is_multiple_of(2) {
+        let what = format!("it rotates {dims} values of heads of {key_len}");
+        return Err(ModelError::Unsupported(what));
+    }
+    let factor = match keys.optional_number("rope.scaling.factor")? {
+        Some(factor) => Some(factor),
+        None => keys.optional_number("rope.scale_linear")?,
+    };
+    let factor = factor.filter(|&factor| factor != 0.0).unwrap_or(1.0);
+    let scaling = match keys.optional_text("rope.scaling.type")?.unwrap_or("linear") {
+        "none" => RopeScaling::None,
+        "linear" => RopeScaling::Linear { factor },
+        "yarn" => {
+            let context = match keys.optional_count("rope.scaling.original_context_length")? {
+                Some(context) => context,
+                None => keys.count("context_length")?,
+            };
+            let number = |key, default| Ok(keys.optional_number(key)?.unwrap_or(default));
+            RopeScaling::Yarn {
+                factor,
+                context,
+                beta_fast: number("rope.scaling.yarn_beta_fast", 32.0)?,
+                beta_slow: number("rope.scaling.yarn_beta_slow", 1.0)?,
+                extrapolation: number("rope.scaling.yarn_ext_factor", 1.0)?,
+                magnitude: number("rope.scaling.attn_factor", 1.0)?,
+            }
+        }
+        other => {
+            return Err(ModelError::Unsupported(format!("its rotary positions scale by {other}")));
+        }
+    };
+    let base = keys.optional_number("rope.freq_base")?.unwrap_or(10_000.0);
+    Ok(Rotation { pairs: architecture.rope, dims, base, scaling })
+}
+
+/// The sliding window, where the metadata names one.
+fn window(
+    keys: &Keys,
+    period: u64,
+    rope_base: f32,
+    layers: usize,
+    rotation: &Rotation,
+) -> Result<Option<Window>, ModelError> {
+    let Some(tokens) = keys.optional_count("attention.sliding_window")? else { return Ok(None) };
+    let by_period = |period: u64| {
+        (0..layers as u64).map(|layer| period == 0 || layer % period < period - 1).collect()
+    };
+    let layers: Vec<bool> = match keys.get("attention.sliding_window_pattern") {
+        None => by_period(period),
+        Some(Value::Array(Array::Bool(pattern))) if pattern.len() >= layers => {
+            pattern[..layers].to_vec()
+        }
+        Some(value) => match value.as_u64() {
+            Some(period) => by_period(period),
+            None => return Err(keys.odd("attention.sliding_window_pattern", "a pattern")),
+        },
+    };
+    let base = keys.optional_number("rope.freq_base_swa")?.unwrap_or(rope_base);
+    // Scaling is for the context that the other layers see.
+    let scaling = match rotation.scaling {
+        RopeScaling::Yarn { .. } => {
+            let what = "it scales rotary positions by yarn beside a sliding window";
+            return Err(ModelError::Unsupported(what.into()));
+        }
+        _ => RopeScaling::None,
+    };
+    Ok(Some(Window { tokens, layers, rotation: Rotation { base, scaling, ..rotation.clone() } }))
+}
+
+/// The architecture's own keys.
+struct Keys<'a> {
+    metadata: &'a Metadata,
+    prefix: &'a str,
+}
+
+impl<'a> Keys<'a> {
+    fn get(&self, key: &str) -> Option<&'a Value> {
+        self.metadata.get(&format!("{}.{key}", self.prefix))
+    }
+
+    fn odd(&self, key: &str, expected: &'static str) -> ModelError {
+        let found = self.get(key).map_or("nothing".into(), Value::to_string);
+        ModelError::OddKey { key: format!("{}.{key}", self.prefix), expected, found }
+    }
+
+    /// A count of at least 1.
+    fn count(&self, key: &str) -> Result<usize, ModelError> {
+        self.optional_count(key)?.ok_or_else(|| self.odd(key, "a count"))
+    }
+
+    /// A count; of one that differs from layer to layer, the one they share. 0 counts as absent.
+    fn optional_count(&self, key: &str) -> Result<Option<usize>, ModelError> {
+        let count = match self.get(key) {
+            None => return Ok(None),
+            Some(Value::Array(Array::I32(counts))) => match counts.as_slice() {
+                [first, rest @ ..] if rest.iter().all(|n| n == first) => u64::try_from(*first).ok(),
+                _ => return Err(self.odd(key, "one count for all layers")),
+            },
+            Some(Value::Array(Array::U32(counts))) => match counts.as_slice() {
+                [first, rest @ ..] if rest.iter().all(|n| n == first) => Some(u64::from(*first)),
+                _ => return Err(self.odd(key, "one count for all layers")),
+            },
+            Some(value) => value.as_u64(),
+        };
+        match count {
+            Some(0) => Ok(None),
+            Some(count) if count <= MOST => Ok(Some(count as usize)),
+            _ => Err(self.odd(key, "a sensible count")),
+        }
+    }
+
+    /// A finite number.
+    fn number(&self, key: &str) -> Result<f32, ModelError> {
+        self.optional_number(key)?.ok_or_else(|| self.odd(key, "a number"))
+    }
+
+    fn optional_number(&self, key: &str) -> Result<Option<f32>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        match value.as_f64().filter(|number| number.is_finite()) {
+            Some(number) => Ok(Some(number as f32)),
+            None => Err(self.odd(key, "a finite number")),
+        }
+    }
+
+    fn optional_text(&self, key: &str) -> Result<Option<&'a str>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_str().map(Some).ok_or_else(|| self.odd(key, "a text"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(architecture: &str) -> Metadata {
+        let mut metadata = Metadata::new();
+        metadata.set("general.architecture", Value::string(architecture));
+        for (key, value) in [
+            ("block_count", Value::U32(7)),
+            ("embedding_length", Value::U32(64)),
+            ("attention.head_count", Value::U32(4)),
+            ("attention.head_count_kv", Value::U32(2)),
+            ("attention.layer_norm_rms_epsilon", Value::F32(1e-6)),
+        ] {
+            metadata.set(&format!("{architecture}.{key}"), value);
+        }
+        metadata
+    }
+
+    #[test]
+    fn defaults_are_llama_cpps() {
+        let shape = ModelShape::of(&metadata("llama")).unwrap();
+        assert_eq!((shape.attention.key_len, shape.attention.scale), (16, 0.25));
+        assert_eq!((shape.rotation.dims, shape.rotation.base), (16, 10_000.0));
+        assert_eq!(shape.rotation.scaling, RopeScaling::Linear { factor: 1.0 });
+        assert_eq!(shape.embedding_scale, 1.0);
+    }
+
+    #[test]
+    fn gemma3_sees_everything_in_each_sixth_layer() {
+        let mut metadata = metadata("gemma3");
+        metadata.set("gemma3.attention.sliding_window", Value::U32(32));
+        metadata.set("gemma3.rope.freq_base", Value::F32(1e6));
+        metadata.set("gemma3.rope.scaling.factor", Value::F32(8.0));
+        let shape = ModelShape::of(&metadata).unwrap();
+        let windows: Vec<bool> = (0..7).map(|layer| shape.window_of(layer).is_some()).collect();
+        assert_eq!(windows, [true, true, true, true, true, false, true]);
+        assert_eq!(shape.rotation_of(0).base, 10_000.0);
+        assert_eq!(shape.rotation_of(0).scaling, RopeScaling::None);
+        assert_eq!(shape.rotation_of(5).base, 1e6);
+        assert_eq!(shape.rotation_of(5).scaling, RopeScaling::Linear { factor: 8.0 });
+        assert_eq!(shape.embedding_scale, 8.0);
+    }
+
+    #[test]
+    fn odd_numbers_are_refused_by_name() {
+        let refused = |key: &str, value: Value| {
+            let mut metadata = metadata("llama");
+            metadata.set(&format!("llama.{key}"), value);
+            ModelShape::of(&metadata).unwrap_err().to_string()
+        };
+        assert!(refused("block_count", Value::U32(0)).contains("llama.block_count"));
+        assert!(refused("block_count", Value::U64(u64::MAX)).contains("llama.block_count"));
+        assert!(refused("attention.head_count_kv", Value::U32(3)).contains("multiple"));
+        assert!(refused("attention.layer_norm_rms_epsilon", Value::F32(f32::NAN)).contains("eps"));
+        assert!(refused("rope.dimension_count", Value::U32(99)).contains("99"));
+        assert!(refused("rope.scaling.type", Value::string("longrope")).contains("longrope"));
+        assert!(refused("expert_count", Value::U32(8)).contains("experts"));
+        let unknown = ModelShape::of(&metadata("mamba")).unwrap_err().to_string();
+        assert!(unknown.contains("mamba") && unknown.contains("qwen3"));
+        assert!(ModelShape::of(&Metadata::new()).is_err());
+    }
+}
