@@ -5,9 +5,9 @@ mod random_models;
 
 use std::collections::HashSet;
 
-use opencog_qat::gguf::{Format, Gguf};
+use opencog_qat::gguf::Gguf;
 use random_models::golden::{Agreement, Golden};
-use random_models::{VARIANTS, Variant, reference};
+use random_models::{Key, VARIANTS, Variant, reference};
 
 #[test]
 fn golden_logits_are_sound() {
@@ -49,7 +49,7 @@ fn reference_computes_the_golden_logits() {
             100.0 * same_top,
         );
         same += same_top / VARIANTS.len() as f64;
-        if kld.abs() > 1e-4 || normalized_kld > allowed(variant) {
+        if kld.abs() > 1e-4 || normalized_kld > variant.allowed_kld() {
             off.push(variant.name);
         }
     }
@@ -57,16 +57,69 @@ fn reference_computes_the_golden_logits() {
     assert!(same >= 0.995, "the same token is the likeliest in {same} of the positions");
 }
 
-/// The KLD that llama.cpp's rounding may make. It rounds activations to F16 where weights are F16,
-/// and looks GELU up in a table of F16; else all is in F32, and what is left is that of the codes.
-fn allowed(variant: &Variant) -> f64 {
-    match (variant.matrices.contains(&Format::F16), variant.architecture == "gemma3") {
-        (false, false) => 1e-8,
-        (false, true) => 5e-6,
-        (true, false) => 2e-5,
-        (true, true) => 5e-5,
+/// Else a mistake in it could not be seen.
+#[test]
+fn every_option_shows_in_the_logits() {
+    let mut unseen = Vec::new();
+    for variant in VARIANTS {
+        let mut golden = Golden::of(variant.name);
+        golden.chunks.truncate(1);
+        for (what, changed) in changes(variant) {
+            let kld = agreement(&changed, &golden).normalized_kld;
+            println!("  {:<24} {what:<48} {kld:>9.1e}", variant.name);
+            if kld < 1e-3 {
+                unseen.push((variant.name, what));
+            }
+        }
     }
+    assert!(unseen.is_empty(), "not seen: {unseen:?}");
 }
+
+/// The model with one thing changed, for each that should make a difference.
+fn changes(variant: &Variant) -> Vec<(String, Variant)> {
+    let mut changes = Vec::new();
+    for (i, &(key, value)) in variant.keys.iter().enumerate() {
+        let replaced = |with: &[(&'static str, Key)]| {
+            let keys = [&variant.keys[..i], with, &variant.keys[i + 1..]].concat();
+            Variant { keys: keys.leak(), ..*variant }
+        };
+        match (key, value) {
+            ("attention.layer_norm_rms_epsilon", Key::Real(eps)) if eps < 1e-3 => {}
+            ("attention.layer_norm_rms_epsilon", _) => {
+                changes.push((key.into(), replaced(&[(key, Key::Real(1e-5))])));
+            }
+            ("attention.sliding_window", Key::Int(window)) => {
+                for other in [window - 1, window + 1] {
+                    changes.push((format!("{key} {other}"), replaced(&[(key, Key::Int(other))])));
+                }
+                changes.push((key.into(), replaced(&[])));
+            }
+            _ if UNSEEN.contains(&(variant.name, key)) => {}
+            _ => changes.push((key.into(), replaced(&[]))),
+        }
+    }
+    for (i, bias) in variant.biases.iter().enumerate() {
+        let biases = [&variant.biases[..i], &variant.biases[i + 1..]].concat();
+        changes.push((format!("{bias}.bias"), Variant { biases: biases.leak(), ..*variant }));
+    }
+    if variant.rope_freqs {
+        changes.push(("rope_freqs".into(), Variant { rope_freqs: false, ..*variant }));
+    }
+    changes
+}
+
+/// Keys that say what holds without them, or that are not read.
+const UNSEEN: [(&str, &str); 9] = [
+    ("llama-gqa-tied", "rope.dimension_count"),
+    ("llama-mistral", "rope.dimension_count"),
+    ("llama-rope-linear", "rope.scaling.type"),
+    ("llama-rope-none", "rope.scaling.factor"),
+    ("llama-rope-yarn", "rope.scaling.yarn_beta_fast"),
+    ("llama-rope-yarn", "rope.scaling.yarn_beta_slow"),
+    ("llama-rope-yarn", "rope.scaling.yarn_log_multiplier"),
+    ("gemma3-swa-linear", "rope.scaling.type"),
+    ("gemma3-dense", "rope.freq_base_swa"),
+];
 
 fn agreement(variant: &Variant, golden: &Golden) -> Agreement {
     let model = Gguf::from_bytes(variant.name, variant.file()).unwrap();

@@ -80,11 +80,12 @@ pub const VARIANTS: &[Variant] = &[
         keys: &[EPS_5, ("rope.freq_base", Real(100_000.0)), ("rope.dimension_count", Int(16))],
         ..LLAMA
     },
-    // All biases that this architecture may have; as many key heads as heads.
+    // All biases that this architecture may have; as many key heads as heads; an epsilon that shows.
     Variant {
         name: "llama-untied-bias",
         kv_heads: 6,
         biases: &["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"],
+        keys: &[("attention.layer_norm_rms_epsilon", Real(0.1))],
         ..LLAMA
     },
     Variant {
@@ -160,11 +161,13 @@ pub const VARIANTS: &[Variant] = &[
             EPS_6,
             ("rope.scaling.type", Text("yarn")),
             ("rope.scaling.factor", Real(4.0)),
-            ("rope.scaling.original_context_length", Int(32)),
+            ("rope.scaling.original_context_length", Int(1024)),
         ],
         ..QWEN2
     },
     Variant { name: "qwen3-untied", ..QWEN3 },
+    // Qwen3 itself has no biases, but what is made of it may have.
+    Variant { name: "qwen3-bias", biases: &["attn_q", "attn_k", "attn_v"], ..QWEN3 },
     Variant { name: "qwen3-tied", matrices: &[Format::F16], tied: true, ..QWEN3 },
     // Local layers turn by the default base, 10000.
     Variant { name: "gemma3-swa", ..GEMMA3 },
@@ -185,9 +188,23 @@ pub const VARIANTS: &[Variant] = &[
         keys: &[
             EPS_6,
             WINDOW,
-            ("rope.freq_base", Real(10_000.0)),
+            ("rope.freq_base", Real(50_000.0)),
             ("rope.scaling.type", Text("linear")),
             ("rope.scaling.factor", Real(8.0)),
+        ],
+        ..GEMMA3
+    },
+    // Local layers have no part in it, but for the factor.
+    Variant {
+        name: "gemma3-swa-yarn",
+        keys: &[
+            EPS_6,
+            WINDOW,
+            ("rope.freq_base", Real(50_000.0)),
+            ("rope.scaling.type", Text("yarn")),
+            ("rope.scaling.factor", Real(4.0)),
+            ("rope.scaling.original_context_length", Int(1024)),
+            ("rope.scaling.attn_factor", Real(1.2)),
         ],
         ..GEMMA3
     },

@@ -16,9 +16,9 @@ use super::Variant;
 /// A tensor and its bytes.
 type Tensor = (TensorSpec, Vec<u8>);
 
-/// All tensors of a model whose matrices take turns in these formats.
-pub fn of(variant: &Variant, matrices: &[Format]) -> Vec<Tensor> {
-    let mut making = Making { variant, matrices, tensors: Vec::new(), made: 0 };
+/// All tensors of a model.
+pub fn of(variant: &Variant) -> Vec<Tensor> {
+    let mut making = Making { variant, tensors: Vec::new(), made: 0 };
     let (width, ff, vocabulary) = (variant.width, variant.ff, variant.vocabulary.len());
     making.matrix("", "token_embd", width, vocabulary);
     making.vector("", "output_norm", width);
@@ -71,7 +71,6 @@ pub fn widened(file: Vec<u8>) -> Vec<u8> {
 
 struct Making<'a> {
     variant: &'a Variant,
-    matrices: &'a [Format],
     tensors: Vec<Tensor>,
     /// Matrices so far.
     made: usize,
@@ -96,7 +95,8 @@ impl Making<'_> {
         let name = format!("{prefix}{part}.weight");
         let scale = gain / (row_len as f32).sqrt();
         let values = self.random(&name, row_len * rows, 0.0, scale);
-        let format = self.matrices[self.made % self.matrices.len()];
+        let formats = self.variant.matrices;
+        let format = formats[self.made % formats.len()];
         self.made += 1;
         self.push(name, format, &[row_len, rows], &values);
     }
