@@ -17,6 +17,7 @@
 #![allow(dead_code, reason = "every test takes what it needs")]
 
 pub mod golden;
+pub mod peer;
 pub mod reference;
 mod table;
 mod tensors;

@@ -9,7 +9,7 @@
 //!
 //! **Sizes.** `attention.head_count_kv` defaults to `attention.head_count`, `attention.key_length`
 //! to `embedding_length / head_count`, `rope.dimension_count` to `key_length`, from which it may not
-//! differ in a llama or qwen. Heads `g * i .. g * (i + 1)` use key head `i`, where `g` is the number
+//! differ in a llama or qwen, nor may `value_length`. Heads `g * i .. g * (i + 1)` use key head `i`, where `g` is the number
 //! of heads for each. Without `output.weight` the embedding is the head.
 //!
 //! **Biases.** Queries, keys and values may have them in every architecture; the attention's output,
@@ -106,8 +106,8 @@ fn attention(model: &Gguf, keys: &Keys, layer: usize, x: &[Row]) -> Vec<Row> {
         norm_heads(model, &format!("blk.{layer}.attn_k_norm"), keys, len, &mut k);
     }
     let rope = Rope::of(keys, layer, len);
-    for row in [&mut q, &mut k] {
-        for (position, row) in row.iter_mut().enumerate() {
+    for rows in [&mut q, &mut k] {
+        for (position, row) in rows.iter_mut().enumerate() {
             row.chunks_mut(len).for_each(|head| rope.turn(position, head));
         }
     }
