@@ -9,8 +9,9 @@
 //!
 //! **Sizes.** `attention.head_count_kv` defaults to `attention.head_count`, `attention.key_length`
 //! to `embedding_length / head_count`, `rope.dimension_count` to `key_length`, from which it may not
-//! differ in a llama or qwen, nor may `value_length`. Heads `g * i .. g * (i + 1)` use key head `i`, where `g` is the number
-//! of heads for each. Without `output.weight` the embedding is the head.
+//! differ in a llama or qwen, nor may `attention.value_length`. Heads `g * i .. g * (i + 1)` use key
+//! head `i`, where `g` is the number of heads for each. Without `output.weight` the embedding is the
+//! head.
 //!
 //! **Biases.** Queries, keys and values may have them in every architecture; the attention's output,
 //! gate, up and down in a llama; the output head in a qwen2. A tensor that is not expected is an
@@ -34,8 +35,8 @@
 //! `rope.scaling.original_context_length`, by default `context_length`. (The keys for other numbers
 //! of turns than 32 and 1, and `yarn_log_multiplier`, are not read for these architectures.)
 //! Turned queries and keys are multiplied by `rope.scaling.attn_factor` (1 by default, and applied
-//! with any type), with yarn also by `1 + 0.1 ln(factor)`: each of them, so that scores get its
-//! square.
+//! with any type), with yarn also by `1 + 0.1 ln(factor)` where that is above 1: each of them, so that
+//! scores get its square.
 //!
 //! **Windows** (gemma3 with `attention.sliding_window` above 0): a local layer's query at `p` sees keys
 //! at `q <= p` with `p - q < window`. Layer `i` is local unless `i % 6 == 5`;
@@ -182,7 +183,7 @@ impl Rope {
         let mut gain = keys.number("rope.scaling.attn_factor").unwrap_or(1.0);
         let ramp = if kind == "yarn" { Some(keys.yarn_ramp(base, len)) } else { None };
         if ramp.is_some() {
-            gain *= 1.0 + 0.1 * factor.ln();
+            gain *= 1.0 + 0.1 * factor.ln().max(0.0);
         }
         let factors = vector(keys.model, "rope_freqs.weight");
         let angle = |pair: usize| {
