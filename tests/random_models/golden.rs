@@ -2,9 +2,9 @@
 //! bits of what may follow them.
 //!
 //! Little endian: `_logits_`; context length, size of the vocabulary, number of chunks; the tokens
-//! of all chunks; then for each scored position (from the middle of a chunk to its last but one) the
-//! step and the least log-probability, as two f32, and one code of 16 bits for each token of the
-//! vocabulary, filled up to an even number. Logits more than 16 below the greatest have code 0.
+//! of all chunks; then for each scored position (from the middle of a chunk to its last but one)
+//! the step and the least log-probability, as two f32, and one code of 16 bits for each token of
+//! the vocabulary, filled up to an even number. Logits more than 16 below the greatest have code 0.
 //!
 //! Each chunk is evaluated by itself from position 0, with BOS in place of its first token where
 //! the model adds BOS. The file has the tokens of the text.
@@ -35,8 +35,8 @@ pub struct Agreement {
     /// Mean KLD as llama-perplexity computes it, in nats per token. It takes what the codes say for
     /// the base's probabilities; as these do not quite sum to 1, about 1e-5 is noise.
     pub kld: f64,
-    /// The same over the tokens whose probabilities the base knows, and with both sums made 1: noise
-    /// below 1e-7.
+    /// The same over the tokens whose probabilities the base knows, and with both sums made 1:
+    /// noise below 1e-8.
     pub normalized_kld: f64,
     /// The share of positions where both find the same token the likeliest.
     pub same_top: f64,

@@ -91,9 +91,9 @@ impl Variant {
         !self.matrices.iter().all(|&format| matches!(format, Format::F32 | Format::F16))
     }
 
-    /// The normalized KLD that llama.cpp's own rounding may make. It rounds activations to F16 where
-    /// weights are F16, and looks GELU up in a table of F16; else all is in F32, and what is left is
-    /// the rounding of the golden codes.
+    /// The normalized KLD that llama.cpp's own rounding may make. It rounds activations to F16
+    /// where weights are F16, and looks GELU up in a table of F16; else all is in F32, and what is
+    /// left is the rounding of the golden codes.
     pub fn allowed_kld(&self) -> f64 {
         let f16 = self.matrices.contains(&Format::F16) && !self.is_widened();
         match (f16, self.architecture == "gemma3") {

@@ -23,9 +23,9 @@ pub fn tool() -> Option<PathBuf> {
     Some(tool)
 }
 
-/// The file that it writes for `--kl-divergence-base`, computed as exactly as it can: on one thread,
-/// with keys and values in F32, without flash attention (which would round them to F16) and without
-/// repacking.
+/// The file that it writes for `--kl-divergence-base`, computed as exactly as it can: on one
+/// thread, with keys and values in F32, without flash attention (which would round them to F16) and
+/// without repacking.
 pub fn ask(tool: &Path, question: &Question) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let logits = folder.path().join("logits");

@@ -3,26 +3,27 @@
 //!
 //! # What llama.cpp does
 //!
-//! In every architecture a layer is `x += attention(norm(x)); x += feed_forward(norm(x))`. Norms are
-//! RMS norms: `x / sqrt(mean(x^2) + eps) * weight`, with eps from `attention.layer_norm_rms_epsilon`,
-//! which has no default. A file's weight is the whole factor: for Gemma the converter has added 1.
+//! In every architecture a layer is `x += attention(norm(x)); x += feed_forward(norm(x))`. Norms
+//! are RMS norms: `x / sqrt(mean(x^2) + eps) * weight`, with eps from
+//! `attention.layer_norm_rms_epsilon`, which has no default. A file's weight is the whole factor:
+//! for Gemma the converter has added 1.
 //!
 //! **Sizes.** `attention.head_count_kv` defaults to `attention.head_count`, `attention.key_length`
-//! to `embedding_length / head_count`, `rope.dimension_count` to `key_length`, from which it may not
-//! differ in a llama or qwen, nor may `attention.value_length`. Heads `g * i .. g * (i + 1)` use key
-//! head `i`, where `g` is the number of heads for each. Without `output.weight` the embedding is the
-//! head.
+//! to `embedding_length / head_count`, `rope.dimension_count` to `key_length`, from which it may
+//! not differ in a llama or qwen, nor may `attention.value_length`. Heads `g * i .. g * (i + 1)`
+//! use key head `i`, where `g` is the number of heads for each. Without `output.weight` the
+//! embedding is the head.
 //!
-//! **Biases.** Queries, keys and values may have them in every architecture; the attention's output,
-//! gate, up and down in a llama; the output head in a qwen2. A tensor that is not expected is an
-//! error.
+//! **Biases.** Queries, keys and values may have them in every architecture; the attention's
+//! output, gate, up and down in a llama; the output head in a qwen2. A tensor that is not expected
+//! is an error.
 //!
-//! **Queries and keys** of a qwen3 or gemma3 are normed head by head, after the bias and before they
-//! are turned. Scores are multiplied by `1 / sqrt(key_length)`; in a gemma3 of 62 layers (the 27B)
-//! by `1 / sqrt(embedding_length / head_count)`, a division of integers.
+//! **Queries and keys** of a qwen3 or gemma3 are normed head by head, after the bias and before
+//! they are turned. Scores are multiplied by `1 / sqrt(key_length)`; in a gemma3 of 62 layers (the
+//! 27B) by `1 / sqrt(embedding_length / head_count)`, a division of integers.
 //!
-//! **Turning** (rope): pair `i` of a head of `n` values is turned by `position * base^(-2i / n)`.
-//! A llama pairs neighbours, `(2i, 2i + 1)`; qwen and gemma halves, `(i, i + n/2)`. `rope.freq_base`
+//! **Turning** (rope): pair `i` of a head of `n` values is turned by `position * base^(-2i / n)`. A
+//! llama pairs neighbours, `(2i, 2i + 1)`; qwen and gemma halves, `(i, i + n/2)`. `rope.freq_base`
 //! defaults to 10000. `rope_freqs.weight` (of a llama alone) divides the angle of pair `i`, before
 //! what follows.
 //!
@@ -30,18 +31,17 @@
 //! `rope.scale_linear`) to 1; a factor of 0 is 1, and with the type none it is not applied. Linear:
 //! the angle is divided by the factor. Yarn: the pair's angle is a mixture, `m` of the whole angle
 //! and `1 - m` of the divided one, where `m = 1 - clamp((i - low) / max(0.001, high - low), 0, 1)`,
-//! `low = max(0, floor(d(32)))`, `high = min(n - 1, ceil(d(1)))`, and
-//! `d(turns) = n * ln(original / (2 pi turns)) / (2 ln(base))` with `original` from
-//! `rope.scaling.original_context_length`, by default `context_length`. (The keys for other numbers
-//! of turns than 32 and 1, and `yarn_log_multiplier`, are not read for these architectures.)
-//! Turned queries and keys are multiplied by `rope.scaling.attn_factor` (1 by default, and applied
-//! with any type), with yarn also by `1 + 0.1 ln(factor)` where that is above 1: each of them, so that
-//! scores get its square.
+//! `low = max(0, floor(d(32)))`, `high = min(n - 1, ceil(d(1)))`, and `d(turns) = n * ln(original /
+//! (2 pi turns)) / (2 ln(base))` with `original` from `rope.scaling.original_context_length`, by
+//! default `context_length`. (The keys for other numbers of turns than 32 and 1, and
+//! `yarn_log_multiplier`, are not read for these architectures.) Turned queries and keys are
+//! multiplied by `rope.scaling.attn_factor` (1 by default, and applied with any type), with yarn
+//! also by `1 + 0.1 ln(factor)` where that is above 1: each of them, so that scores get its square.
 //!
-//! **Windows** (gemma3 with `attention.sliding_window` above 0): a local layer's query at `p` sees keys
-//! at `q <= p` with `p - q < window`. Layer `i` is local unless `i % 6 == 5`;
-//! `attention.sliding_window_pattern` gives another number than 6 (0: all local), or a list with one
-//! truth value for each layer. Local layers have their own base, `rope.freq_base_swa` (10000 by
+//! **Windows** (gemma3 with `attention.sliding_window` above 0): a local layer's query at `p` sees
+//! keys at `q <= p` with `p - q < window`. Layer `i` is local unless `i % 6 == 5`;
+//! `attention.sliding_window_pattern` gives another number than 6 (0: all local), or a list with
+//! one truth value for each layer. Local layers have their own base, `rope.freq_base_swa` (10000 by
 //! default, not `rope.freq_base`), and no scaling; but `attn_factor`, and with yarn the mixture of
 //! angles that are equal, so nothing more. Without a window all layers are global.
 //!
@@ -51,11 +51,12 @@
 //!
 //! **Gemma 3** also multiplies the embeddings by `sqrt(embedding_length)`, norms what attention and
 //! feed forward give before it is added (`post_attention_norm`, `post_ffw_norm`), and with
-//! `final_logit_softcapping` c above 0 makes the logits `c tanh(logit / c)`. It has no cap on scores.
+//! `final_logit_softcapping` c above 0 makes the logits `c tanh(logit / c)`. It has no cap on
+//! scores.
 //!
-//! **Precision.** Products with F32 matrices are in F32. For an F16 matrix the activations are rounded
-//! to F16, for BF16 to BF16, for the block formats to 8 bits a block. Keys and values are kept in F16
-//! unless `-ctk f32 -ctv f32` is given, and flash attention rounds them in any case.
+//! **Precision.** Products with F32 matrices are in F32. For an F16 matrix the activations are
+//! rounded to F16, for BF16 to BF16, for the block formats to 8 bits a block. Keys and values are
+//! kept in F16 unless `-ctk f32 -ctv f32` is given, and flash attention rounds them in any case.
 
 use std::f64::consts::PI;
 

@@ -80,7 +80,8 @@ pub const VARIANTS: &[Variant] = &[
         keys: &[EPS_5, ("rope.freq_base", Real(100_000.0)), ("rope.dimension_count", Int(16))],
         ..LLAMA
     },
-    // All biases that this architecture may have; as many key heads as heads; an epsilon that shows.
+    // All biases that this architecture may have; as many key heads as heads; an epsilon that
+    // shows.
     Variant {
         name: "llama-untied-bias",
         kv_heads: 6,

@@ -86,7 +86,8 @@ impl Making<'_> {
 
     fn matrix(&mut self, prefix: &str, part: &str, row_len: u64, rows: u64) {
         let gain = match part {
-            // Gemma's are multiplied by the root of the width: its last norm makes the logits large.
+            // Gemma's are multiplied by the root of the width: its last norm makes the logits
+            // large.
             "token_embd" | "output" if self.variant.architecture == "gemma3" => 1.0,
             "token_embd" | "output" => 2.5,
             "attn_q" | "attn_k" | "ffn_gate" => 1.5,
