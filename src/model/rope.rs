@@ -14,6 +14,8 @@ pub struct Rotation {
     pub base: f32,
     /// How frequencies are stretched over a longer context.
     pub scaling: RopeScaling,
+    /// What rotated values are multiplied by, beside what the scaling asks for.
+    pub magnitude: f32,
 }
 
 /// How rotary frequencies are stretched over a longer context than the model was first made for.
@@ -32,14 +34,6 @@ pub enum RopeScaling {
         factor: f32,
         /// Tokens of the context before.
         context: usize,
-        /// Pairs that turn more often than this within it are not slowed down.
-        beta_fast: f32,
-        /// Pairs that turn less often than this are slowed down by the whole factor.
-        beta_slow: f32,
-        /// The weight of the ramp: 1 but for experiments.
-        extrapolation: f32,
-        /// Multiplies queries and keys, beside what YaRN itself multiplies them by.
-        magnitude: f32,
     },
 }
 
@@ -58,36 +52,37 @@ impl Rotation {
         match self.scaling {
             RopeScaling::None => frequency,
             RopeScaling::Linear { factor } => frequency / f64::from(factor),
-            RopeScaling::Yarn { factor, context, beta_fast, beta_slow, extrapolation, .. } => {
+            RopeScaling::Yarn { factor, context } => {
                 let slowed = frequency / f64::from(factor);
-                let (low, high) = self.ramp(context, beta_fast, beta_slow);
+                let (low, high) = self.ramp(context);
                 let along = ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
-                let kept = (1.0 - along) * f64::from(extrapolation);
-                slowed * (1.0 - kept) + frequency * kept
+                slowed * along + frequency * (1.0 - along)
             }
         }
     }
 
     /// The pairs between which YaRN goes from not slowing to slowing
     /// (`ggml_rope_yarn_corr_dims`).
-    fn ramp(&self, context: usize, beta_fast: f32, beta_slow: f32) -> (f64, f64) {
+    fn ramp(&self, context: usize) -> (f64, f64) {
+        /// Pairs that turn more often than this within the context keep their frequency.
+        const FAST: f64 = 32.0;
+        /// Pairs that turn less often than this are slowed down by the whole factor.
+        const SLOW: f64 = 1.0;
         let dims = self.dims as f64;
-        let turning = |turns: f32| {
-            let length = context as f64 / (f64::from(turns) * 2.0 * std::f64::consts::PI);
+        let turning = |turns: f64| {
+            let length = context as f64 / (turns * 2.0 * std::f64::consts::PI);
             dims * length.ln() / (2.0 * f64::from(self.base).ln())
         };
-        (turning(beta_fast).floor().max(0.0), turning(beta_slow).ceil().min(dims - 1.0))
+        (turning(FAST).floor().max(0.0), turning(SLOW).ceil().min(dims - 1.0))
     }
 
     /// What rotated values are multiplied by.
-    fn magnitude(&self) -> f64 {
-        match self.scaling {
-            RopeScaling::Yarn { factor, extrapolation, magnitude, .. } if extrapolation != 0.0 => {
-                (1.0 + 0.1 * f64::from(factor).ln()) * f64::from(magnitude)
-            }
-            RopeScaling::Yarn { magnitude, .. } => f64::from(magnitude),
+    fn gain(&self) -> f64 {
+        let scaling = match self.scaling {
+            RopeScaling::Yarn { factor, .. } => (1.0 + 0.1 * f64::from(factor).ln()).max(1.0),
             _ => 1.0,
-        }
+        };
+        scaling * f64::from(self.magnitude)
     }
 }
 
@@ -107,12 +102,11 @@ impl RopeTable {
     /// For positions 0 to `positions - 1`; `factors`, one for each pair, divide the frequencies.
     pub fn new(rotation: &Rotation, factors: Option<&[f32]>, positions: usize) -> RopeTable {
         let frequencies = rotation.frequencies(factors);
-        let magnitude = rotation.magnitude();
+        let gain = rotation.gain();
         let angles = (0..positions)
             .flat_map(|position| frequencies.iter().map(move |f| f * position as f64));
-        let (cos, sin) = angles
-            .map(|angle| ((angle.cos() * magnitude) as f32, (angle.sin() * magnitude) as f32))
-            .unzip();
+        let (cos, sin) =
+            angles.map(|angle| ((angle.cos() * gain) as f32, (angle.sin() * gain) as f32)).unzip();
         RopeTable { pairs: rotation.pairs, dims: rotation.dims, cos, sin }
     }
 
@@ -145,7 +139,7 @@ mod tests {
     use super::*;
 
     fn rotation(pairs: RopePairs, scaling: RopeScaling) -> Rotation {
-        Rotation { pairs, dims: 4, base: 100.0, scaling }
+        Rotation { pairs, dims: 4, base: 100.0, scaling, magnitude: 1.0 }
     }
 
     fn rotated(rotation: &Rotation, factors: Option<&[f32]>, position: usize) -> Vec<f32> {
@@ -180,26 +174,13 @@ mod tests {
 
     #[test]
     fn yarn_keeps_fast_pairs_and_slows_slow_ones() {
-        let yarn = Rotation {
-            dims: 64,
-            base: 10_000.0,
-            ..rotation(
-                RopePairs::Halves,
-                RopeScaling::Yarn {
-                    factor: 4.0,
-                    context: 2048,
-                    beta_fast: 32.0,
-                    beta_slow: 1.0,
-                    extrapolation: 1.0,
-                    magnitude: 1.0,
-                },
-            )
-        };
+        let scaling = RopeScaling::Yarn { factor: 4.0, context: 2048 };
+        let yarn = Rotation { dims: 64, base: 10_000.0, ..rotation(RopePairs::Halves, scaling) };
         let plain = Rotation { scaling: RopeScaling::None, ..yarn.clone() };
         let (scaled, plain) = (yarn.frequencies(None), plain.frequencies(None));
         assert_eq!(scaled[0], plain[0]);
         assert_eq!(scaled[31], plain[31] / 4.0);
         assert!(scaled.windows(2).all(|pair| pair[0] > pair[1]));
-        assert!((yarn.magnitude() - (1.0 + 0.1 * 4f64.ln())).abs() < 1e-9);
+        assert!((yarn.gain() - (1.0 + 0.1 * 4f64.ln())).abs() < 1e-9);
     }
 }

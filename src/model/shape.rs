@@ -159,22 +159,15 @@ fn rotation(
                 Some(context) => context,
                 None => keys.count("context_length")?,
             };
-            let number = |key, default| Ok(keys.optional_number(key)?.unwrap_or(default));
-            RopeScaling::Yarn {
-                factor,
-                context,
-                beta_fast: number("rope.scaling.yarn_beta_fast", 32.0)?,
-                beta_slow: number("rope.scaling.yarn_beta_slow", 1.0)?,
-                extrapolation: number("rope.scaling.yarn_ext_factor", 1.0)?,
-                magnitude: number("rope.scaling.attn_factor", 1.0)?,
-            }
+            RopeScaling::Yarn { factor, context }
         }
         other => {
             return Err(ModelError::Unsupported(format!("its rotary positions scale by {other}")));
         }
     };
     let base = keys.optional_number("rope.freq_base")?.unwrap_or(10_000.0);
-    Ok(Rotation { pairs: architecture.rope, dims, base, scaling })
+    let magnitude = keys.optional_number("rope.scaling.attn_factor")?.unwrap_or(1.0);
+    Ok(Rotation { pairs: architecture.rope, dims, base, scaling, magnitude })
 }
 
 /// The sliding window, where the metadata names one.
@@ -200,14 +193,8 @@ fn window(
         },
     };
     let base = keys.optional_number("rope.freq_base_swa")?.unwrap_or(rope_base);
-    // Scaling is for the context that the other layers see.
-    let scaling = match rotation.scaling {
-        RopeScaling::Yarn { .. } => {
-            let what = "it scales rotary positions by yarn beside a sliding window";
-            return Err(ModelError::Unsupported(what.into()));
-        }
-        _ => RopeScaling::None,
-    };
+    // The context that the other layers see is what scaling stretches.
+    let scaling = RopeScaling::None;
     Ok(Some(Window { tokens, layers, rotation: Rotation { base, scaling, ..rotation.clone() } }))
 }
 
