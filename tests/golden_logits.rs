@@ -6,7 +6,7 @@ mod random_models;
 use std::collections::HashSet;
 
 use opencog_qat::gguf::Gguf;
-use opencog_qat::model::{Model, Unobserved, Wanted, Workspace};
+use opencog_qat::model::{Model, Session, Unobserved, Wanted};
 use random_models::golden::{Agreement, Golden};
 use random_models::{Key, VARIANTS, Variant, reference};
 
@@ -51,10 +51,10 @@ fn the_forward_pass_computes_the_golden_logits() {
 
 /// The logits of the forward pass for each position.
 fn forward(model: &Model, tokens: &[u32]) -> Vec<Vec<f64>> {
-    let workspace = &mut Workspace::default();
-    let hidden = model.hidden(&[tokens], Wanted::All, workspace, &mut Unobserved).unwrap();
+    let mut session = Session::new(model);
+    let hidden = session.hidden(&[tokens], Wanted::All, &mut Unobserved).unwrap();
     let mut logits = Vec::new();
-    model.logits(&hidden, &mut logits);
+    session.logits(&hidden, &mut logits);
     let rows = logits.chunks_exact(model.weights.vocabulary());
     rows.map(|row| row.iter().map(|&logit| f64::from(logit)).collect()).collect()
 }

@@ -64,9 +64,17 @@ pub enum Wanted<'a> {
     Tokens(&'a [usize]),
 }
 
-/// Buffers of the forward pass, kept from call to call: fresh ones would cost a tenth of the time.
+/// A model at work: it keeps what the passes have in common from call to call.
+#[derive(Debug)]
+pub struct Session<'m, 'a> {
+    model: &'m Model<'a>,
+    rope: RopeTables,
+    workspace: Workspace,
+}
+
+/// Buffers of the forward pass: fresh ones for each call would cost a tenth of the time.
 #[derive(Debug, Default)]
-pub struct Workspace {
+struct Workspace {
     normed: Vec<f32>,
     q: Vec<f32>,
     k: Vec<f32>,
@@ -94,13 +102,25 @@ impl<'a> Model<'a> {
         let weights = Weights::of(gguf, &shape)?;
         Ok(Model { shape, weights })
     }
+}
+
+impl<'m, 'a> Session<'m, 'a> {
+    /// Puts the model to work.
+    pub fn new(model: &'m Model<'a>) -> Session<'m, 'a> {
+        let (rope, workspace) = (RopeTables::new(model, 0), Workspace::default());
+        Session { model, rope, workspace }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'m Model<'a> {
+        self.model
+    }
 
     /// The hidden states of whole sequences, normalised for the output head: wanted tokens x width.
     pub fn hidden(
-        &self,
+        &mut self,
         sequences: &[&[u32]],
         wanted: Wanted,
-        workspace: &mut Workspace,
         observer: &mut dyn Observer,
     ) -> Result<Vec<f32>, ModelError> {
         let mut spans = Vec::with_capacity(sequences.len());
@@ -109,17 +129,16 @@ impl<'a> Model<'a> {
             spans.push(Span { rows: start..start + tokens.len(), first: 0, slot });
             start += tokens.len();
         }
-        self.run(&sequences.concat(), &spans, None, wanted, workspace, observer)
+        self.run(&sequences.concat(), &spans, None, wanted, observer)
     }
 
     /// Adds `tokens[i]` to sequence `slots[i]` of the cache, and gives the hidden states of the
     /// last of each, normalised for the output head: sequences x width.
     pub fn extend(
-        &self,
+        &mut self,
         cache: &mut Cache,
         slots: &[usize],
         tokens: &[&[u32]],
-        workspace: &mut Workspace,
     ) -> Result<Vec<f32>, ModelError> {
         let mut spans = Vec::with_capacity(slots.len());
         let mut start = 0;
@@ -131,7 +150,7 @@ impl<'a> Model<'a> {
         let last: Vec<usize> = spans.iter().map(|span| span.rows.end - 1).collect();
         let wanted = Wanted::Tokens(&last);
         let all = tokens.concat();
-        let hidden = self.run(&all, &spans, Some(cache), wanted, workspace, &mut Unobserved)?;
+        let hidden = self.run(&all, &spans, Some(cache), wanted, &mut Unobserved)?;
         for span in spans {
             cache.grow(span.slot, span.rows.len());
         }
@@ -140,10 +159,10 @@ impl<'a> Model<'a> {
 
     /// Logits of hidden states that are normalised: tokens x vocabulary, into `out`.
     pub fn logits(&self, hidden: &[f32], out: &mut Vec<f32>) {
-        let tokens = hidden.len() / self.shape.width;
-        out.resize(tokens * self.weights.vocabulary(), 0.0);
-        self.weights.head.apply(hidden, out);
-        if let Some(cap) = self.shape.logit_cap {
+        let tokens = hidden.len() / self.model.shape.width;
+        out.resize(tokens * self.model.weights.vocabulary(), 0.0);
+        self.model.weights.head.apply(hidden, out);
+        if let Some(cap) = self.model.shape.logit_cap {
             out.par_chunks_mut(1 << 14).for_each(|logits| {
                 logits.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
             });
@@ -151,39 +170,43 @@ impl<'a> Model<'a> {
     }
 
     fn run(
-        &self,
+        &mut self,
         tokens: &[u32],
         spans: &[Span],
         mut cache: Option<&mut Cache>,
         wanted: Wanted,
-        workspace: &mut Workspace,
         observer: &mut dyn Observer,
     ) -> Result<Vec<f32>, ModelError> {
-        let mut x = self.embed(tokens)?;
+        let Session { model, rope, workspace } = self;
+        let (model, shape) = (*model, &model.shape);
+        let mut x = model.embed(tokens)?;
         let positions = spans.iter().map(|span| span.first + span.rows.len()).max().unwrap_or(0);
-        let rope = self.rope_tables(positions);
-        let last = self.shape.layers - 1;
-        for layer in 0..self.shape.layers {
+        if rope.global.positions() < positions {
+            *rope = RopeTables::new(model, positions.next_power_of_two());
+        }
+        for layer in 0..shape.layers {
             let pass = LayerPass {
-                model: self,
+                model,
                 layer,
-                weights: &self.weights.layers[layer],
-                rope: rope.of(&self.shape, layer),
+                weights: &model.weights.layers[layer],
+                rope: rope.of(shape, layer),
                 spans,
             };
             let slots = cache.as_mut().map(|cache| cache.layer(layer));
             pass.attend(&x, slots, workspace, observer);
-            if let (true, Wanted::Tokens(rows)) = (layer == last, wanted) {
-                x = gather(&x, self.shape.width, rows);
+            if let (true, Wanted::Tokens(rows)) = (layer + 1 == shape.layers, wanted) {
+                x = gather(&x, shape.width, rows);
                 workspace.attended = gather(&workspace.attended, pass.attended_len(), rows);
             }
             pass.project_and_feed(&mut x, workspace, observer)?;
         }
-        let mut hidden = x.clone();
-        rms_norm(&x, &self.weights.output_norm, self.shape.norm_epsilon, &mut hidden);
+        let mut hidden = vec![0.0; x.len()];
+        rms_norm(&x, &model.weights.output_norm, shape.norm_epsilon, &mut hidden);
         Ok(hidden)
     }
+}
 
+impl Model<'_> {
     /// The embeddings of tokens, scaled: tokens x width.
     fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
         let (width, vocabulary) = (self.shape.width, self.weights.vocabulary());
@@ -197,24 +220,25 @@ impl<'a> Model<'a> {
         });
         Ok(x)
     }
-
-    fn rope_tables(&self, positions: usize) -> RopeTables {
-        let factors = self.weights.rope_factors.as_deref();
-        let window = self.shape.window.as_ref();
-        RopeTables {
-            global: RopeTable::new(&self.shape.rotation, factors, positions),
-            local: window.map(|window| RopeTable::new(&window.rotation, None, positions)),
-        }
-    }
 }
 
 /// Sines and cosines of the layers that see everything, and of those with a window.
+#[derive(Debug)]
 struct RopeTables {
     global: RopeTable,
     local: Option<RopeTable>,
 }
 
 impl RopeTables {
+    fn new(model: &Model, positions: usize) -> RopeTables {
+        let (shape, factors) = (&model.shape, model.weights.rope_factors.as_deref());
+        let window = shape.window.as_ref();
+        RopeTables {
+            global: RopeTable::new(&shape.rotation, factors, positions),
+            local: window.map(|window| RopeTable::new(&window.rotation, None, positions)),
+        }
+    }
+
     fn of(&self, shape: &ModelShape, layer: usize) -> &RopeTable {
         match &self.local {
             Some(local) if shape.window_of(layer).is_some() => local,

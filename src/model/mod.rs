@@ -22,7 +22,7 @@ mod weights;
 pub use architecture::{Activation, Architecture, RopePairs, WindowPattern};
 pub use cache::Cache;
 pub use error::ModelError;
-pub use forward::{LinearInput, Model, Observer, Unobserved, Wanted, Workspace};
+pub use forward::{LinearInput, Model, Observer, Session, Unobserved, Wanted};
 pub use kv_cache::{context_length, kv_cache_bytes};
 pub use quantizable::may_quantize;
 pub use role::Role;

@@ -110,6 +110,11 @@ impl RopeTable {
         RopeTable { pairs: rotation.pairs, dims: rotation.dims, cos, sin }
     }
 
+    /// Positions that it is for.
+    pub fn positions(&self) -> usize {
+        self.cos.len() / (self.dims / 2).max(1)
+    }
+
     /// Rotates the heads of one token. `heads`: count x `head_len`.
     pub fn rotate(&self, heads: &mut [f32], head_len: usize, position: usize) {
         let half = self.dims / 2;
