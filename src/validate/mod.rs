@@ -3,6 +3,8 @@
 mod chunks;
 mod position;
 mod softmax;
+mod statistics;
 
 pub use chunks::{CONTEXT, ChunkError, Chunks, scored};
 pub use position::{NotFinite, Position, Side};
+pub use statistics::{Estimate, Spread, Statistics, degradation_of};
