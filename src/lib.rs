@@ -18,8 +18,8 @@
 //! ```
 //!
 //! The rooms: [`gguf`] is the container, [`block`] the block formats, [`model`] what a transformer
-//! is, [`quantize`] the plan and its execution, [`report`] what is told of it; [`pipeline`] puts
-//! them in order.
+//! is, [`quantize`] the plan and its execution, [`validate`] how far the result is from the original,
+//! [`report`] what is told of it; [`pipeline`] puts them in order.
 
 pub mod block;
 pub mod cli;

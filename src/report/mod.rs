@@ -1,8 +1,10 @@
 //! What a run did, for people and for programs.
 
+mod evaluation;
 mod inspect;
 mod text;
 
+pub use evaluation::{Evaluation, evaluation_table};
 pub use inspect::inspect;
 pub use text::summary;
 

@@ -11,7 +11,7 @@
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     /// `ln 2` in two parts. The first has so few bits that its product with a power is exact.
-    const LN_2: [f32; 2] = [0.693_359_38, -2.121_944_4e-4];
+    const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
     /// The logarithm of the smallest normal number, rounded towards 0.
     const LOW: f32 = -87.336_54;
     /// Anything past the logarithm of the largest number.

@@ -1,6 +1,17 @@
 //! How far a quantized model is from the full-precision one, measured on a text.
+//!
+//! A text is cut into [`Chunks`]; both models predict the second half of each; what they say at one
+//! place becomes a [`Position`], and all places together [`Statistics`]. All of it follows
+//! llama-perplexity, whose figures people know. [`LogitsWriter`] keeps the full-precision model's
+//! predictions in its file format, so that it can check ours.
 
+mod chunks;
+mod logits_file;
 mod position;
 mod softmax;
+mod statistics;
 
+pub use chunks::{CONTEXT, ChunkError, Chunks, scored};
+pub use logits_file::{LogitsFileError, LogitsHeader, LogitsReader, LogitsWriter, encode_logits};
 pub use position::{NotFinite, Position, Side};
+pub use statistics::{Estimate, Spread, Statistics, degradation_of};

@@ -1,0 +1,235 @@
+//! What an evaluation found, as a table and as JSON.
+
+use std::fmt::{self, Write};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::validate::{Estimate, Spread, Statistics};
+
+/// What an evaluation found, and on how much text.
+///
+/// As JSON it is flat: `schema`, `chunks`, `context`, `positions`, and each number of
+/// [`Statistics`], a mean's uncertainty beside it as `..._error`: `ppl`, `ppl_base`, `correlation`,
+/// `ln_ppl_ratio`, `ppl_ratio`, `ppl_difference`, `mean_kld`, `mean_dp`, `rms_dp`, `same_top`; the
+/// spreads as `kld_max`, `kld_99_9`, `kld_99`, ..., `kld_median`, ..., `kld_0_1`, `kld_min` and the
+/// like of `dp`, absent below 100 positions; `retention` and `degradation`. Probabilities are
+/// fractions of 1; what is not a number is `null`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Chunks of text.
+    pub chunks: usize,
+    /// Tokens of each.
+    pub context: usize,
+    /// What was found.
+    pub statistics: Statistics,
+}
+
+/// Version of the JSON.
+const SCHEMA: u32 = 1;
+
+impl Serialize for Evaluation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let s = &self.statistics;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("schema", &SCHEMA)?;
+        map.serialize_entry("chunks", &self.chunks)?;
+        map.serialize_entry("context", &self.context)?;
+        map.serialize_entry("positions", &s.positions)?;
+        estimate(&mut map, "ppl", s.ppl)?;
+        estimate(&mut map, "ppl_base", s.ppl_base)?;
+        map.serialize_entry("correlation", &s.correlation)?;
+        estimate(&mut map, "ln_ppl_ratio", s.ln_ppl_ratio)?;
+        estimate(&mut map, "ppl_ratio", s.ppl_ratio)?;
+        estimate(&mut map, "ppl_difference", s.ppl_difference)?;
+        estimate(&mut map, "mean_kld", s.kld)?;
+        spread(&mut map, "kld", s.kld_spread)?;
+        estimate(&mut map, "mean_dp", s.dp)?;
+        spread(&mut map, "dp", s.dp_spread)?;
+        estimate(&mut map, "rms_dp", s.rms_dp)?;
+        estimate(&mut map, "same_top", s.same_top)?;
+        map.serialize_entry("retention", &s.retention())?;
+        map.serialize_entry("degradation", &s.degradation())?;
+        map.end()
+    }
+}
+
+fn estimate<M: SerializeMap>(map: &mut M, key: &str, estimate: Estimate) -> Result<(), M::Error> {
+    map.serialize_entry(key, &estimate.value)?;
+    map.serialize_entry(&format!("{key}_error"), &estimate.error)
+}
+
+fn spread<M: SerializeMap>(map: &mut M, key: &str, spread: Option<Spread>) -> Result<(), M::Error> {
+    for (_, suffix, value) in spread.iter().flat_map(percentiles) {
+        map.serialize_entry(&format!("{key}_{suffix}"), &value)?;
+    }
+    Ok(())
+}
+
+/// The percentiles from the largest to the smallest: how llama-perplexity names them, how the JSON
+/// does, and their values.
+fn percentiles(spread: &Spread) -> [(&'static str, &'static str, f32); 13] {
+    let Spread { min, below, median, above, max } = *spread;
+    [
+        ("Maximum", "max", max),
+        ("99.9%  ", "99_9", above[4]),
+        ("99.0%  ", "99", above[3]),
+        ("95.0%  ", "95", above[2]),
+        ("90.0%  ", "90", above[1]),
+        ("75.0%  ", "75", above[0]),
+        ("Median ", "median", median),
+        ("25.0%  ", "25", below[4]),
+        ("10.0%  ", "10", below[3]),
+        (" 5.0%  ", "5", below[2]),
+        (" 1.0%  ", "1", below[1]),
+        (" 0.1%  ", "0_1", below[0]),
+        ("Minimum", "min", min),
+    ]
+}
+
+/// The table of llama-perplexity, line for line, and then what this program makes of it.
+pub fn evaluation_table(evaluation: &Evaluation) -> String {
+    let mut text = String::new();
+    write_table(&mut text, evaluation).expect("writing to a string cannot fail");
+    text
+}
+
+fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
+    let Evaluation { chunks, context, statistics } = evaluation;
+    let chunks = match chunks {
+        1 => "1 chunk".to_string(),
+        n => format!("{n} chunks"),
+    };
+    let positions = statistics.positions;
+    writeln!(out, "{chunks} of {context} tokens, {positions} positions scored\n")?;
+    write_perplexity(out, statistics)?;
+    write_divergence(out, statistics)?;
+    write_probability(out, statistics)?;
+    writeln!(out, "====== Degradation ======")?;
+    writeln!(out, "Retention  : {:7.3} %", 100.0 * statistics.retention())?;
+    writeln!(out, "Degradation: {:7.3} %", 100.0 * statistics.degradation())
+}
+
+fn write_perplexity(out: &mut String, s: &Statistics) -> fmt::Result {
+    writeln!(out, "====== Perplexity statistics ======")?;
+    write_estimate(out, "Mean PPL(Q)", s.ppl)?;
+    write_estimate(out, "Mean PPL(base)", s.ppl_base)?;
+    writeln!(out, "Cor(ln(PPL(Q)), ln(PPL(base))): {:6.2}%", 100.0 * s.correlation)?;
+    write_estimate(out, "Mean ln(PPL(Q)/PPL(base))", s.ln_ppl_ratio)?;
+    write_estimate(out, "Mean PPL(Q)/PPL(base)", s.ppl_ratio)?;
+    write_estimate(out, "Mean PPL(Q)-PPL(base)", s.ppl_difference)?;
+    writeln!(out)
+}
+
+fn write_estimate(out: &mut String, name: &str, estimate: Estimate) -> fmt::Result {
+    let Estimate { value, error } = estimate;
+    writeln!(out, "{name:<30}: {value:10.6} ± {error:10.6}")
+}
+
+fn write_divergence(out: &mut String, s: &Statistics) -> fmt::Result {
+    writeln!(out, "====== KL divergence statistics ======")?;
+    writeln!(out, "Mean    KLD: {:10.6} ± {:10.6}", s.kld.value, s.kld.error)?;
+    for (name, _, value) in s.kld_spread.iter().flat_map(percentiles) {
+        // Those llama-perplexity gives for probabilities only.
+        if !["75.0%  ", "25.0%  "].contains(&name) {
+            writeln!(out, "{name} KLD: {value:10.6}")?;
+        }
+    }
+    writeln!(out)
+}
+
+fn write_probability(out: &mut String, s: &Statistics) -> fmt::Result {
+    let percent = |Estimate { value, error }: Estimate| {
+        format!("{:6.3} ± {:5.3} %", 100.0 * value, 100.0 * error)
+    };
+    writeln!(out, "====== Token probability statistics ======")?;
+    writeln!(out, "Mean    Δp: {}", percent(s.dp))?;
+    for (name, _, value) in s.dp_spread.iter().flat_map(percentiles) {
+        writeln!(out, "{name} Δp: {:6.3}%", 100.0 * value)?;
+    }
+    writeln!(out, "RMS Δp    : {}", percent(s.rms_dp))?;
+    writeln!(out, "Same top p: {}", percent(s.same_top))?;
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::Position;
+
+    fn evaluation(positions: usize) -> Evaluation {
+        let position = |i: usize| {
+            let nll_base = 2.0 + (i % 7) as f32 * 0.25;
+            let dp = (i % 5) as f32 * 0.01 - 0.02;
+            let (nll, kld) = (nll_base + 0.0625, i as f32 * 0.001);
+            Position { nll, nll_base, kld, dp, same_top: !i.is_multiple_of(10) }
+        };
+        let positions: Vec<_> = (0..positions).map(position).collect();
+        Evaluation { chunks: 1, context: 512, statistics: Statistics::of(&positions) }
+    }
+
+    #[test]
+    fn the_table_reads_as_llama_perplexitys() {
+        let table = evaluation_table(&evaluation(255));
+        println!("{table}");
+        for line in [
+            "1 chunk of 512 tokens, 255 positions scored",
+            "====== Perplexity statistics ======",
+            "Mean PPL(Q)                   :  16.55",
+            "Cor(ln(PPL(Q)), ln(PPL(base))): 100.00%",
+            "Mean ln(PPL(Q)/PPL(base))     :   0.062500 ±   0.000000",
+            "====== KL divergence statistics ======",
+            "Mean    KLD:   0.127000 ±   0.00",
+            "Maximum KLD:   0.254000",
+            "99.9%   KLD:   0.253746",
+            "Median  KLD:   0.127000",
+            " 0.1%   KLD:   0.000254",
+            "Mean    Δp:  0.000 ± 0.0",
+            "75.0%   Δp:  1.000%",
+            "Minimum Δp: -2.000%",
+            "RMS Δp    :  1.414 ± 0.0",
+            "Same top p: 89.804 ± 1.8",
+            "Degradation:   6.059 %",
+        ] {
+            assert!(table.lines().any(|found| found.starts_with(line)), "no {line:?} in\n{table}");
+        }
+        assert!(!table.contains("75.0%   KLD"));
+    }
+
+    #[test]
+    fn the_json_is_flat() {
+        let json = serde_json::to_value(evaluation(255)).unwrap();
+        let object = json.as_object().unwrap();
+        let flat = |value: &serde_json::Value| value.is_number() || value.is_null();
+        assert!(object.values().all(flat), "{json}");
+        for (key, value) in [
+            ("schema", 1.0),
+            ("chunks", 1.0),
+            ("context", 512.0),
+            ("positions", 255.0),
+            ("mean_kld", 0.127),
+            ("kld_max", 0.254),
+            ("kld_99_9", 0.253746),
+            ("kld_0_1", 0.000254),
+            ("ln_ppl_ratio", 0.0625),
+            ("ln_ppl_ratio_error", 0.0),
+            ("dp_min", -0.02),
+            ("same_top", 229.0 / 255.0),
+            ("degradation", 1.0 - (-0.0625f64).exp()),
+        ] {
+            let found = object[key].as_f64().unwrap();
+            assert!((found - value).abs() < 1e-6, "{key}: {found}");
+        }
+        for key in ["ppl", "ppl_base", "ppl_ratio", "ppl_difference", "mean_dp", "rms_dp"] {
+            assert!(object.contains_key(key) && object.contains_key(&format!("{key}_error")));
+        }
+    }
+
+    #[test]
+    fn a_few_positions_have_no_percentiles() {
+        let few = evaluation(20);
+        let table = evaluation_table(&few);
+        assert!(table.contains("Mean    KLD") && !table.contains("Median"), "{table}");
+        let json = serde_json::to_string(&few).unwrap();
+        assert!(json.contains("mean_kld") && !json.contains("kld_median"), "{json}");
+    }
+}
