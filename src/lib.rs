@@ -22,6 +22,7 @@
 //! [`report`] what is told of it; [`pipeline`] puts them in order.
 
 pub mod block;
+pub mod calibrate;
 pub mod cli;
 pub mod config;
 mod error;

@@ -16,6 +16,9 @@ use super::shape::ModelShape;
 use super::weights::{Layer, Weights};
 use crate::gguf::Gguf;
 
+/// Tokens that are at work at a time: enough for large matrix products, few enough for the caches.
+const TOKENS_AT_WORK: usize = 2048;
+
 /// Queries that one task handles: their scores stay in the second-level cache.
 const QUERIES_PER_TASK: usize = 64;
 
@@ -39,12 +42,17 @@ pub enum LinearInput {
     Ffn,
     /// Of the projection back.
     FfnDown,
+    /// Of the output head, in the place of a layer after the last one.
+    Head,
 }
 
 /// Sees the inputs of the linear maps as they are computed.
 pub trait Observer {
     /// The input of some linear maps of `layer`: rows of `columns` values, one for each token.
     fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize);
+
+    /// All tokens have passed `layer`.
+    fn layer_done(&mut self, _layer: usize) {}
 }
 
 /// Sees nothing.
@@ -85,9 +93,10 @@ struct Workspace {
     up: Vec<f32>,
 }
 
-/// The tokens of one sequence among the rows of a batch.
+/// The tokens of one sequence.
 #[derive(Debug, Clone)]
 struct Span {
+    /// Among the rows of its batch.
     rows: Range<usize>,
     /// Position of the first.
     first: usize,
@@ -117,19 +126,17 @@ impl<'m, 'a> Session<'m, 'a> {
     }
 
     /// The hidden states of whole sequences, normalised for the output head: wanted tokens x width.
+    ///
+    /// All sequences pass a layer before any passes the next, so that each layer's weights are
+    /// needed once; how many tokens are at work at a time is bounded.
     pub fn hidden(
         &mut self,
         sequences: &[&[u32]],
         wanted: Wanted,
         observer: &mut dyn Observer,
     ) -> Result<Vec<f32>, ModelError> {
-        let mut spans = Vec::with_capacity(sequences.len());
-        let mut start = 0;
-        for (slot, tokens) in sequences.iter().enumerate() {
-            spans.push(Span { rows: start..start + tokens.len(), first: 0, slot });
-            start += tokens.len();
-        }
-        self.run(&sequences.concat(), &spans, None, wanted, observer)
+        let at_start = sequences.iter().map(|tokens| (tokens.len(), 0, 0));
+        self.run(&sequences.concat(), &batches(at_start), None, wanted, observer)
     }
 
     /// Adds `tokens[i]` to sequence `slots[i]` of the cache, and gives the hidden states of the
@@ -140,19 +147,19 @@ impl<'m, 'a> Session<'m, 'a> {
         slots: &[usize],
         tokens: &[&[u32]],
     ) -> Result<Vec<f32>, ModelError> {
-        let mut spans = Vec::with_capacity(slots.len());
-        let mut start = 0;
-        for (&slot, tokens) in slots.iter().zip(tokens) {
-            let first = cache.lengths()[slot];
-            spans.push(Span { rows: start..start + tokens.len(), first, slot });
-            start += tokens.len();
-        }
-        let last: Vec<usize> = spans.iter().map(|span| span.rows.end - 1).collect();
+        let grown = slots.iter().zip(tokens);
+        let spans = grown.map(|(&slot, tokens)| (tokens.len(), cache.lengths()[slot], slot));
+        let batches = batches(spans);
+        let ends = tokens.iter().scan(0, |end, tokens| {
+            *end += tokens.len();
+            Some(*end - 1)
+        });
+        let last: Vec<usize> = ends.collect();
         let wanted = Wanted::Tokens(&last);
         let all = tokens.concat();
-        let hidden = self.run(&all, &spans, Some(cache), wanted, &mut Unobserved)?;
-        for span in spans {
-            cache.grow(span.slot, span.rows.len());
+        let hidden = self.run(&all, &batches, Some(cache), wanted, &mut Unobserved)?;
+        for (&slot, tokens) in slots.iter().zip(tokens) {
+            cache.grow(slot, tokens.len());
         }
         Ok(hidden)
     }
@@ -172,38 +179,79 @@ impl<'m, 'a> Session<'m, 'a> {
     fn run(
         &mut self,
         tokens: &[u32],
-        spans: &[Span],
+        batches: &[Batch],
         mut cache: Option<&mut Cache>,
         wanted: Wanted,
         observer: &mut dyn Observer,
     ) -> Result<Vec<f32>, ModelError> {
         let Session { model, rope, workspace } = self;
         let (model, shape) = (*model, &model.shape);
-        let mut x = model.embed(tokens)?;
-        let positions = spans.iter().map(|span| span.first + span.rows.len()).max().unwrap_or(0);
+        let spans = batches.iter().flat_map(|batch| &batch.spans);
+        let positions = spans.map(|span| span.first + span.rows.len()).max().unwrap_or(0);
         if rope.global.positions() < positions {
             *rope = RopeTables::new(model, positions.next_power_of_two());
         }
+        let width = shape.width;
+        let mut x = model.embed(tokens)?;
+        let mut kept = Vec::new();
         for layer in 0..shape.layers {
-            let pass = LayerPass {
-                model,
-                layer,
-                weights: &model.weights.layers[layer],
-                rope: rope.of(shape, layer),
-                spans,
-            };
-            let slots = cache.as_mut().map(|cache| cache.layer(layer));
-            pass.attend(&x, slots, workspace, observer);
-            if let (true, Wanted::Tokens(rows)) = (layer + 1 == shape.layers, wanted) {
-                x = gather(&x, shape.width, rows);
-                workspace.attended = gather(&workspace.attended, pass.attended_len(), rows);
+            let weights = &model.weights.layers[layer];
+            for batch in batches {
+                let rope = rope.of(shape, layer);
+                let pass = LayerPass { model, layer, weights, rope, spans: &batch.spans };
+                let x = &mut x[batch.rows.start * width..batch.rows.end * width];
+                let slots = cache.as_mut().map(|cache| cache.layer(layer));
+                pass.attend(x, slots, workspace, observer);
+                if let (true, Wanted::Tokens(tokens)) = (layer + 1 == shape.layers, wanted) {
+                    let rows = rows_within(tokens, &batch.rows);
+                    workspace.attended = gather(&workspace.attended, pass.attended_len(), &rows);
+                    let mut x = gather(x, width, &rows);
+                    pass.project_and_feed(&mut x, workspace, observer)?;
+                    kept.extend(x);
+                } else {
+                    pass.project_and_feed(x, workspace, observer)?;
+                }
             }
-            pass.project_and_feed(&mut x, workspace, observer)?;
+            observer.layer_done(layer);
         }
-        let mut hidden = vec![0.0; x.len()];
-        rms_norm(&x, &model.weights.output_norm, shape.norm_epsilon, &mut hidden);
+        let last = if let Wanted::Tokens(_) = wanted { kept } else { x };
+        let mut hidden = vec![0.0; last.len()];
+        rms_norm(&last, &model.weights.output_norm, shape.norm_epsilon, &mut hidden);
+        observer.see(shape.layers, LinearInput::Head, &hidden, width);
+        observer.layer_done(shape.layers);
         Ok(hidden)
     }
+}
+
+/// Sequences that pass a layer together.
+#[derive(Debug)]
+struct Batch {
+    /// Among the rows of all sequences.
+    rows: Range<usize>,
+    spans: Vec<Span>,
+}
+
+/// Cuts sequences, given by their number of tokens, the position of the first and the slot in the
+/// cache, into batches of about [`TOKENS_AT_WORK`].
+fn batches(sequences: impl Iterator<Item = (usize, usize, usize)>) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for (tokens, first, slot) in sequences {
+        let end = batches.last().map_or(0, |batch| batch.rows.end);
+        match batches.last() {
+            Some(batch) if batch.rows.len() + tokens <= TOKENS_AT_WORK => {}
+            _ => batches.push(Batch { rows: end..end, spans: Vec::new() }),
+        }
+        let Some(batch) = batches.last_mut() else { continue };
+        let start = batch.rows.len();
+        batch.spans.push(Span { rows: start..start + tokens, first, slot });
+        batch.rows.end += tokens;
+    }
+    batches
+}
+
+/// Those of `tokens` that lie in `rows`, counted from its start.
+fn rows_within(tokens: &[usize], rows: &Range<usize>) -> Vec<usize> {
+    tokens.iter().filter(|token| rows.contains(token)).map(|token| token - rows.start).collect()
 }
 
 impl Model<'_> {

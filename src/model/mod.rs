@@ -24,6 +24,7 @@ pub use cache::Cache;
 pub use error::ModelError;
 pub use forward::{LinearInput, Model, Observer, Session, Unobserved, Wanted};
 pub use kv_cache::{context_length, kv_cache_bytes};
+pub use matmul::{Product, View, multiply};
 pub use quantizable::may_quantize;
 pub use role::Role;
 pub use rope::{RopeScaling, Rotation};

@@ -1,0 +1,135 @@
+//! Gram matrices of the inputs of linear maps, one layer at a time.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::model::{
+    LinearInput, Model, ModelError, Observer, Product, Session, View, Wanted, multiply,
+};
+
+/// The Gram matrix of an input: the mean of `x^T x` over all tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gram {
+    /// Columns of the input.
+    pub columns: usize,
+    /// Shape: columns x columns, symmetric.
+    pub values: Vec<f32>,
+    /// Tokens that it is the mean over.
+    pub tokens: u64,
+}
+
+/// Runs the sequences through the model and hands over the Gram matrices of each layer's inputs as
+/// soon as all tokens have passed it, so that those of one layer only are in memory. The input of
+/// the output head comes last, as if of one layer more.
+pub fn grams(
+    model: &Model,
+    sequences: &[&[u32]],
+    each: &mut dyn FnMut(usize, BTreeMap<LinearInput, Gram>),
+) -> Result<(), ModelError> {
+    let mut observer = Grams { layer: BTreeMap::new(), each };
+    Session::new(model).hidden(sequences, Wanted::All, &mut observer)?;
+    Ok(())
+}
+
+struct Grams<'f> {
+    layer: BTreeMap<LinearInput, Gram>,
+    each: &'f mut dyn FnMut(usize, BTreeMap<LinearInput, Gram>),
+}
+
+impl Observer for Grams<'_> {
+    fn see(&mut self, _: usize, input: LinearInput, x: &[f32], columns: usize) {
+        let empty = || Gram { columns, values: vec![0.0; columns * columns], tokens: 0 };
+        let gram = self.layer.entry(input).or_insert_with(empty);
+        gram.tokens += (x.len() / columns) as u64;
+        gram.add(x);
+    }
+
+    fn layer_done(&mut self, layer: usize) {
+        let mut grams = std::mem::take(&mut self.layer);
+        for gram in grams.values_mut() {
+            gram.finish();
+        }
+        (self.each)(layer, grams);
+    }
+}
+
+impl Gram {
+    /// Adds `x^T x`, on and right of the diagonal only. `x`: tokens x columns.
+    fn add(&mut self, x: &[f32]) {
+        /// Rows of the matrix that one task computes.
+        const ROWS: usize = 128;
+        let columns = self.columns;
+        let tokens = x.len() / columns;
+        let tasks = self.values.par_chunks_mut(ROWS * columns).enumerate();
+        tasks.for_each(|(task, out)| {
+            let first = task * ROWS;
+            let rows = out.len() / columns;
+            let product = Product { rows, columns: columns - first, depth: tokens };
+            let right = View { data: &x[first..], row: columns, column: 1 };
+            let left = right.transposed();
+            multiply(product, 1.0, left, right, &mut out[first..], columns, true);
+        });
+    }
+
+    /// Divides the sums by the tokens and fills in what is left of the diagonal.
+    fn finish(&mut self) {
+        let (columns, scale) = (self.columns, 1.0 / self.tokens.max(1) as f32);
+        for row in 0..columns {
+            for column in row..columns {
+                let mean = self.values[row * columns + column] * scale;
+                self.values[row * columns + column] = mean;
+                self.values[column * columns + row] = mean;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::importance;
+    use crate::gguf::Gguf;
+
+    #[test]
+    fn a_gram_matrix_holds_the_products_of_columns() {
+        let (tokens, columns) = (150, 301);
+        let x: Vec<f32> = (0..tokens * columns).map(|i| ((i * 31) % 97) as f32 / 48.0).collect();
+        let values = vec![0.0; columns * columns];
+        let mut gram = Gram { columns, values, tokens: tokens as u64 };
+        gram.add(&x[..100 * columns]);
+        gram.add(&x[100 * columns..]);
+        gram.finish();
+        for (a, b) in [(0, 0), (3, 200), (200, 3), (300, 300), (127, 128), (128, 127)] {
+            let products = (0..tokens).map(|t| x[t * columns + a] * x[t * columns + b]);
+            let mean = products.map(f64::from).sum::<f64>() / tokens as f64;
+            let found = f64::from(gram.values[a * columns + b]);
+            assert!((found - mean).abs() < 1e-4 * mean, "{found} for {mean}");
+        }
+    }
+
+    #[test]
+    fn diagonals_are_importances() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
+        let gguf = Gguf::open(path.as_ref()).unwrap();
+        let model = Model::of(&gguf).unwrap();
+        let tokens: Vec<u32> = (0..256).map(|i| i * 11 % 1000).collect();
+        let importance = importance(&model, &[&tokens]).unwrap();
+        let mut layers = 0;
+        grams(&model, &[&tokens], &mut |layer, grams| {
+            assert_eq!(layer, layers);
+            layers += 1;
+            if layer < model.shape.layers {
+                assert_eq!(grams.len(), 4);
+                let gram = &grams[&LinearInput::FfnDown];
+                let importance = importance.at((layer, LinearInput::FfnDown)).unwrap();
+                for (column, &importance) in importance.iter().enumerate() {
+                    let diagonal = gram.values[column * gram.columns + column];
+                    assert!((diagonal - importance).abs() <= 1e-4 * importance);
+                }
+            }
+        })
+        .unwrap();
+        assert_eq!(layers, model.shape.layers + 1);
+    }
+}

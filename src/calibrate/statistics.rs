@@ -1,0 +1,128 @@
+//! What calibration text shows of the inputs of each linear map.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::model::{LinearInput, Model, ModelError, Observer, Session, Wanted};
+
+/// Where an input stands: its layer, and what it is the input of.
+pub type Place = (usize, LinearInput);
+
+/// How much each column of each input matters: the mean of its squares over all tokens.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Importance {
+    inputs: BTreeMap<Place, Vec<f32>>,
+}
+
+impl Importance {
+    /// The importance of each input column of the tensor `name`; `None` where nothing was seen of
+    /// its input. A token embedding that serves as output head has that of the head's input.
+    pub fn of(&self, name: &str) -> Option<&[f32]> {
+        self.inputs.get(&place(name)?).map(Vec::as_slice)
+    }
+
+    /// The importance of each column of the input at `place`.
+    pub fn at(&self, place: Place) -> Option<&[f32]> {
+        self.inputs.get(&place).map(Vec::as_slice)
+    }
+}
+
+/// What the tensor `name` has for its input.
+fn place(name: &str) -> Option<Place> {
+    if matches!(name, "token_embd.weight" | "output.weight") {
+        return Some((usize::MAX, LinearInput::Head));
+    }
+    let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
+    let input = match part.strip_suffix(".weight")? {
+        "attn_q" | "attn_k" | "attn_v" => LinearInput::Attention,
+        "attn_output" => LinearInput::AttentionOutput,
+        "ffn_gate" | "ffn_up" => LinearInput::Ffn,
+        "ffn_down" => LinearInput::FfnDown,
+        _ => return None,
+    };
+    Some((layer.parse().ok()?, input))
+}
+
+/// The importance of all inputs on these sequences.
+pub fn importance(model: &Model, sequences: &[&[u32]]) -> Result<Importance, ModelError> {
+    let mut squares = Squares::default();
+    Session::new(model).hidden(sequences, Wanted::All, &mut squares)?;
+    let mean = |sums: Vec<f64>, tokens: u64| -> Vec<f32> {
+        sums.into_iter().map(|sum| (sum / tokens as f64) as f32).collect()
+    };
+    let inputs = squares.inputs.into_iter();
+    Ok(Importance { inputs: inputs.map(|(at, (sums, n))| (at, mean(sums, n))).collect() })
+}
+
+/// Sums the squares of each column, and counts the tokens.
+#[derive(Default)]
+struct Squares {
+    inputs: BTreeMap<Place, (Vec<f64>, u64)>,
+}
+
+impl Observer for Squares {
+    fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize) {
+        let layer = if input == LinearInput::Head { usize::MAX } else { layer };
+        let sums = self.inputs.entry((layer, input)).or_insert_with(|| (vec![0.0; columns], 0));
+        sums.1 += (x.len() / columns) as u64;
+        for part in squares_by_part(x, columns) {
+            sums.0.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));
+        }
+    }
+}
+
+/// Sums of squares of each column, over parts of the rows that are the same for any number of
+/// threads and short enough for F32.
+fn squares_by_part(x: &[f32], columns: usize) -> Vec<Vec<f32>> {
+    const TOKENS: usize = 128;
+    let sum = |x: &[f32]| {
+        let mut sums = vec![0.0f32; columns];
+        for row in x.chunks_exact(columns) {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * x);
+        }
+        sums
+    };
+    x.par_chunks(TOKENS * columns).map(sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::Gguf;
+
+    fn tiny() -> Gguf {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
+        Gguf::open(path.as_ref()).unwrap()
+    }
+
+    #[test]
+    fn each_linear_map_finds_its_input() {
+        let gguf = tiny();
+        let model = Model::of(&gguf).unwrap();
+        let tokens: Vec<u32> = (0..300).map(|i| i * 7 % 1000).collect();
+        let importance = importance(&model, &[&tokens[..200], &tokens[200..]]).unwrap();
+        for tensor in gguf.tensors().iter().filter(|tensor| tensor.rows() > 1) {
+            let columns = importance.of(&tensor.name).unwrap();
+            assert_eq!(columns.len(), tensor.row_len(), "{}", tensor.name);
+            assert!(columns.iter().all(|&x| x > 0.0 && x.is_finite()), "{}", tensor.name);
+        }
+        assert!(importance.of("blk.0.attn_q.weight") == importance.of("blk.0.attn_v.weight"));
+        assert_eq!(importance.of("blk.0.attn_norm.weight"), None);
+        assert_eq!(importance.of("blk.99.attn_q.weight"), None);
+    }
+
+    #[test]
+    fn importance_is_the_mean_square() {
+        let mut squares = Squares::default();
+        let x: Vec<f32> = (0..300 * 3).map(|i| (i % 7) as f32).collect();
+        squares.see(1, LinearInput::Ffn, &x[..450], 3);
+        squares.see(1, LinearInput::Ffn, &x[450..], 3);
+        let (sums, tokens) = &squares.inputs[&(1, LinearInput::Ffn)];
+        assert_eq!(*tokens, 300);
+        for (column, &sum) in sums.iter().enumerate() {
+            let expected: f32 = x.iter().skip(column).step_by(3).map(|x| x * x).sum();
+            assert_eq!(sum, f64::from(expected));
+        }
+    }
+}
