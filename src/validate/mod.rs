@@ -6,12 +6,14 @@
 //! predictions in its file format, so that it can check ours.
 
 mod chunks;
+mod compare;
 mod logits_file;
 mod position;
 mod softmax;
 mod statistics;
 
 pub use chunks::{CONTEXT, ChunkError, Chunks, scored};
+pub use compare::{CompareError, compare};
 pub use logits_file::{LogitsFileError, LogitsHeader, LogitsReader, LogitsWriter, encode_logits};
 pub use position::{NotFinite, Position, Side};
 pub use statistics::{Estimate, Spread, Statistics, degradation_of};
