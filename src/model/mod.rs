@@ -3,6 +3,7 @@
 //!
 //! [`Model`] is the forward pass. Its weights stay in their file format, mapped; activations are
 //! F32. [`Architecture`] describes by data what sets one architecture apart from the others.
+//! [`Tokenizer`] turns text into the tokens that it is run on.
 
 mod architecture;
 mod attention;
@@ -17,6 +18,7 @@ mod quantizable;
 mod role;
 mod rope;
 mod shape;
+mod tokenizer;
 mod weights;
 
 pub use architecture::{Activation, Architecture, RopePairs, WindowPattern};
@@ -29,6 +31,7 @@ pub use quantizable::may_quantize;
 pub use role::Role;
 pub use rope::{RopeScaling, Rotation};
 pub use shape::{AttentionShape, ModelShape, Window};
+pub use tokenizer::{TokenKind, Tokenizer, TokenizerError, Vocabulary};
 pub use weights::{Layer, Linear, Matrix, Weights};
 
 use crate::gguf::Metadata;
