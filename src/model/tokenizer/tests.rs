@@ -242,6 +242,19 @@ fn bad_scores_and_missing_bytes_are_refused() {
     assert!(Vocabulary::read(&lone).is_ok());
 }
 
+#[test]
+fn merges_of_what_is_not_there_do_nothing() {
+    let mut metadata = bpe("gpt-2", &["a b"], &[]);
+    let of_nothing = (0..300_000).map(|i| match i % 3 {
+        0 => format!("x{i} y{i}"),
+        1 => format!("▁{i} <{i}>"),
+        _ => format!("{i}"),
+    });
+    let merges = of_nothing.chain(["", " ", "a ", " b", "a  b", "a b"].map(String::from));
+    metadata.set("tokenizer.ggml.merges", strings(merges));
+    check(&metadata, "ab x0y0", "ab|Ġ|x|0|y|0");
+}
+
 /// Any bytes, often such that mean something to a tokenizer.
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
