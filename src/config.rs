@@ -15,8 +15,9 @@ pub struct Config {
     pub memory: f64,
     /// Tokens of context that must fit; `None` for the model's own, at most 4096.
     pub context: Option<u64>,
-    /// Largest allowed degradation, a fraction. Recorded; nothing is measured on outputs yet.
-    pub accuracy: f64,
+    /// Largest allowed degradation, a fraction; `None` for [`Config::ACCURACY`] unless a size is
+    /// asked for.
+    pub accuracy: Option<f64>,
     /// Nominal bits of the formats a quantized tensor may have.
     pub bits: BitRange,
     /// What the plan aims at.
@@ -27,6 +28,8 @@ pub struct Config {
     pub strategy: Strategy,
     /// How much is spent on it.
     pub effort: Effort,
+    /// How much text the model writes to be calibrated and measured on.
+    pub calibration: Calibration,
     /// Whether an input that is already quantized is accepted.
     pub allow_requantize: bool,
     /// Where all randomness comes from.
@@ -39,12 +42,13 @@ impl Default for Config {
             hardware: Hardware::Cpu,
             memory: 8.0,
             context: None,
-            accuracy: 0.02,
+            accuracy: None,
             bits: BitRange { min: 4, max: 8 },
             goal: Goal::default(),
             formats: None,
             strategy: Strategy::Search,
-            effort: Effort::Fast,
+            effort: Effort::Standard,
+            calibration: Calibration::default(),
             allow_requantize: false,
             seed: 0,
         }
@@ -128,6 +132,25 @@ impl Strategy {
 pub enum Effort {
     /// Only the weights are looked at.
     Fast,
+    /// The model writes text, which shows what of its weights matters and what was lost.
+    Standard,
+}
+
+/// How much text the model writes: `batches` times `batch_size` sequences of `seq_len` tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calibration {
+    /// Batches.
+    pub batches: usize,
+    /// Sequences of a batch.
+    pub batch_size: usize,
+    /// Tokens of a sequence.
+    pub seq_len: usize,
+}
+
+impl Default for Calibration {
+    fn default() -> Calibration {
+        Calibration { batches: 10, batch_size: 8, seq_len: 512 }
+    }
 }
 
 impl Effort {
@@ -135,6 +158,7 @@ impl Effort {
     pub fn name(self) -> &'static str {
         match self {
             Effort::Fast => "fast",
+            Effort::Standard => "standard",
         }
     }
 }
@@ -152,6 +176,16 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// The largest degradation where neither that nor a size is asked for.
+    pub const ACCURACY: f64 = 0.02;
+
+    /// The degradation that may not be exceeded. Who asks for a size, and for no accuracy, gets the
+    /// best model of that size.
+    pub fn allowed_degradation(&self) -> Option<f64> {
+        let sized = self.goal.size.is_some() || self.goal.bpw.is_some() || self.formats.is_some();
+        self.accuracy.or((!sized).then_some(Config::ACCURACY))
+    }
+
     /// Checks each value on its own and against the others.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let fraction = |x: f64| x > 0.0 && x < 1.0;
@@ -163,12 +197,10 @@ impl Config {
             "must be more than 0 GB",
         )?;
         check(self.context != Some(0), "--context", 0, "must be at least one token")?;
-        check(
-            fraction(self.accuracy),
-            "--accuracy",
-            self.accuracy,
-            "must lie between 0 and 1, both excluded; 0.02 allows a degradation of 2 %",
-        )?;
+        if let Some(accuracy) = self.accuracy {
+            let expected = "must lie between 0 and 1, both excluded; 0.02 allows 2 %";
+            check(fraction(accuracy), "--accuracy", accuracy, expected)?;
+        }
         check(
             bits.min <= bits.max,
             "--bits",
@@ -193,7 +225,24 @@ impl Config {
         let whole = bits.min <= 4 && bits.max >= 8;
         let expected = "is too narrow for --strategy fixed, whose table has 4, 6 and 8 bits";
         check(self.strategy == Strategy::Search || whole, "--bits", bits, expected)?;
+        self.validate_calibration()?;
         self.validate_formats()
+    }
+
+    fn validate_calibration(&self) -> Result<(), ConfigError> {
+        /// More text than any calibration uses: 10 million tokens.
+        const MOST: usize = 10_000_000;
+        let Calibration { batches, batch_size, seq_len } = self.calibration;
+        let some = |n: usize, flag| check(n > 0, flag, n, "must be at least 1");
+        some(batches, "--batches")?;
+        some(batch_size, "--batch-size")?;
+        check(seq_len >= 16, "--seq-len", seq_len, "must be at least 16 tokens")?;
+        let tokens = batches.checked_mul(batch_size).and_then(|n| n.checked_mul(seq_len));
+        let few = tokens.is_some_and(|tokens| tokens <= MOST);
+        let expected = "with --batch-size and --seq-len makes more than 10 million tokens";
+        check(few, "--batches", batches, expected)?;
+        let several = batches.saturating_mul(batch_size) >= 2;
+        check(several, "--batches", batches, "leaves one sequence; two are needed at least")
     }
 
     fn validate_formats(&self) -> Result<(), ConfigError> {
@@ -232,7 +281,10 @@ fn check(
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "--hardware {} --memory {}", self.hardware.name(), self.memory)?;
-        write!(f, " --accuracy {} --bits {}", self.accuracy, self.bits)?;
+        if let Some(accuracy) = self.allowed_degradation() {
+            write!(f, " --accuracy {accuracy}")?;
+        }
+        write!(f, " --bits {}", self.bits)?;
         if let Some(context) = self.context {
             write!(f, " --context {context}")?;
         }
@@ -250,6 +302,10 @@ impl fmt::Display for Config {
             write!(f, " --formats {}", names.join(","))?;
         }
         write!(f, " --strategy {} --effort {}", self.strategy.name(), self.effort.name())?;
+        if self.effort != Effort::Fast {
+            let Calibration { batches, batch_size, seq_len } = self.calibration;
+            write!(f, " --batches {batches} --batch-size {batch_size} --seq-len {seq_len}")?;
+        }
         if self.allow_requantize {
             write!(f, " --allow-requantize")?;
         }
@@ -276,13 +332,17 @@ mod tests {
     fn each_bad_value_names_its_flag() {
         assert!(refused(|c| c.memory = 0.0).starts_with("--memory 0:"));
         assert!(refused(|c| c.memory = f64::NAN).starts_with("--memory NaN:"));
-        assert!(refused(|c| c.accuracy = 0.0).starts_with("--accuracy 0:"));
-        assert!(refused(|c| c.accuracy = 1.0).starts_with("--accuracy 1:"));
+        assert!(refused(|c| c.accuracy = Some(0.0)).starts_with("--accuracy 0:"));
+        assert!(refused(|c| c.accuracy = Some(1.0)).starts_with("--accuracy 1:"));
         assert!(refused(|c| c.bits = "9:4".parse().unwrap()).starts_with("--bits 9:4:"));
         assert!(refused(|c| c.bits = "2:3".parse().unwrap()).starts_with("--bits 2:3:"));
         assert!(refused(|c| c.goal.reduction = Some(1.5)).starts_with("--reduction 1.5:"));
         assert!(refused(|c| c.goal.size = Some(0)).starts_with("--size 0:"));
         assert!(refused(|c| c.goal.bpw = Some(-1.0)).starts_with("--bpw -1:"));
+        assert!(refused(|c| c.calibration.batches = 0).starts_with("--batches 0:"));
+        assert!(refused(|c| c.calibration.batch_size = 0).starts_with("--batch-size 0:"));
+        assert!(refused(|c| c.calibration.seq_len = 15).starts_with("--seq-len 15:"));
+        assert!(refused(|c| c.calibration.seq_len = usize::MAX).contains("10 million"));
         assert!(refused(|c| c.context = Some(0)).starts_with("--context 0:"));
         assert!(refused(|c| c.formats = Some(vec![])).starts_with("--formats"));
         assert!(refused(|c| c.formats = Some(vec![Format::Q2_K])).starts_with("--formats Q2_K:"));

@@ -1,10 +1,13 @@
 //! Why a run failed.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::gguf::{self, Gguf};
+use crate::model::{ModelError, TokenizerError};
 use crate::quantize::{PlanError, StoreError};
+use crate::validate::{ChunkError, CompareError};
 
 /// Why a run failed. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,50 @@ pub enum Error {
         /// Which weight, and why.
         reason: StoreError,
     },
+    /// A model that cannot be run.
+    #[error("{}: {reason}", .path.display())]
+    Model {
+        /// The model.
+        path: PathBuf,
+        /// Why.
+        reason: ModelError,
+    },
+    /// A model whose tokenizer cannot be used.
+    #[error("{}: {reason}", .path.display())]
+    Tokenizer {
+        /// The model.
+        path: PathBuf,
+        /// Why.
+        reason: TokenizerError,
+    },
+    /// A text that nothing can be measured on.
+    #[error("{}: {reason}", .path.display())]
+    Text {
+        /// The text, or the model that wrote it.
+        path: PathBuf,
+        /// Why.
+        reason: ChunkError,
+    },
+    /// Two models that cannot be compared.
+    #[error("{} against {}: {reason}", .quantized.display(), .base.display())]
+    Compare {
+        /// The full-precision model.
+        base: PathBuf,
+        /// The quantized model.
+        quantized: PathBuf,
+        /// Why.
+        reason: CompareError,
+    },
+    /// A file beside the models that cannot be read or written.
+    #[error("{}: {doing}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What could not be done.
+        doing: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The output is the input.
     #[error("{}: is the input {} itself; name another output", .output.display(), .input.display())]
     OutputIsInput {
@@ -45,6 +92,26 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn model(path: &Path, reason: ModelError) -> Error {
+        Error::Model { path: path.into(), reason }
+    }
+
+    pub(crate) fn tokenizer(path: &Path, reason: TokenizerError) -> Error {
+        Error::Tokenizer { path: path.into(), reason }
+    }
+
+    pub(crate) fn text(path: &Path, reason: ChunkError) -> Error {
+        Error::Text { path: path.into(), reason }
+    }
+
+    pub(crate) fn compare(base: &Path, quantized: &Path, reason: CompareError) -> Error {
+        Error::Compare { base: base.into(), quantized: quantized.into(), reason }
+    }
+
+    pub(crate) fn file(path: &Path, doing: &'static str, source: io::Error) -> Error {
+        Error::File { path: path.into(), doing, source }
+    }
+
     pub(crate) fn plan(input: &Path, reason: PlanError) -> Error {
         Error::Plan { input: input.into(), reason }
     }

@@ -26,9 +26,11 @@ pub mod calibrate;
 pub mod cli;
 pub mod config;
 mod error;
+pub mod evaluate;
 pub mod gguf;
 pub mod hardware;
 pub mod model;
+mod outputs;
 pub mod pipeline;
 pub mod progress;
 mod provenance;
@@ -59,17 +61,18 @@ pub struct Framework {
 impl Framework {
     /// For a machine that runs the model on its processor, with `memory` GB (10^9 bytes) for
     /// weights and KV cache, and a largest allowed degradation of `accuracy` (a fraction: 0.02).
-    ///
-    /// The degradation is recorded but not measured yet.
     pub fn cpu(memory: f64, accuracy: f64) -> Framework {
         let hardware = Hardware::Cpu;
-        Framework { config: Config { hardware, memory, accuracy, ..Config::default() } }
+        Framework {
+            config: Config { hardware, memory, accuracy: Some(accuracy), ..Config::default() },
+        }
     }
 
     /// Quantizes the model `input` to the new file `output`.
     pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
         let (input, output) = (input.as_ref().into(), output.as_ref().into());
-        let job = Job { input, output, force: false, dry_run: false, threads: None };
+        let job =
+            Job { input, output, eval_text: None, force: false, dry_run: false, threads: None };
         pipeline::run(&job, &self.config, &Silent)
     }
 }

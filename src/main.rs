@@ -6,17 +6,19 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use opencog_qat::cli::{Cli, Command, Order, Telling};
+use opencog_qat::cli::{Cli, Command, EvalArgs, Order, Telling};
 use opencog_qat::gguf::{Gguf, OutputFile, discard_unfinished};
 use opencog_qat::terminal::{Bar, trace_to_stderr};
-use opencog_qat::{Report, pipeline, report};
+use opencog_qat::{Report, evaluate, pipeline, report};
 
+/// The exit code of a run that finished and missed a target.
+const MISSED: u8 = 3;
 /// The exit code of a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     match run(Cli::parse_or_exit()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("error: {error:#}"));
@@ -25,14 +27,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut cli: Cli) -> anyhow::Result<()> {
+fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.take() {
-        Some(Command::Inspect { file }) => print(&report::inspect(&Gguf::open(&file)?)),
+        Some(Command::Inspect { file }) => {
+            print(&report::inspect(&Gguf::open(&file)?)).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Eval(args)) => evaluate(args).map(|()| ExitCode::SUCCESS),
         None => quantize(cli.order()?),
     }
 }
 
-fn quantize(order: Order) -> anyhow::Result<()> {
+fn evaluate(args: EvalArgs) -> anyhow::Result<()> {
+    let (json, bar) = (args.json(), Bar::new(args.quiet));
+    let job = args.job()?;
+    discard_when_interrupted()?;
+    outlive_file_size_limits()?;
+    let evaluation = evaluate::run(&job, &bar)?;
+    match json {
+        true => print(&(serde_json::to_string_pretty(&evaluation)? + "\n")),
+        false => print(&report::evaluation_table(&evaluation)),
+    }
+}
+
+fn quantize(order: Order) -> anyhow::Result<ExitCode> {
     let Order { job, config, telling } = order;
     trace_to_stderr(telling.verbose);
     discard_when_interrupted()?;
@@ -44,7 +61,17 @@ fn quantize(order: Order) -> anyhow::Result<()> {
     if let Some(file) = json {
         write_json(&report, file)?;
     }
-    tell(&report, &telling)
+    tell(&report, &telling)?;
+    Ok(match &report.missed {
+        None => ExitCode::SUCCESS,
+        Some(missed) => {
+            say(&format!(
+                "target missed: {missed}; the model is kept as {}",
+                report.output.display()
+            ));
+            ExitCode::from(MISSED)
+        }
+    })
 }
 
 fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {

@@ -1,16 +1,18 @@
 //! The program on one page: the stages in order, each one call into one room.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::Error;
+use crate::calibrate::Importance;
 use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
+use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::provenance::{longest_plan_lines, output_metadata};
 use crate::quantize::{Plan, plan, store};
-use crate::report::{Report, Run, Stage};
+use crate::report::{Evaluation, Measured, Report, Run, Stage, own};
 use crate::same_file::refuse_input_as_output;
 
 /// What to do with which files.
@@ -20,6 +22,8 @@ pub struct Job {
     pub input: PathBuf,
     /// The model to write.
     pub output: PathBuf,
+    /// A text to measure the loss on too; it is never used to calibrate.
+    pub eval_text: Option<PathBuf>,
     /// Whether an existing output is replaced.
     pub force: bool,
     /// Whether only the plan is made, and nothing written.
@@ -45,24 +49,78 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let output = (!job.dry_run).then(create).transpose()?;
     clock.lap("open");
 
+    let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), progress)?;
+    let unseen = Importance::default();
+    let importance = outputs.as_ref().map_or(&unseen, |outputs| &outputs.importance);
+    clock.lap("calibrate");
+
     let context = context(config, gguf.metadata());
     let overhead = largest_overhead(&gguf, config)?;
-    let plan = plan(&gguf, config, overhead, context).map_err(|e| Error::plan(&job.input, e))?;
+    let plan = plan(&gguf, config, importance, overhead, context);
+    let plan = plan.map_err(|e| Error::plan(&job.input, e))?;
     let metadata = output_metadata(gguf.metadata(), config, &plan);
     clock.lap("plan");
 
     let mut errors = vec![None; plan.tensors.len()];
+    let mut evaluations = Vec::new();
+    let mut written_to = job.output.clone();
     if let Some(output) = output {
-        let stored = store(&gguf, &plan, &metadata, output, progress);
+        let stored = store(&gguf, &plan, &metadata, importance, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         errors = measured;
         clock.lap("encode and write");
-        output.commit()?;
+        if let Ok(outputs) = &outputs {
+            evaluations = outputs.measure(&job.input, output.path(), progress)?;
+            clock.lap("measure");
+        }
+        if missed_target(config, &evaluations).is_some() {
+            written_to = below_target(&job.output);
+            output.commit_as(&written_to)?;
+        } else {
+            output.commit()?;
+        }
         clock.lap("sync to disk");
     }
 
+    let (unmeasured, diversity) = match outputs {
+        Ok(outputs) => (None, Some(outputs.diversity)),
+        Err(reason) => (Some(reason), None),
+    };
+    let missed = missed_target(config, &evaluations);
+    let measured = Measured { evaluations, diversity, unmeasured, missed };
     let stages = clock.stages;
-    Ok(Report::of(Run { job, config, gguf: &gguf, plan: &plan, metadata, context, errors, stages }))
+    let run = Run {
+        job,
+        written_to,
+        config,
+        gguf: &gguf,
+        plan: &plan,
+        metadata,
+        context,
+        errors,
+        measured,
+        stages,
+    };
+    Ok(Report::of(run))
+}
+
+/// What was asked for and not reached, if anything.
+fn missed_target(config: &Config, evaluations: &[Evaluation]) -> Option<String> {
+    let (allowed, own) = (config.allowed_degradation()?, own(evaluations)?);
+    let found = own.degradation_of_own_text();
+    (found > allowed).then(|| {
+        format!(
+            "--accuracy {allowed}: the degradation on the model's own text is {found:.4}; allow \
+             that much, or more bytes"
+        )
+    })
+}
+
+/// Where a model is kept that misses a target: never under the name that a script would deploy.
+fn below_target(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".below-target");
+    name.into()
 }
 
 /// The tokens that must fit in memory: as asked, else the model's own, of which few use more than

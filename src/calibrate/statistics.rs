@@ -9,17 +9,22 @@ use crate::model::{LinearInput, Model, ModelError, Observer, Session, Wanted};
 /// Where an input stands: its layer, and what it is the input of.
 pub type Place = (usize, LinearInput);
 
+/// Where the output head's input stands, however many layers there are.
+const HEAD: Place = (usize::MAX, LinearInput::Head);
+
 /// How much each column of each input matters: the mean of its squares over all tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Importance {
     inputs: BTreeMap<Place, Vec<f32>>,
+    /// Whether the token embedding serves as output head.
+    tied: bool,
 }
 
 impl Importance {
     /// The importance of each input column of the tensor `name`; `None` where nothing was seen of
     /// its input. A token embedding that serves as output head has that of the head's input.
     pub fn of(&self, name: &str) -> Option<&[f32]> {
-        self.inputs.get(&place(name)?).map(Vec::as_slice)
+        self.at(place(name, self.tied)?)
     }
 
     /// The importance of each column of the input at `place`.
@@ -29,9 +34,11 @@ impl Importance {
 }
 
 /// What the tensor `name` has for its input.
-fn place(name: &str) -> Option<Place> {
-    if matches!(name, "token_embd.weight" | "output.weight") {
-        return Some((usize::MAX, LinearInput::Head));
+fn place(name: &str, tied: bool) -> Option<Place> {
+    match name {
+        "output.weight" => return Some(HEAD),
+        "token_embd.weight" if tied => return Some(HEAD),
+        _ => {}
     }
     let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
     let input = match part.strip_suffix(".weight")? {
@@ -52,7 +59,8 @@ pub fn importance(model: &Model, sequences: &[&[u32]]) -> Result<Importance, Mod
         sums.into_iter().map(|sum| (sum / tokens as f64) as f32).collect()
     };
     let inputs = squares.inputs.into_iter();
-    Ok(Importance { inputs: inputs.map(|(at, (sums, n))| (at, mean(sums, n))).collect() })
+    let inputs = inputs.map(|(at, (sums, n))| (at, mean(sums, n))).collect();
+    Ok(Importance { inputs, tied: model.weights.tied })
 }
 
 /// Sums the squares of each column, and counts the tokens.
@@ -63,8 +71,8 @@ struct Squares {
 
 impl Observer for Squares {
     fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize) {
-        let layer = if input == LinearInput::Head { usize::MAX } else { layer };
-        let sums = self.inputs.entry((layer, input)).or_insert_with(|| (vec![0.0; columns], 0));
+        let place = if input == LinearInput::Head { HEAD } else { (layer, input) };
+        let sums = self.inputs.entry(place).or_insert_with(|| (vec![0.0; columns], 0));
         sums.1 += (x.len() / columns) as u64;
         for part in squares_by_part(x, columns) {
             sums.0.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));

@@ -87,6 +87,13 @@ impl OutputFile {
         &self.target
     }
 
+    /// Completes it under another name in the same folder, and replaces what has that name.
+    pub fn commit_as(mut self, target: &Path) -> Result<(), Error> {
+        self.target = target.into();
+        self.overwrite = true;
+        self.commit()
+    }
+
     /// Completes it: all bytes to the disk, then its name. On an error it is deleted.
     pub fn commit(mut self) -> Result<(), Error> {
         let failed = |doing: &str, source| Error::io(&self.target, doing, source);

@@ -128,6 +128,8 @@ pub struct Weights<'a> {
     pub output_norm: Vec<f32>,
     /// The output head; the token embedding where the file has no other.
     pub head: Linear<'a>,
+    /// Whether the head is the token embedding.
+    pub tied: bool,
     /// Divisors of the rotary frequencies, one for each pair.
     pub rope_factors: Option<Vec<f32>>,
 }
@@ -152,6 +154,7 @@ impl<'a> Weights<'a> {
         Ok(Weights {
             embedding,
             layers,
+            tied: gguf.tensor("output.weight").is_none(),
             output_norm: finder.vector("output_norm.weight", width)?,
             head,
             rope_factors: finder.optional_vector("rope_freqs.weight", shape.rotation.dims / 2)?,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::block;
+use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
 use crate::model::{Role, architecture_name, kv_cache_bytes, may_quantize};
@@ -121,8 +122,15 @@ enum Kept {
 }
 
 /// Chooses the format of every tensor. `overhead` is what the file takes beside the tensors, at
-/// most; `context` the tokens that must fit in memory.
-pub fn plan(gguf: &Gguf, config: &Config, overhead: u64, context: u64) -> Result<Plan, PlanError> {
+/// most; `context` the tokens that must fit in memory. Errors are weighted by `importance` where it
+/// is known.
+pub fn plan(
+    gguf: &Gguf,
+    config: &Config,
+    importance: &Importance,
+    overhead: u64,
+    context: u64,
+) -> Result<Plan, PlanError> {
     let options: Vec<Options> = gguf
         .tensors()
         .iter()
@@ -140,7 +148,7 @@ pub fn plan(gguf: &Gguf, config: &Config, overhead: u64, context: u64) -> Result
         }
     }
     let (budget, warnings) = budget(config, &fixed, &groups)?;
-    let chosen = choose(gguf, config, budget, &groups)?;
+    let chosen = choose(gguf, config, importance, budget, &groups)?;
 
     let planned = |(tensor, options): (&TensorInfo, &Options)| {
         let role = Role::of(&tensor.name);
@@ -285,12 +293,13 @@ fn budget(
 fn choose<'a>(
     gguf: &Gguf,
     config: &Config,
+    importance: &Importance,
     budget: u64,
     groups: &Groups<'a>,
 ) -> Result<BTreeMap<GroupKey<'a>, Candidate>, PlanError> {
     let mut items = Vec::new();
     for ((_, candidates), tensors) in groups {
-        let costs = costs(gguf, tensors, candidates, config.seed)?;
+        let costs = costs(gguf, tensors, candidates, importance, config.seed)?;
         let item = |(candidate, cost): (&Candidate, f64)| Item {
             bytes: bytes(tensors, candidate.format),
             cost,
@@ -312,6 +321,7 @@ fn costs(
     gguf: &Gguf,
     tensors: &[&TensorInfo],
     candidates: &[Candidate],
+    importance: &Importance,
     seed: u64,
 ) -> Result<Vec<f64>, EncodeError> {
     if candidates.len() == 1 {
@@ -320,7 +330,10 @@ fn costs(
     let formats: Vec<Format> = candidates.iter().map(|candidate| candidate.format).collect();
     let errors: Vec<Vec<f64>> = tensors
         .par_iter()
-        .map(|tensor| sample::relative_errors(gguf, tensor, &formats, seed))
+        .map(|tensor| {
+            let importance = importance.of(&tensor.name);
+            sample::relative_errors(gguf, tensor, &formats, importance, seed)
+        })
         .collect::<Result<_, _>>()?;
     let total = |format: usize| errors.iter().map(|errors| errors[format]).sum();
     Ok((0..formats.len()).map(total).collect())

@@ -12,26 +12,42 @@ use super::encode::{EncodeError, checked_values};
 /// Rows looked at in a tensor: its error is the same within some percent over all of them.
 const ROWS: usize = 12;
 
-/// The squared error of `tensor` as a share of its norm, in each of `formats`, on sampled rows.
+/// The squared error of `tensor` as a share of its norm, in each of `formats`, on sampled rows;
+/// where the `importance` of its columns is known, both weighted by it.
 pub fn relative_errors(
     gguf: &Gguf,
     tensor: &TensorInfo,
     formats: &[Format],
+    importance: Option<&[f32]>,
     seed: u64,
 ) -> Result<Vec<f64>, EncodeError> {
     let row_len = tensor.row_len();
+    let gains: Option<Vec<f32>> =
+        importance.map(|importance| importance.iter().map(|w| w.sqrt()).collect());
+    let mut weighted = vec![0.0; row_len];
     let mut sums = vec![SquaredError::default(); formats.len()];
     let (mut x, mut decoded) = (vec![0.0; row_len], vec![0.0; row_len]);
     for row in sampled_rows(tensor, seed) {
         checked_values(gguf, tensor, row, &mut x)?;
+        multiply(&x, gains.as_deref(), &mut weighted);
         for (sum, &format) in sums.iter_mut().zip(formats) {
             let mut blocks = vec![0; row_len / format.block_len() * format.block_bytes()];
-            block::encode(format, &x, row_len, None, &mut blocks);
+            block::encode(format, &x, row_len, importance, &mut blocks);
             block::decode(format, &blocks, &mut decoded);
-            *sum += block::squared_error(&x, &decoded);
+            let weighted_decoded = &mut vec![0.0; row_len];
+            multiply(&decoded, gains.as_deref(), weighted_decoded);
+            *sum += block::squared_error(&weighted, weighted_decoded);
         }
     }
     Ok(sums.into_iter().map(SquaredError::relative).collect())
+}
+
+/// Each value times the gain of its column, where there are gains.
+fn multiply(x: &[f32], gains: Option<&[f32]>, out: &mut [f32]) {
+    out.copy_from_slice(x);
+    if let Some(gains) = gains {
+        out.iter_mut().zip(gains).for_each(|(out, gain)| *out *= gain);
+    }
 }
 
 /// Some rows of the tensor: the same for the same seed and name.

@@ -4,8 +4,9 @@ use std::sync::mpsc::{SendError, SyncSender, sync_channel};
 use std::thread;
 
 use crate::block::{self, SquaredError};
+use crate::calibrate::Importance;
 use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
-use crate::progress::Progress;
+use crate::progress::{Amount, Progress};
 
 use super::encode::{EncodeError, check_finite, encode_tensor};
 use super::grid::on_256_levels;
@@ -36,18 +37,21 @@ impl From<SendError<Vec<u8>>> for StoreError {
     }
 }
 
-/// Writes the whole model to `output`, and returns it with what each changed tensor lost.
+/// Writes the whole model to `output`, and returns it with what each changed tensor lost. Errors
+/// are weighted by `importance` where it is known.
 pub fn store(
     gguf: &Gguf,
     plan: &Plan,
     metadata: &Metadata,
+    importance: &Importance,
     output: OutputFile,
     progress: &dyn Progress,
 ) -> Result<(OutputFile, Vec<Option<SquaredError>>), StoreError> {
     let specs: Vec<_> = plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
     let target = output.target().to_path_buf();
     let mut writer = Writer::new(output, &target, metadata, &specs)?;
-    progress.start("encoding", gguf.tensors().iter().map(TensorInfo::bytes).sum());
+    let bytes = gguf.tensors().iter().map(TensorInfo::bytes).sum();
+    progress.start("encoding", Amount::Bytes(bytes));
     let (sender, batches) = sync_channel::<Vec<u8>>(QUEUE);
     let (written, errors) = thread::scope(|scope| {
         let written = scope.spawn(move || {
@@ -56,7 +60,7 @@ pub fn store(
             }
             writer.finish()
         });
-        let errors = store_tensors(gguf, plan, &sender, progress);
+        let errors = store_tensors(gguf, plan, importance, &sender, progress);
         drop(sender);
         (written.join().expect("the writer does not panic"), errors)
     });
@@ -74,12 +78,13 @@ pub fn store(
 fn store_tensors(
     gguf: &Gguf,
     plan: &Plan,
+    importance: &Importance,
     sender: &SyncSender<Vec<u8>>,
     progress: &dyn Progress,
 ) -> Result<Vec<Option<SquaredError>>, StoreError> {
     let mut errors = Vec::with_capacity(plan.tensors.len());
     for (tensor, planned) in gguf.tensors().iter().zip(&plan.tensors) {
-        let error = store_tensor(gguf, tensor, planned, sender, progress)?;
+        let error = store_tensor(gguf, tensor, planned, importance, sender, progress)?;
         tracing::debug!(
             tensor = tensor.name,
             from = %tensor.format,
@@ -95,6 +100,7 @@ fn store_tensor(
     gguf: &Gguf,
     tensor: &TensorInfo,
     planned: &Planned,
+    importance: &Importance,
     sender: &SyncSender<Vec<u8>>,
     progress: &dyn Progress,
 ) -> Result<Option<SquaredError>, StoreError> {
@@ -106,7 +112,8 @@ fn store_tensor(
                 progress.advance(tensor.bytes() / rows * (batch.len() as u64 / row_bytes));
                 sender.send(batch).map_err(StoreError::from)
             };
-            encode_tensor(gguf, tensor, planned.spec.format, None, send).map(Some)
+            encode_tensor(gguf, tensor, planned.spec.format, importance.of(&tensor.name), send)
+                .map(Some)
         }
         Choice::OnGrid => {
             check_finite(tensor, 0, gguf.data(tensor))?;

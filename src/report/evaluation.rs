@@ -1,27 +1,60 @@
 //! What an evaluation found, as a table and as JSON.
 
 use std::fmt::{self, Write};
+use std::path::PathBuf;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::validate::{Estimate, Spread, Statistics};
+use crate::validate::{Estimate, Spread, Statistics, degradation_of};
 
 /// What an evaluation found, and on how much text.
 ///
-/// As JSON it is flat: `schema`, `chunks`, `context`, `positions`, and each number of
+/// As JSON it is flat: `schema`, `text` (a path, or `null` for the model's own), `chunks`, `context`, `positions`, and each number of
 /// [`Statistics`], a mean's uncertainty beside it as `..._error`: `ppl`, `ppl_base`, `correlation`,
 /// `ln_ppl_ratio`, `ppl_ratio`, `ppl_difference`, `mean_kld`, `mean_dp`, `rms_dp`, `same_top`; the
 /// spreads as `kld_max`, `kld_99_9`, `kld_99`, ..., `kld_median`, ..., `kld_0_1`, `kld_min` and the
 /// like of `dp`, absent below 100 positions; `retention` and `degradation`. Probabilities are
 /// fractions of 1; what is not a number is `null`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
+    /// The text.
+    pub text: TextSource,
     /// Chunks of text.
     pub chunks: usize,
     /// Tokens of each.
     pub context: usize,
     /// What was found.
     pub statistics: Statistics,
+}
+
+impl Evaluation {
+    /// The degradation that a KLD on text of the full-precision model's own amounts to: on text
+    /// sampled from it the mean of `ln(PPL(Q) / PPL(base))` is the KLD in expectation, which is
+    /// measured with far less noise.
+    pub fn degradation_of_own_text(&self) -> f64 {
+        degradation_of(self.statistics.kld.value)
+    }
+}
+
+/// A text that models were compared on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextSource {
+    /// A file.
+    File(PathBuf),
+    /// What the full-precision model wrote from this seed.
+    Own {
+        /// Where its randomness came from.
+        seed: u64,
+    },
+}
+
+impl fmt::Display for TextSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TextSource::File(path) => write!(f, "{}", path.display()),
+            TextSource::Own { .. } => f.write_str("the model's own text"),
+        }
+    }
 }
 
 /// Version of the JSON.
@@ -31,7 +64,12 @@ impl Serialize for Evaluation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let s = &self.statistics;
         let mut map = serializer.serialize_map(None)?;
+        let file = match &self.text {
+            TextSource::File(path) => Some(path.to_string_lossy()),
+            TextSource::Own { .. } => None,
+        };
         map.serialize_entry("schema", &SCHEMA)?;
+        map.serialize_entry("text", &file)?;
         map.serialize_entry("chunks", &self.chunks)?;
         map.serialize_entry("context", &self.context)?;
         map.serialize_entry("positions", &s.positions)?;
@@ -94,13 +132,18 @@ pub fn evaluation_table(evaluation: &Evaluation) -> String {
 }
 
 fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
-    let Evaluation { chunks, context, statistics } = evaluation;
+    let Evaluation { text, chunks, context, statistics } = evaluation;
     let chunks = match chunks {
         1 => "1 chunk".to_string(),
         n => format!("{n} chunks"),
     };
     let positions = statistics.positions;
-    writeln!(out, "{chunks} of {context} tokens, {positions} positions scored\n")?;
+    writeln!(out, "{text}: {chunks} of {context} tokens, {positions} positions scored")?;
+    writeln!(
+        out,
+        "activations in 32-bit floats; llama.cpp rounds them to 8 bits before it multiplies"
+    )?;
+    writeln!(out, "them with quantized weights, so that its figures are a little different\n")?;
     write_perplexity(out, statistics)?;
     write_divergence(out, statistics)?;
     write_probability(out, statistics)?;
@@ -164,7 +207,8 @@ mod tests {
             Position { nll, nll_base, kld, dp, same_top: !i.is_multiple_of(10) }
         };
         let positions: Vec<_> = (0..positions).map(position).collect();
-        Evaluation { chunks: 1, context: 512, statistics: Statistics::of(&positions) }
+        let (text, statistics) = (TextSource::Own { seed: 0 }, Statistics::of(&positions));
+        Evaluation { text, chunks: 1, context: 512, statistics }
     }
 
     #[test]
@@ -172,7 +216,7 @@ mod tests {
         let table = evaluation_table(&evaluation(255));
         println!("{table}");
         for line in [
-            "1 chunk of 512 tokens, 255 positions scored",
+            "the model's own text: 1 chunk of 512 tokens, 255 positions scored",
             "====== Perplexity statistics ======",
             "Mean PPL(Q)                   :  16.55",
             "Cor(ln(PPL(Q)), ln(PPL(base))): 100.00%",

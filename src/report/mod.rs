@@ -4,7 +4,7 @@ mod evaluation;
 mod inspect;
 mod text;
 
-pub use evaluation::{Evaluation, evaluation_table};
+pub use evaluation::{Evaluation, TextSource, evaluation_table};
 pub use inspect::inspect;
 pub use text::summary;
 
@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::block::SquaredError;
+use crate::calibrate::Diversity;
 use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, encoded_size};
 use crate::model::{Role, architecture_name, kv_cache_bytes};
@@ -43,6 +44,15 @@ pub struct Report {
     pub metrics: Metrics,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// What was asked for and not reached: the model is then kept under another name.
+    pub missed: Option<String>,
+    /// What was lost on outputs: on held-out text of the model's own first, then on the evaluation
+    /// text.
+    pub evaluations: Vec<Evaluation>,
+    /// Why nothing was measured on outputs, where nothing was.
+    pub unmeasured: Option<String>,
+    /// How varied the text is that the model wrote.
+    pub diversity: Option<Diversity>,
     /// Seconds of each stage, in order.
     pub stages: Vec<Stage>,
     /// Every tensor, in the order of the file.
@@ -72,8 +82,12 @@ pub struct Metrics {
     pub context: u64,
     /// Squared error of the encoded tensors as a share of their squared norm; `None` in a dry run.
     pub relative_error: Option<f64>,
-    /// Degradation on the model's outputs: `None`, for it is not measured yet.
+    /// Degradation on held-out text of the model's own, where it was measured.
     pub degradation: Option<f64>,
+    /// Mean KL(full precision || quantized) on it, in nats per token.
+    pub mean_kld: Option<f64>,
+    /// Share of its positions at which both models find the same token the likeliest.
+    pub same_top: Option<f64>,
 }
 
 /// How long a stage took.
@@ -116,6 +130,8 @@ pub struct TensorReport {
 /// Everything a report is made from.
 pub(crate) struct Run<'a> {
     pub job: &'a Job,
+    /// Where the model is, or would be.
+    pub written_to: PathBuf,
     pub config: &'a Config,
     pub gguf: &'a Gguf,
     pub plan: &'a Plan,
@@ -125,7 +141,23 @@ pub(crate) struct Run<'a> {
     pub context: u64,
     /// What each tensor lost, where it was changed and written.
     pub errors: Vec<Option<SquaredError>>,
+    pub measured: Measured,
     pub stages: Vec<Stage>,
+}
+
+/// What was measured on outputs.
+pub(crate) struct Measured {
+    pub evaluations: Vec<Evaluation>,
+    pub diversity: Option<Diversity>,
+    /// Why nothing was measured, where nothing was.
+    pub unmeasured: Option<String>,
+    /// What was asked for and not reached.
+    pub missed: Option<String>,
+}
+
+/// The evaluation on the model's own text.
+pub(crate) fn own(evaluations: &[Evaluation]) -> Option<&Evaluation> {
+    evaluations.iter().find(|evaluation| matches!(evaluation.text, TextSource::Own { .. }))
 }
 
 impl Report {
@@ -136,13 +168,17 @@ impl Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
             input: job.input.clone(),
-            output: job.output.clone(),
+            output: run.written_to.clone(),
             dry_run: job.dry_run,
             flags: config.to_string(),
             seed: config.seed,
             architecture: architecture_name(gguf.metadata()).to_string(),
             metrics: Metrics::of(&run),
             warnings: plan.warnings.clone(),
+            missed: run.measured.missed,
+            evaluations: run.measured.evaluations,
+            unmeasured: run.measured.unmeasured,
+            diversity: run.measured.diversity,
             stages: run.stages,
             tensors,
         }
@@ -165,6 +201,7 @@ impl Metrics {
         let output_bytes = encoded_size(&run.metadata, &specs).unwrap_or(tensor_bytes);
         let mut lost = SquaredError::default();
         run.errors.iter().flatten().for_each(|&error| lost += error);
+        let own = own(&run.measured.evaluations);
         Metrics {
             parameters,
             input_bytes,
@@ -176,7 +213,9 @@ impl Metrics {
             kv_cache_bytes: kv_cache_bytes(run.gguf.metadata(), run.context),
             context: run.context,
             relative_error: (!run.job.dry_run).then(|| lost.relative()),
-            degradation: None,
+            degradation: own.map(Evaluation::degradation_of_own_text),
+            mean_kld: own.map(|own| own.statistics.kld.value),
+            same_top: own.map(|own| own.statistics.same_top.value),
         }
     }
 }

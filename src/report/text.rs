@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::model::Role;
+use crate::validate::Statistics;
 
-use super::{Metrics, Report, TensorReport};
+use super::{Metrics, Report, TensorReport, TextSource};
 
 /// The summary of a run, several lines.
 pub fn summary(report: &Report) -> String {
@@ -49,7 +50,36 @@ fn write_sizes(out: &mut String, report: &Report, input: u64, output: u64) -> fm
     if let Some(error) = metrics.relative_error {
         writeln!(out, "  error        {error:.3e} of the squared weights")?;
     }
-    writeln!(out, "  degradation  not measured: --effort fast looks at weights only")
+    write_degradation(out, report)
+}
+
+/// What was lost on outputs, or why nobody knows.
+fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
+    if let Some(reason) = &report.unmeasured {
+        return writeln!(out, "  degradation  not measured: {reason}");
+    }
+    if report.evaluations.is_empty() {
+        return writeln!(out, "  degradation  not measured: nothing was written");
+    }
+    for evaluation in &report.evaluations {
+        let Statistics { kld, same_top, ppl, ppl_base, .. } = &evaluation.statistics;
+        let (degradation, perplexity) = match evaluation.text {
+            TextSource::Own { .. } => (evaluation.degradation_of_own_text(), String::new()),
+            TextSource::File(_) => {
+                let both = format!(", perplexity {:.3} -> {:.3}", ppl_base.value, ppl.value);
+                (evaluation.statistics.degradation(), both)
+            }
+        };
+        writeln!(out, "  degradation  {:.2} % on {}:", 100.0 * degradation, evaluation.text)?;
+        writeln!(
+            out,
+            "               KLD {:.5} ± {:.5}, same top token {:.1} %{perplexity}",
+            kld.value,
+            kld.error,
+            100.0 * same_top.value
+        )?;
+    }
+    Ok(())
 }
 
 /// One line for each role and format: tensors, bits and error.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Chunks, LogitsWriter, NotFinite, Position, encode_logits, scored};
 use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
-use crate::progress::Progress;
+use crate::progress::{Amount, Progress};
 
 /// Tokens that pass the models together: enough for large matrix products.
 const TOKENS: usize = 4096;
@@ -59,7 +59,7 @@ pub fn compare<W: Write>(
     let mut sides = [base, quantized].map(Predictor::new);
     let together = (TOKENS / chunks.context()).max(1);
     let mut positions = Vec::with_capacity(chunks.positions());
-    progress.start("evaluating", (chunks.len() * chunks.context()) as u64);
+    progress.start("evaluating", Amount::Tokens((chunks.len() * chunks.context()) as u64));
     for first in (0..chunks.len()).step_by(together) {
         let group: Vec<usize> = (first..chunks.len().min(first + together)).collect();
         for side in &mut sides {

@@ -1,0 +1,139 @@
+//! The `eval` command on one page: two models, a text, and how far they are apart on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::calibrate::{Recipe, generate, seed_source};
+use crate::gguf::{Gguf, OutputFile};
+use crate::model::{Model, Tokenizer, context_length};
+use crate::progress::Progress;
+use crate::report::{Evaluation, TextSource};
+use crate::validate::{Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
+
+/// Chunks of the model's own text where none is given.
+const OWN_CHUNKS: usize = 16;
+
+/// What to compare, and on which text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluationJob {
+    /// The full-precision model.
+    pub base: PathBuf,
+    /// The quantized model.
+    pub quantized: PathBuf,
+    /// The text; `None` for one that the full-precision model writes.
+    pub text: Option<PathBuf>,
+    /// Chunks of it, at most.
+    pub chunks: Option<usize>,
+    /// Tokens of a chunk.
+    pub context: usize,
+    /// Where the full-precision model's predictions are kept for llama-perplexity.
+    pub logits: Option<PathBuf>,
+    /// Whether an existing file of predictions is replaced.
+    pub force: bool,
+    /// Where the randomness of the model's own text comes from.
+    pub seed: u64,
+    /// Threads to work with; `None` for one on each core. The result does not depend on it.
+    pub threads: Option<usize>,
+}
+
+/// Compares two models.
+pub fn run(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads.unwrap_or(0));
+    pool.build().map_err(Error::Threads)?.install(|| evaluate(job, progress))
+}
+
+fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {
+    let (base, quantized) = (Gguf::open(&job.base)?, Gguf::open(&job.quantized)?);
+    let open = |path: &Path, gguf| Model::of(gguf).map_err(|e| Error::model(path, e));
+    let base_model = open(&job.base, &base)?;
+    let quantized_model = open(&job.quantized, &quantized)?;
+    let tokenizer = Tokenizer::read(base.metadata()).map_err(|e| Error::tokenizer(&job.base, e))?;
+    // Begun before the work, so that a file that cannot be written is known at once.
+    let logits =
+        job.logits.as_deref().map(|path| OutputFile::create(path, job.force)).transpose()?;
+
+    let (chunks, source) = match &job.text {
+        Some(text) => {
+            let chunks = text_chunks(text, &tokenizer, job.context, job.chunks)?;
+            (chunks, TextSource::File(text.clone()))
+        }
+        None => {
+            let count = job.chunks.unwrap_or(OWN_CHUNKS);
+            let context = context_length(base.metadata()).map(|n| n as usize);
+            let recipe = Recipe {
+                batches: 1,
+                batch_size: count,
+                seq_len: job.context,
+                context,
+                seed: job.seed,
+            };
+            let own = generate(&base_model, &seed_source(&tokenizer), &recipe, progress)
+                .map_err(|e| Error::model(&job.base, e))?;
+            let sequences = [own.learn.sequences(), own.held_out.sequences()].concat();
+            let chunks = own_chunks(&sequences, job.context, &tokenizer);
+            (chunks.map_err(|e| Error::text(&job.base, e))?, TextSource::Own { seed: job.seed })
+        }
+    };
+    let positions = match logits {
+        None => compare(&base_model, &quantized_model, &chunks, NO_LOGITS, progress),
+        Some(file) => keep_logits(&base_model, &quantized_model, &chunks, file, progress)?,
+    };
+    let positions = positions.map_err(|e| Error::compare(&job.base, &job.quantized, e))?;
+    Ok(evaluation(&chunks, &positions, source))
+}
+
+/// No file of predictions.
+pub(crate) const NO_LOGITS: Option<&mut LogitsWriter<OutputFile>> = None;
+
+/// What was found at these positions.
+pub(crate) fn evaluation(chunks: &Chunks, positions: &[Position], text: TextSource) -> Evaluation {
+    let statistics = Statistics::of(positions);
+    Evaluation { text, chunks: chunks.len(), context: chunks.context(), statistics }
+}
+
+/// The chunks of a text file.
+pub(crate) fn text_chunks(
+    path: &Path,
+    tokenizer: &Tokenizer,
+    context: usize,
+    limit: Option<usize>,
+) -> Result<Chunks, Error> {
+    let unreadable = |source| Error::file(path, "cannot read the text", source);
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let tokens = tokenizer.encode_document(&text);
+    let bos = tokenizer.vocabulary().leading();
+    Chunks::new(tokens, context, limit, bos).map_err(|e| Error::text(path, e))
+}
+
+/// The chunks of sequences that a model wrote.
+pub(crate) fn own_chunks(
+    sequences: &[Vec<u32>],
+    context: usize,
+    tokenizer: &Tokenizer,
+) -> Result<Chunks, crate::validate::ChunkError> {
+    Chunks::new(sequences.concat(), context, None, tokenizer.vocabulary().leading())
+}
+
+/// Compares, and keeps the full-precision model's predictions in `file`.
+fn keep_logits(
+    base: &Model,
+    quantized: &Model,
+    chunks: &Chunks,
+    file: OutputFile,
+    progress: &dyn Progress,
+) -> Result<Result<Vec<Position>, CompareError>, Error> {
+    let target = file.target().to_path_buf();
+    let unwritable = |source| Error::file(&target, "cannot write the predictions", source);
+    let writer = LogitsWriter::new(file, chunks, base.weights.vocabulary());
+    let mut writer = writer.map_err(unwritable)?;
+    let positions = compare(base, quantized, chunks, Some(&mut writer), progress);
+    if positions.is_ok() {
+        writer.finish().map_err(unwritable)?.commit()?;
+    }
+    Ok(match positions {
+        Err(CompareError::Logits(source)) => return Err(unwritable(source)),
+        positions => positions,
+    })
+}
