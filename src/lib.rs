@@ -18,10 +18,11 @@
 //! ```
 //!
 //! The rooms: [`gguf`] is the container, [`block`] the block formats, [`model`] what a transformer
-//! is, [`quantize`] the plan and its execution, [`report`] what is told of it; [`pipeline`] puts
-//! them in order.
+//! is, [`calibrate`] the text that it writes to be measured on, [`quantize`] the plan and its
+//! execution, [`report`] what is told of it; [`pipeline`] puts them in order.
 
 pub mod block;
+pub mod calibrate;
 pub mod cli;
 pub mod config;
 mod error;

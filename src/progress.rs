@@ -1,11 +1,20 @@
 //! How far a run is, as it runs.
 
+/// How much a stage has to do, and in what it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// Bytes of the input.
+    Bytes(u64),
+    /// Tokens of text.
+    Tokens(u64),
+}
+
 /// Hears how far a run is.
 pub trait Progress: Sync {
-    /// A stage begins that will handle `bytes` of the input.
-    fn start(&self, stage: &'static str, bytes: u64);
-    /// So many more of them are done.
-    fn advance(&self, bytes: u64);
+    /// A stage begins that will handle `all` this.
+    fn start(&self, stage: &'static str, all: Amount);
+    /// So many more bytes, or tokens, are done.
+    fn advance(&self, more: u64);
     /// The stage is over.
     fn finish(&self);
 }
@@ -15,7 +24,7 @@ pub trait Progress: Sync {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn start(&self, _: &'static str, _: u64) {}
+    fn start(&self, _: &'static str, _: Amount) {}
     fn advance(&self, _: u64) {}
     fn finish(&self) {}
 }

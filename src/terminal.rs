@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::level_filters::LevelFilter;
 
-use crate::progress::Progress;
+use crate::progress::{Amount, Progress};
 
 /// A progress bar on standard error; none where that is no terminal.
 #[derive(Debug)]
@@ -14,22 +14,32 @@ pub struct Bar {
 impl Bar {
     /// A bar that appears when a stage begins, unless it is to stay `hidden`.
     pub fn new(hidden: bool) -> Bar {
-        let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::no_length() };
-        let template = "{msg} [{bar:40}] {percent:>3} % of {decimal_total_bytes}, {eta} left";
-        let style = ProgressStyle::with_template(template).expect("the template is sound");
-        Bar { bar: bar.with_style(style.progress_chars("=> ")) }
+        Bar { bar: if hidden { ProgressBar::hidden() } else { ProgressBar::no_length() } }
     }
 }
 
+/// How an amount is counted on the bar.
+fn style(all: Amount) -> ProgressStyle {
+    let template = match all {
+        Amount::Bytes(_) => "{msg} [{bar:40}] {percent:>3} % of {decimal_total_bytes}, {eta} left",
+        Amount::Tokens(_) => {
+            "{msg} [{bar:40}] {percent:>3} % of {human_len} tokens, {per_sec:0}, {eta} left"
+        }
+    };
+    ProgressStyle::with_template(template).expect("the template is sound").progress_chars("=> ")
+}
+
 impl Progress for Bar {
-    fn start(&self, stage: &'static str, bytes: u64) {
-        self.bar.set_length(bytes);
+    fn start(&self, stage: &'static str, all: Amount) {
+        let (Amount::Bytes(len) | Amount::Tokens(len)) = all;
+        self.bar.set_style(style(all));
+        self.bar.set_length(len);
         self.bar.set_message(stage);
         self.bar.reset();
     }
 
-    fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
+    fn advance(&self, more: u64) {
+        self.bar.inc(more);
     }
 
     fn finish(&self) {

@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::block::{self, SquaredError};
 use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
-use crate::progress::Progress;
+use crate::progress::{Amount, Progress};
 
 use super::encode::{EncodeError, check_finite, encode_tensor};
 use super::grid::on_256_levels;
@@ -47,7 +47,8 @@ pub fn store(
     let specs: Vec<_> = plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
     let target = output.target().to_path_buf();
     let mut writer = Writer::new(output, &target, metadata, &specs)?;
-    progress.start("encoding", gguf.tensors().iter().map(TensorInfo::bytes).sum());
+    let bytes = gguf.tensors().iter().map(TensorInfo::bytes).sum();
+    progress.start("encoding", Amount::Bytes(bytes));
     let (sender, batches) = sync_channel::<Vec<u8>>(QUEUE);
     let (written, errors) = thread::scope(|scope| {
         let written = scope.spawn(move || {

@@ -1,0 +1,76 @@
+//! Text to learn from, and text to judge by: two types, so that neither is taken for the other.
+
+use super::{Diversity, Sequence};
+
+/// One sequence of so many is held out.
+const HELD_OUT: usize = 5;
+/// But so many at least, where there are twice as many.
+const FEWEST: usize = 2;
+
+/// What the model wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CalibrationText {
+    /// Statistics are gathered on these sequences, and weights trained on them.
+    pub learn: Learn,
+    /// What came of it is judged on these, and on nothing else.
+    pub held_out: HeldOut,
+    /// How varied all of them are.
+    pub diversity: Diversity,
+}
+
+/// Sequences to learn from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learn(Vec<Sequence>);
+
+/// Sequences that nothing was learnt from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldOut(Vec<Sequence>);
+
+impl Learn {
+    /// The sequences.
+    pub fn sequences(&self) -> &[Sequence] {
+        &self.0
+    }
+}
+
+impl HeldOut {
+    /// The sequences.
+    pub fn sequences(&self) -> &[Sequence] {
+        &self.0
+    }
+}
+
+/// Sets every fifth sequence aside, but two at least; never more than half.
+pub fn split(sequences: Vec<Sequence>) -> (Learn, HeldOut) {
+    let count = sequences.len();
+    let held_out = (count / HELD_OUT).max(FEWEST).min(count / 2);
+    // Spread evenly: the last of each of `held_out` parts.
+    let is_held_out = |i: usize| (i + 1) * held_out / count > i * held_out / count;
+    let (mut learn, mut held) = (Vec::new(), Vec::new());
+    for (i, sequence) in sequences.into_iter().enumerate() {
+        if is_held_out(i) { held.push(sequence) } else { learn.push(sequence) }
+    }
+    (Learn(learn), HeldOut(held))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fifth_is_held_out_but_two_at_least() {
+        let held_out = |count: u32| -> Vec<u32> {
+            let (learn, held_out) = split((0..count).map(|i| vec![i]).collect());
+            let (learn, held_out) = (learn.sequences().concat(), held_out.sequences().concat());
+            assert_eq!(learn.len() + held_out.len(), count as usize);
+            assert!(learn.iter().all(|i| !held_out.contains(i)));
+            held_out
+        };
+        assert_eq!(held_out(20), [4, 9, 14, 19]);
+        assert_eq!(held_out(70).len(), 14);
+        assert_eq!(held_out(5), [2, 4]);
+        assert_eq!(held_out(2), [1]);
+        assert_eq!(held_out(1), []);
+        assert_eq!(held_out(0), []);
+    }
+}
