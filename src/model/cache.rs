@@ -50,6 +50,12 @@ impl Cache {
         }
     }
 
+    /// Bytes that the keys and values of so many sequences take.
+    pub fn bytes(shape: &ModelShape, sequences: usize, capacity: usize) -> usize {
+        let AttentionShape { kv_heads, key_len, value_len, .. } = shape.attention;
+        shape.layers * sequences * capacity * kv_heads * (key_len + value_len) * size_of::<f16>()
+    }
+
     /// Tokens that each sequence has.
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
