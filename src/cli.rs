@@ -10,6 +10,7 @@ use crate::evaluate::EvaluationJob;
 use crate::gguf::Format;
 use crate::hardware::Hardware;
 use crate::pipeline::Job;
+use crate::report::Activations;
 use crate::validate::{CONTEXT, scored};
 
 const AFTER_HELP: &str = "\
@@ -77,6 +78,11 @@ pub struct EvalArgs {
     #[arg(long, value_name = "TOKENS", default_value_t = CONTEXT)]
     context: usize,
 
+    /// How activations meet weights: rounded, as llama.cpp rounds them on a CPU, or float, which
+    /// shows the loss by the weights alone
+    #[arg(long, default_value = "rounded", value_parser = activations)]
+    activations: Activations,
+
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
@@ -125,6 +131,7 @@ impl EvalArgs {
             text: self.text,
             chunks: self.chunks,
             context: self.context,
+            activations: self.activations,
             logits: self.write_logits,
             force: self.force,
             seed: self.seed,
@@ -398,6 +405,14 @@ fn effort(name: &str) -> Result<Effort, String> {
         "standard" => Ok(Effort::Standard),
         "thorough" => Err("is not available yet: this version has no training".into()),
         _ => Err("expected fast or standard".into()),
+    }
+}
+
+fn activations(name: &str) -> Result<Activations, String> {
+    match name {
+        "rounded" => Ok(Activations::Rounded),
+        "float" => Ok(Activations::Float),
+        _ => Err("expected rounded or float".into()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::calibrate::{Recipe, generate, seed_source};
 use crate::gguf::{Gguf, OutputFile};
 use crate::model::{Model, Tokenizer, context_length};
 use crate::progress::Progress;
-use crate::report::{Evaluation, TextSource};
+use crate::report::{Activations, Evaluation, TextSource};
 use crate::validate::{Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
 
 /// Chunks of the model's own text where none is given.
@@ -27,6 +27,8 @@ pub struct EvaluationJob {
     pub chunks: Option<usize>,
     /// Tokens of a chunk.
     pub context: usize,
+    /// How activations meet weights.
+    pub activations: Activations,
     /// Where the full-precision model's predictions are kept for llama-perplexity.
     pub logits: Option<PathBuf>,
     /// Whether an existing file of predictions is replaced.
@@ -45,9 +47,8 @@ pub fn run(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, E
 
 fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {
     let (base, quantized) = (Gguf::open(&job.base)?, Gguf::open(&job.quantized)?);
-    let open = |path: &Path, gguf| Model::of(gguf).map_err(|e| Error::model(path, e));
-    let base_model = open(&job.base, &base)?;
-    let quantized_model = open(&job.quantized, &quantized)?;
+    let mut base_model = Model::of(&base).map_err(|e| Error::model(&job.base, e))?;
+    let mut quantized_model = Model::of(&quantized).map_err(|e| Error::model(&job.quantized, e))?;
     let tokenizer = Tokenizer::read(base.metadata()).map_err(|e| Error::tokenizer(&job.base, e))?;
     // Begun before the work, so that a file that cannot be written is known at once.
     let logits =
@@ -75,21 +76,30 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
             (chunks.map_err(|e| Error::text(&job.base, e))?, TextSource::Own { seed: job.seed })
         }
     };
+    if job.activations == Activations::Rounded {
+        base_model.weights.round_activations();
+        quantized_model.weights.round_activations();
+    }
     let positions = match logits {
         None => compare(&base_model, &quantized_model, &chunks, NO_LOGITS, progress),
         Some(file) => keep_logits(&base_model, &quantized_model, &chunks, file, progress)?,
     };
     let positions = positions.map_err(|e| Error::compare(&job.base, &job.quantized, e))?;
-    Ok(evaluation(&chunks, &positions, source))
+    Ok(evaluation(&chunks, &positions, source, job.activations))
 }
 
 /// No file of predictions.
 pub(crate) const NO_LOGITS: Option<&mut LogitsWriter<OutputFile>> = None;
 
 /// What was found at these positions.
-pub(crate) fn evaluation(chunks: &Chunks, positions: &[Position], text: TextSource) -> Evaluation {
-    let statistics = Statistics::of(positions);
-    Evaluation { text, chunks: chunks.len(), context: chunks.context(), statistics }
+pub(crate) fn evaluation(
+    chunks: &Chunks,
+    positions: &[Position],
+    text: TextSource,
+    activations: Activations,
+) -> Evaluation {
+    let (context, statistics) = (chunks.context(), Statistics::of(positions));
+    Evaluation { text, activations, chunks: chunks.len(), context, statistics }
 }
 
 /// The chunks of a text file.

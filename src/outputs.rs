@@ -12,7 +12,7 @@ use crate::evaluate::{NO_LOGITS, evaluation, own_chunks, text_chunks};
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError, Tokenizer, context_length};
 use crate::progress::Progress;
-use crate::report::{Evaluation, TextSource};
+use crate::report::{Activations, Evaluation, TextSource};
 use crate::validate::{CONTEXT, Chunks, compare};
 
 /// A full-precision model that can be run, and the text that it wrote.
@@ -91,7 +91,7 @@ impl<'a> Outputs<'a> {
         let measured = self.texts.iter().map(|(source, chunks)| {
             let positions = compare(&self.model, &quantized, chunks, NO_LOGITS, progress)
                 .map_err(|e| Error::compare(base, path, e))?;
-            Ok(evaluation(chunks, &positions, source.clone()))
+            Ok(evaluation(chunks, &positions, source.clone(), Activations::Float))
         });
         measured.collect()
     }

@@ -5,6 +5,7 @@
 //! F32. [`Architecture`] describes by data what sets one architecture apart from the others.
 //! [`Tokenizer`] turns text into the tokens that it is run on.
 
+mod activations;
 mod architecture;
 mod attention;
 mod cache;
@@ -21,6 +22,7 @@ mod shape;
 mod tokenizer;
 mod weights;
 
+pub use activations::Rounding;
 pub use architecture::{Activation, Architecture, RopePairs, WindowPattern};
 pub use cache::Cache;
 pub use error::ModelError;

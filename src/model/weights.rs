@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::block;
 use crate::gguf::{Format, Gguf, TensorInfo};
 
+use super::activations::Rounding;
 use super::error::ModelError;
 use super::matmul::{Product, View, multiply_into};
 use super::shape::ModelShape;
@@ -39,6 +40,8 @@ pub struct Linear<'a> {
     pub weight: Matrix<'a>,
     /// One number for each output.
     pub bias: Option<Vec<f32>>,
+    /// What its inputs are rounded to.
+    pub rounding: Rounding,
 }
 
 impl Linear<'_> {
@@ -47,6 +50,14 @@ impl Linear<'_> {
         let Matrix { rows, columns, .. } = self.weight;
         let tokens = x.len() / columns;
         assert_eq!((x.len(), out.len()), (tokens * columns, tokens * rows), "shapes agree");
+        let mut rounded = Vec::new();
+        let x = if self.rounding == Rounding::None {
+            x
+        } else {
+            rounded.extend_from_slice(x);
+            self.rounding.round(&mut rounded);
+            &rounded
+        };
         let panel = panel_rows(columns);
         let results = Panels(out.as_mut_ptr());
         (0..rows.div_ceil(panel)).into_par_iter().for_each_init(Vec::new, |widened, i| {
@@ -149,6 +160,7 @@ impl<'a> Weights<'a> {
             None => Linear {
                 weight: embedding,
                 bias: finder.optional_vector("output.bias", vocabulary)?,
+                rounding: Rounding::None,
             },
         };
         Ok(Weights {
@@ -159,6 +171,23 @@ impl<'a> Weights<'a> {
             head,
             rope_factors: finder.optional_vector("rope_freqs.weight", shape.rotation.dims / 2)?,
         })
+    }
+
+    /// Every linear map.
+    fn linears(&mut self) -> impl Iterator<Item = &mut Linear<'a>> {
+        let layers = self.layers.iter_mut().flat_map(|layer| {
+            let Layer { q, k, v, output, gate, up, down, .. } = layer;
+            [q, k, v, output, gate, up, down]
+        });
+        layers.chain([&mut self.head])
+    }
+
+    /// From now on activations are rounded as llama.cpp does on a CPU before it multiplies them
+    /// with weights of these formats.
+    pub fn round_activations(&mut self) {
+        for linear in self.linears() {
+            linear.rounding = Rounding::for_weights(linear.weight.format);
+        }
     }
 
     /// Tokens in the vocabulary.
@@ -281,7 +310,8 @@ impl<'a> Finder<'a> {
     fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear<'a>, ModelError> {
         let tensor = self.tensor(&format!("{name}.weight"))?;
         let weight = self.matrix(tensor, inputs, outputs)?;
-        Ok(Linear { weight, bias: self.optional_vector(&format!("{name}.bias"), outputs)? })
+        let bias = self.optional_vector(&format!("{name}.bias"), outputs)?;
+        Ok(Linear { weight, bias, rounding: Rounding::None })
     }
 
     fn matrix(
@@ -354,7 +384,7 @@ mod tests {
             weight.widen(0, &mut widened);
             let bias: Vec<f32> = (0..rows).map(|i| i as f32).collect();
             let mut out = vec![0.0; tokens * rows];
-            Linear { weight, bias: Some(bias) }.apply(&x, &mut out);
+            Linear { weight, bias: Some(bias), rounding: Rounding::None }.apply(&x, &mut out);
             for t in 0..tokens {
                 for r in 0..rows {
                     let products =

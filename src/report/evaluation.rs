@@ -3,13 +3,14 @@
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 use crate::validate::{Estimate, Spread, Statistics, degradation_of};
 
 /// What an evaluation found, and on how much text.
 ///
-/// As JSON it is flat: `schema`, `text` (a path, or `null` for the model's own), `chunks`, `context`, `positions`, and each number of
+/// As JSON it is flat: `schema`, `text` (a path, or `null` for the model's own), `activations`, `context`, `positions`, and each number of
 /// [`Statistics`], a mean's uncertainty beside it as `..._error`: `ppl`, `ppl_base`, `correlation`,
 /// `ln_ppl_ratio`, `ppl_ratio`, `ppl_difference`, `mean_kld`, `mean_dp`, `rms_dp`, `same_top`; the
 /// spreads as `kld_max`, `kld_99_9`, `kld_99`, ..., `kld_median`, ..., `kld_0_1`, `kld_min` and the
@@ -19,6 +20,8 @@ use crate::validate::{Estimate, Spread, Statistics, degradation_of};
 pub struct Evaluation {
     /// The text.
     pub text: TextSource,
+    /// How activations met weights.
+    pub activations: Activations,
     /// Chunks of text.
     pub chunks: usize,
     /// Tokens of each.
@@ -34,6 +37,17 @@ impl Evaluation {
     pub fn degradation_of_own_text(&self) -> f64 {
         degradation_of(self.statistics.kld.value)
     }
+}
+
+/// How activations meet weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activations {
+    /// In F32: what is lost is lost by the weights.
+    Float,
+    /// Rounded to 8 bits before they meet quantized weights, as llama.cpp does on a CPU: what is
+    /// lost is what its users see.
+    Rounded,
 }
 
 /// A text that models were compared on.
@@ -70,6 +84,7 @@ impl Serialize for Evaluation {
         };
         map.serialize_entry("schema", &SCHEMA)?;
         map.serialize_entry("text", &file)?;
+        map.serialize_entry("activations", &self.activations)?;
         map.serialize_entry("chunks", &self.chunks)?;
         map.serialize_entry("context", &self.context)?;
         map.serialize_entry("positions", &s.positions)?;
@@ -132,18 +147,20 @@ pub fn evaluation_table(evaluation: &Evaluation) -> String {
 }
 
 fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
-    let Evaluation { text, chunks, context, statistics } = evaluation;
+    let Evaluation { text, activations, chunks, context, statistics } = evaluation;
     let chunks = match chunks {
         1 => "1 chunk".to_string(),
         n => format!("{n} chunks"),
     };
     let positions = statistics.positions;
     writeln!(out, "{text}: {chunks} of {context} tokens, {positions} positions scored")?;
-    writeln!(
-        out,
-        "activations in 32-bit floats; llama.cpp rounds them to 8 bits before it multiplies"
-    )?;
-    writeln!(out, "them with quantized weights, so that its figures are a little different\n")?;
+    let how = match activations {
+        Activations::Float => {
+            "in 32-bit floats; llama.cpp rounds them to 8 bits for quantized weights"
+        }
+        Activations::Rounded => "rounded as llama.cpp does, to 8 bits for quantized weights",
+    };
+    writeln!(out, "activations {how}\n")?;
     write_perplexity(out, statistics)?;
     write_divergence(out, statistics)?;
     write_probability(out, statistics)?;
@@ -208,7 +225,8 @@ mod tests {
         };
         let positions: Vec<_> = (0..positions).map(position).collect();
         let (text, statistics) = (TextSource::Own { seed: 0 }, Statistics::of(&positions));
-        Evaluation { text, chunks: 1, context: 512, statistics }
+        let activations = Activations::Float;
+        Evaluation { text, activations, chunks: 1, context: 512, statistics }
     }
 
     #[test]
@@ -243,7 +261,7 @@ mod tests {
     fn the_json_is_flat() {
         let json = serde_json::to_value(evaluation(255)).unwrap();
         let object = json.as_object().unwrap();
-        let flat = |value: &serde_json::Value| value.is_number() || value.is_null();
+        let flat = |value: &serde_json::Value| !value.is_object() && !value.is_array();
         assert!(object.values().all(flat), "{json}");
         for (key, value) in [
             ("schema", 1.0),

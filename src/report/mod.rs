@@ -4,7 +4,7 @@ mod evaluation;
 mod inspect;
 mod text;
 
-pub use evaluation::{Evaluation, TextSource, evaluation_table};
+pub use evaluation::{Activations, Evaluation, TextSource, evaluation_table};
 pub use inspect::inspect;
 pub use text::summary;
 
