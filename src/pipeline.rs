@@ -8,8 +8,8 @@ use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
 use crate::progress::Progress;
-use crate::provenance::{longest_plan_lines, output_metadata};
-use crate::quantize::{Plan, plan, store};
+use crate::provenance::{header, output_metadata};
+use crate::quantize::{plan, store};
 use crate::report::{Report, Run, Stage};
 use crate::same_file::refuse_input_as_output;
 
@@ -46,9 +46,14 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     clock.lap("open");
 
     let context = context(config, gguf.metadata());
-    let overhead = largest_overhead(&gguf, config)?;
-    let plan = plan(&gguf, config, overhead, context).map_err(|e| Error::plan(&job.input, e))?;
+    let header = header(&gguf, config).map_err(|e| Error::output(&gguf, e))?;
+    let plan = plan(&gguf, config, header, context).map_err(|e| Error::plan(&job.input, e))?;
     let metadata = output_metadata(gguf.metadata(), config, &plan);
+    debug_assert_eq!(
+        Ok(header.file_with(plan.bytes(header.alignment))),
+        encoded_size(&metadata, &plan.specs()),
+        "limits were counted as the file will be"
+    );
     clock.lap("plan");
 
     let mut errors = vec![None; plan.tensors.len()];
@@ -69,16 +74,6 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 /// 4096.
 fn context(config: &Config, metadata: &Metadata) -> u64 {
     config.context.unwrap_or_else(|| context_length(metadata).unwrap_or(4096).min(4096))
-}
-
-/// Bytes that the output takes beside its tensors, at most, whatever the plan.
-fn largest_overhead(gguf: &Gguf, config: &Config) -> Result<u64, Error> {
-    let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
-    let metadata = output_metadata(gguf.metadata(), config, &Plan::default());
-    let file = encoded_size(&metadata, &specs).map_err(|e| Error::output(gguf, e))?;
-    let tensors: u64 = gguf.tensors().iter().map(|tensor| tensor.bytes()).sum();
-    let padding = gguf.alignment() * specs.len() as u64;
-    Ok(file - tensors + padding + longest_plan_lines(gguf))
 }
 
 /// Times the stages.

@@ -44,9 +44,8 @@ pub fn store(
     output: OutputFile,
     progress: &dyn Progress,
 ) -> Result<(OutputFile, Vec<Option<SquaredError>>), StoreError> {
-    let specs: Vec<_> = plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
     let target = output.target().to_path_buf();
-    let mut writer = Writer::new(output, &target, metadata, &specs)?;
+    let mut writer = Writer::new(output, &target, metadata, &plan.specs())?;
     progress.start("encoding", gguf.tensors().iter().map(TensorInfo::bytes).sum());
     let (sender, batches) = sync_channel::<Vec<u8>>(QUEUE);
     let (written, errors) = thread::scope(|scope| {

@@ -156,7 +156,7 @@ impl Report {
 
 impl Metrics {
     fn of(run: &Run) -> Metrics {
-        let specs: Vec<_> = run.plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
+        let specs = run.plan.specs();
         let parameters: u64 = specs.iter().map(|spec| spec.shape.elements()).sum();
         let tensor_bytes: u64 =
             specs.iter().filter_map(|spec| spec.format.bytes_of(spec.shape.elements())).sum();
