@@ -1,6 +1,6 @@
 //! The command line: the flags, their help, and what they mean.
 
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -112,7 +112,7 @@ struct QuantizeArgs {
     #[arg(long, default_value_t = 0, help_heading = "Plan")]
     seed: u64,
 
-    /// Also write what was done to every tensor, as JSON
+    /// Also write what was done to every tensor, as JSON; an existing file is replaced
     #[arg(long, value_name = "FILE.json", help_heading = "Run")]
     report: Option<PathBuf>,
 
@@ -148,11 +148,9 @@ pub struct Order {
     pub telling: Telling,
 }
 
-/// What is told of a run, and where.
+/// What is told of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telling {
-    /// Where the JSON goes.
-    pub report: Option<PathBuf>,
     /// What the user should know beside the report's own warnings.
     pub warnings: Vec<String>,
     /// Whether the terminal stays empty.
@@ -197,13 +195,13 @@ impl Cli {
             bail!("--threads 0: must be at least 1");
         }
         if let Some(report) = &args.report {
-            check_report(report, &input, &output)?;
+            check_report(report)?;
         }
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
-        let job = Job { input, output, force, dry_run, threads };
+        let job = Job { input, output, report: args.report, force, dry_run, threads };
         let warnings = args.accuracy.map(unmeasured).into_iter().collect();
-        let (report, quiet, verbose) = (args.report, args.quiet, args.verbose);
-        Ok(Order { job, config, telling: Telling { report, warnings, quiet, verbose } })
+        let (quiet, verbose) = (args.quiet, args.verbose);
+        Ok(Order { job, config, telling: Telling { warnings, quiet, verbose } })
     }
 }
 
@@ -211,12 +209,7 @@ fn unmeasured(accuracy: f64) -> String {
     format!("--accuracy {accuracy} is recorded but not checked: this version measures no outputs")
 }
 
-fn check_report(report: &Path, input: &Path, output: &Path) -> anyhow::Result<()> {
-    // `./x.json` and `x.json` are one file; `absolute` fails on empty names only.
-    let same = |other: &Path| path::absolute(report).ok() == path::absolute(other).ok();
-    if same(input) || same(output) {
-        bail!("--report {}: is the model itself; name another file", report.display());
-    }
+fn check_report(report: &Path) -> anyhow::Result<()> {
     if !report.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
         bail!("--report {}: this version writes .json only", report.display());
     }

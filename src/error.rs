@@ -1,5 +1,6 @@
 //! Why a run failed.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
@@ -38,6 +39,22 @@ pub enum Error {
         input: PathBuf,
         /// The same file, as it was named.
         output: PathBuf,
+    },
+    /// The report is a model.
+    #[error("{}: is the model {} itself; name another report", .report.display(), .model.display())]
+    ReportIsModel {
+        /// The report, as it was named.
+        report: PathBuf,
+        /// The same file: the input or the output.
+        model: PathBuf,
+    },
+    /// The report cannot be written.
+    #[error("{}: cannot write the report", .path.display())]
+    Report {
+        /// The report.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
     },
     /// No threads to work with.
     #[error("cannot start the threads")]

@@ -69,7 +69,7 @@ impl Framework {
     /// Quantizes the model `input` to the new file `output`.
     pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
         let (input, output) = (input.as_ref().into(), output.as_ref().into());
-        let job = Job { input, output, force: false, dry_run: false, threads: None };
+        let job = Job { report: None, force: false, dry_run: false, threads: None, input, output };
         pipeline::run(&job, &self.config, &Silent)
     }
 }

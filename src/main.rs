@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use opencog_qat::cli::{Cli, Command, Order, Telling};
-use opencog_qat::gguf::{Gguf, OutputFile, discard_unfinished};
+use opencog_qat::gguf::{Gguf, discard_unfinished};
 use opencog_qat::terminal::{Bar, trace_to_stderr};
 use opencog_qat::{Report, pipeline, report};
 
@@ -37,13 +37,8 @@ fn quantize(order: Order) -> anyhow::Result<()> {
     trace_to_stderr(telling.verbose);
     discard_when_interrupted()?;
     outlive_file_size_limits()?;
-    // Begun before the work, so that a report that cannot be written is known at once.
-    let json = telling.report.as_deref().map(|path| OutputFile::create(path, true)).transpose()?;
     let bar = Bar::new(telling.quiet || telling.verbose > 0);
     let report = pipeline::run(&job, &config, &bar)?;
-    if let Some(file) = json {
-        write_json(&report, file)?;
-    }
     tell(&report, &telling)
 }
 
@@ -55,13 +50,6 @@ fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
         say(&format!("warning: {warning}"));
     }
     print(&report::summary(report))
-}
-
-fn write_json(report: &Report, mut file: OutputFile) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(report)? + "\n";
-    let written = file.write_all(json.as_bytes());
-    written.with_context(|| format!("{}: cannot write the report", file.target().display()))?;
-    Ok(file.commit()?)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

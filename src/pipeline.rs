@@ -10,8 +10,8 @@ use crate::model::context_length;
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata};
 use crate::quantize::{plan, store};
-use crate::report::{Report, Run, Stage};
-use crate::same_file::refuse_input_as_output;
+use crate::report::{Report, Run, Stage, write_json};
+use crate::same_file::refuse_same_files;
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Job {
     pub input: PathBuf,
     /// The model to write.
     pub output: PathBuf,
+    /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
+    pub report: Option<PathBuf>,
     /// Whether an existing output is replaced.
     pub force: bool,
     /// Whether only the plan is made, and nothing written.
@@ -39,10 +41,12 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let mut clock = Clock::start();
 
     let gguf = Gguf::open(&job.input)?;
-    refuse_input_as_output(&gguf, &job.output)?;
-    // Begun before the work, so that an output that cannot be written is known at once.
+    refuse_same_files(&gguf, job)?;
+    // Begun before the work, so that a file that cannot be written is known at once.
     let create = || OutputFile::create(&job.output, job.force);
     let output = (!job.dry_run).then(create).transpose()?;
+    let create_report = |path: &PathBuf| OutputFile::create(path, true);
+    let report_file = job.report.as_ref().map(create_report).transpose()?;
     clock.lap("open");
 
     let context = context(config, gguf.metadata());
@@ -67,7 +71,15 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     }
 
     let stages = clock.stages;
-    Ok(Report::of(Run { job, config, gguf: &gguf, plan: &plan, metadata, context, errors, stages }))
+    let run = Run { job, config, gguf: &gguf, plan: &plan, metadata, context, errors, stages };
+    let report = Report::of(run);
+    if let Some(mut file) = report_file {
+        let written = write_json(&report, &mut file);
+        let failed = |source| Error::Report { path: file.target().into(), source };
+        written.map_err(failed)?;
+        file.commit()?;
+    }
+    Ok(report)
 }
 
 /// The tokens that must fit in memory: as asked, else the model's own, of which few use more than

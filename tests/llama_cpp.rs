@@ -77,7 +77,7 @@ fn compare(tool: &Path, judged: &Judged, formats: &[Format]) {
 fn quantize(input: &Path, output: &Path, format: Format) {
     let config = Config { formats: Some(vec![format]), ..Config::default() };
     let (input, output) = (input.to_path_buf(), output.to_path_buf());
-    let job = Job { input, output, force: false, dry_run: false, threads: None };
+    let job = Job { report: None, force: false, dry_run: false, threads: None, input, output };
     pipeline::run(&job, &config, &Silent).unwrap();
 }
 

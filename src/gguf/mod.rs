@@ -24,6 +24,7 @@ pub use array::{Array, Strings};
 pub use error::Error;
 pub use format::Format;
 pub use metadata::Metadata;
+pub(crate) use output::folder_of;
 pub use output::{OutputFile, discard_unfinished};
 pub use read::Gguf;
 pub use tensor::{Shape, TensorInfo, TensorSpec};

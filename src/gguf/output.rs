@@ -63,7 +63,7 @@ impl OutputFile {
         if !overwrite && target.symlink_metadata().is_ok() {
             return Err(exists(target));
         }
-        let folder = folder(target);
+        let folder = folder_of(target);
         if !folder.is_dir() {
             let source = io::Error::from(io::ErrorKind::NotFound);
             return Err(Error::io(folder, "there is no such folder; create it first", source));
@@ -112,7 +112,7 @@ impl OutputFile {
         // So that the name outlasts a power cut too. Some file systems cannot do this for a
         // folder; the file is complete and in its place either way.
         #[cfg(unix)]
-        let _ = File::open(folder(&self.target)).and_then(|folder| folder.sync_all());
+        let _ = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
@@ -143,7 +143,8 @@ impl Drop for OutputFile {
     }
 }
 
-fn folder(target: &Path) -> &Path {
+/// The folder of the file `target`.
+pub(crate) fn folder_of(target: &Path) -> &Path {
     match target.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),

@@ -8,6 +8,7 @@ pub use evaluation::{Evaluation, evaluation_table};
 pub use inspect::inspect;
 pub use text::summary;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -152,6 +153,12 @@ impl Report {
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
+}
+
+/// Writes the report as JSON.
+pub fn write_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(report)? + "\n";
+    out.write_all(json.as_bytes())
 }
 
 impl Metrics {
