@@ -162,7 +162,7 @@ pub struct Telling {
 impl Cli {
     /// Reads the command line, or ends the process with exit code 2 and a message.
     pub fn parse_or_exit() -> Cli {
-        Cli::try_parse().unwrap_or_else(|error| match not_yet(std::env::args().skip(1)) {
+        Cli::try_parse().unwrap_or_else(|error| match not_yet(arguments()) {
             Some(message) if error.use_stderr() => {
                 Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit()
             }
@@ -236,6 +236,11 @@ const NOT_YET: [(&str, &str); 17] = [
     ("eval", "evaluation"),
     ("opencog", "OpenCog data"),
 ];
+
+/// The arguments, those that are not UTF-8 with signs in place of what is wrong.
+fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())
+}
 
 /// What to say of an argument that a later version will take.
 fn not_yet(args: impl Iterator<Item = String>) -> Option<String> {
