@@ -49,7 +49,14 @@ fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
     for warning in telling.warnings.iter().chain(&report.warnings) {
         say(&format!("warning: {warning}"));
     }
-    print(&report::summary(report))
+    match print(&report::summary(report)) {
+        // A script's model is there, whoever reads the summary.
+        Err(error) if !report.dry_run && !is_broken_pipe(&error) => {
+            say(&format!("warning: {error:#}; the model is complete"));
+            Ok(())
+        }
+        printed => printed,
+    }
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::Error;
 use crate::config::Config;
-use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
+use crate::gguf::{self, Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata};
@@ -60,26 +60,41 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     );
     clock.lap("plan");
 
-    let mut errors = vec![None; plan.tensors.len()];
+    let (mut made, mut errors) = (None, vec![None; plan.tensors.len()]);
     if let Some(output) = output {
         let stored = store(&gguf, &plan, &metadata, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
-        errors = measured;
         clock.lap("encode and write");
-        output.commit()?;
+        output.sync()?;
         clock.lap("sync to disk");
+        (made, errors) = (Some(output), measured);
     }
 
     let stages = clock.stages;
     let run = Run { job, config, gguf: &gguf, plan: &plan, metadata, context, errors, stages };
-    let report = Report::of(run);
-    if let Some(mut file) = report_file {
-        let written = write_json(&report, &mut file);
-        let failed = |source| Error::Report { path: file.target().into(), source };
-        written.map_err(failed)?;
-        file.commit()?;
+    let mut report = Report::of(run);
+    let report_file = report_file.map(|file| written(&report, file)).transpose()?;
+    // Nothing has its name before everything is on the disk. What may still fail is a change of
+    // names, and once the model has its own, the run has done its work.
+    made.map_or(Ok(()), OutputFile::commit)?;
+    match report_file.map_or(Ok(()), OutputFile::commit) {
+        Err(error) if !job.dry_run => report.warnings.push(without_report(error)),
+        named => named?,
     }
     Ok(report)
+}
+
+/// The report on the disk.
+fn written(report: &Report, mut file: OutputFile) -> Result<OutputFile, Error> {
+    let written = write_json(report, &mut file);
+    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
+    file.sync()?;
+    Ok(file)
+}
+
+fn without_report(error: gguf::Error) -> String {
+    let reason = std::error::Error::source(&error).map(|reason| format!(": {reason}"));
+    format!("the model is complete, but not its report: {error}{}", reason.unwrap_or_default())
 }
 
 /// The tokens that must fit in memory: as asked, else the model's own, of which few use more than

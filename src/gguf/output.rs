@@ -87,12 +87,16 @@ impl OutputFile {
         &self.target
     }
 
+    /// Brings all bytes to the disk, so that little is left that could fail.
+    pub fn sync(&self) -> Result<(), Error> {
+        let synced = self.file().and_then(|file| file.sync_all());
+        synced.map_err(|source| Error::io(&self.target, "cannot write it to the disk", source))
+    }
+
     /// Completes it: all bytes to the disk, then its name. On an error it is deleted.
     pub fn commit(mut self) -> Result<(), Error> {
+        self.sync()?;
         let failed = |doing: &str, source| Error::io(&self.target, doing, source);
-        let synced = self.file().and_then(|file| file.sync_all());
-        synced.map_err(|source| failed("cannot write it to the disk", source))?;
-
         let mut unfinished = unfinished();
         refuse_when_ended(&unfinished, &self.target)?;
         let Some(temporary) = self.temporary.take() else { return Ok(()) };

@@ -9,10 +9,10 @@ pub use inspect::inspect;
 pub use text::summary;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::block::SquaredError;
 use crate::config::Config;
@@ -29,8 +29,10 @@ pub struct Report {
     /// The program's version.
     pub version: &'static str,
     /// The model that was read (of a split one, the first shard).
+    #[serde(serialize_with = "lossy")]
     pub input: PathBuf,
     /// The model that was written, or would be.
+    #[serde(serialize_with = "lossy")]
     pub output: PathBuf,
     /// Whether nothing was written.
     pub dry_run: bool,
@@ -48,6 +50,11 @@ pub struct Report {
     pub stages: Vec<Stage>,
     /// Every tensor, in the order of the file.
     pub tensors: Vec<TensorReport>,
+}
+
+/// Names need not be UTF-8, which JSON is: signs stand in place of what is not.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// The numbers of a whole model.

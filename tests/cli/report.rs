@@ -60,6 +60,20 @@ fn it_must_not_be_the_model() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn it_names_models_whose_names_are_not_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = small();
+    let output = OsStr::from_bytes(b"o\xff.gguf");
+    let mut program = folder.program("--report x.json in.gguf");
+    assert!(program.arg(output).output().unwrap().status.success());
+    let report: serde_json::Value = serde_json::from_slice(&folder.read("x.json")).unwrap();
+    assert_eq!(report["output"], "o\u{fffd}.gguf");
+    assert!(folder.root().join(output).exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn it_must_not_be_the_model_through_a_link() {
