@@ -191,14 +191,12 @@ impl Cli {
             seed: args.seed,
         };
         config.validate()?;
-        if args.threads == Some(0) {
-            bail!("--threads 0: must be at least 1");
-        }
         if let Some(report) = &args.report {
             check_report(report)?;
         }
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
         let job = Job { input, output, report: args.report, force, dry_run, threads };
+        job.validate()?;
         let warnings = args.accuracy.map(unmeasured).into_iter().collect();
         let (quiet, verbose) = (args.quiet, args.verbose);
         Ok(Order { job, config, telling: Telling { warnings, quiet, verbose } })

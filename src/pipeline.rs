@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::Error;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::gguf::{self, Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
 use crate::progress::Progress;
@@ -30,9 +30,27 @@ pub struct Job {
     pub threads: Option<usize>,
 }
 
+impl Job {
+    /// More threads than any machine of this kind has cores, and fewer than a system refuses.
+    const MAX_THREADS: usize = 1024;
+
+    /// Checks what can be checked without looking at files.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self.threads {
+            Some(n) if !(1..=Job::MAX_THREADS).contains(&n) => Err(ConfigError {
+                flag: "--threads",
+                value: n.to_string(),
+                expected: "must lie between 1 and 1024",
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Quantizes one model.
 pub fn run(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Report, Error> {
     config.validate()?;
+    job.validate()?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads.unwrap_or(0));
     pool.build().map_err(Error::Threads)?.install(|| quantize(job, config, progress))
 }

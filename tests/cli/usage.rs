@@ -102,6 +102,8 @@ fn values_that_make_no_sense_are_bad_input() {
         ("--bpw 0", "--bpw 0: "),
         ("--context 0", "--context 0: "),
         ("--threads 0", "--threads 0: "),
+        ("--threads 1025", "--threads 1025: must lie between 1 and 1024"),
+        ("--threads 18446744073709551615", "--threads 18446744073709551615: "),
         ("--formats F16", "--formats F16: "),
         ("--formats Q8_0 --bits 4:6", "--formats Q8_0: "),
         ("--strategy fixed --bits 4:6", "--bits 4:6: "),
