@@ -60,6 +60,10 @@ impl OutputFile {
         if target.is_dir() {
             return Err(Error::parameter(target, "it is a folder; name a file in it"));
         }
+        if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let what = "it is a device, a pipe or the like, which a file must not replace";
+            return Err(Error::parameter(target, what));
+        }
         if !overwrite && target.symlink_metadata().is_ok() {
             return Err(exists(target));
         }

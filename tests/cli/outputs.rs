@@ -85,6 +85,22 @@ fn force_replaces_a_link_and_not_what_it_leads_to() {
     folder.open("out.gguf");
 }
 
+#[cfg(unix)]
+#[test]
+fn force_replaces_files_only() {
+    let folder = small();
+    // In a folder of its own, since whoever reads a pipe waits.
+    fs::create_dir(folder.path("sub")).unwrap();
+    assert!(folder.command("mkfifo", &["sub/pipe.json"]).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/null", folder.path("null.json")).unwrap();
+    for special in ["sub/pipe.json", "null.json", "/dev/null"] {
+        let expected = format!("{special}: it is a device, a pipe or the like");
+        folder.refused_with(&format!("in.gguf {special}"), &expected);
+        folder.refused_with(&format!("--force in.gguf {special}"), &expected);
+    }
+    folder.refused_with("--report sub/pipe.json in.gguf out.gguf", "pipe.json: it is a device");
+}
+
 #[test]
 fn outputs_that_cannot_be() {
     let folder = small();
