@@ -1,18 +1,15 @@
 //! The `opencog-qat` command: parse, run, map the error to an exit code.
 
+mod signals;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
-#[cfg(unix)]
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use opencog_qat::cli::{Cli, Command, Order, Telling};
-use opencog_qat::gguf::{Gguf, discard_unfinished};
+use opencog_qat::gguf::Gguf;
 use opencog_qat::terminal::{Bar, trace_to_stderr};
 use opencog_qat::{Report, pipeline, report};
-
-/// The exit code of a process that SIGINT ended.
-const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     match run(Cli::parse_or_exit()) {
@@ -35,8 +32,8 @@ fn run(mut cli: Cli) -> anyhow::Result<()> {
 fn quantize(order: Order) -> anyhow::Result<()> {
     let Order { job, config, telling } = order;
     trace_to_stderr(telling.verbose);
-    discard_when_interrupted()?;
-    outlive_file_size_limits()?;
+    let watched = signals::discard_when_interrupted().and(signals::outlive_file_size_limits());
+    watched.context("cannot watch for signals")?;
     let bar = Bar::new(telling.quiet || telling.verbose > 0);
     let report = pipeline::run(&job, &config, &bar)?;
     tell(&report, &telling)
@@ -67,30 +64,6 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Prints a line on standard error. Where nobody reads it any more, the exit code still tells.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// On SIGINT, SIGTERM and SIGHUP: no temporary file stays.
-fn discard_when_interrupted() -> anyhow::Result<()> {
-    let ended = || {
-        discard_unfinished();
-        std::process::exit(INTERRUPTED);
-    };
-    ctrlc::set_handler(ended).context("cannot watch for signals")
-}
-
-/// A file that outgrows `ulimit -f` is an error like a full disk, where the signal would end the
-/// process and leave its temporary file.
-#[cfg(unix)]
-fn outlive_file_size_limits() -> anyhow::Result<()> {
-    /// Not looked at: the write that failed tells of it.
-    static OUTGROWN: AtomicBool = AtomicBool::new(false);
-    let caught = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, &OUTGROWN);
-    caught.map(drop).context("cannot watch for signals")
-}
-
-#[cfg(not(unix))]
-fn outlive_file_size_limits() -> anyhow::Result<()> {
-    Ok(())
 }
 
 /// Whether the reader of our output went away, as `head` does: no failure of ours.
