@@ -12,7 +12,7 @@ use crate::pipeline::Job;
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0    done, and every target met
+  0    done, and every target that was asked for met
   1    failed; nothing was written
   2    bad usage
   130  interrupted; nothing was written
