@@ -160,7 +160,10 @@ pub(crate) fn folder_of(target: &Path) -> &Path {
 }
 
 fn exists(target: &Path) -> Error {
-    Error::parameter(target, "it exists already; remove it, or pass --force to replace it")
+    Error::parameter(
+        target,
+        "it exists already; remove it, or have it replaced: with --force, in a program with Job::force",
+    )
 }
 
 fn refuse_when_ended(unfinished: &Unfinished, target: &Path) -> Result<(), Error> {
@@ -226,6 +229,7 @@ mod tests {
         fs::write(&target, "old").unwrap();
         let refused = OutputFile::create(&target, false).unwrap_err().to_string();
         assert!(refused.contains("exists already"), "{refused}");
+        assert!(refused.contains("--force") && refused.contains("Job::force"), "{refused}");
         let refused = early.commit().unwrap_err().to_string();
         assert!(refused.contains("exists already"), "made meanwhile: {refused}");
         assert_eq!(fs::read(&target).unwrap(), b"old");
