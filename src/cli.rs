@@ -132,7 +132,7 @@ struct QuantizeArgs {
     #[arg(long, short, conflicts_with = "verbose", help_heading = "Run")]
     quiet: bool,
 
-    /// Tell of each step on standard error; twice, of more
+    /// Tell of each step on standard error; twice, also of each candidate and each batch
     #[arg(long, short, action = ArgAction::Count, help_heading = "Run")]
     verbose: u8,
 }
