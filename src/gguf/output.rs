@@ -54,29 +54,11 @@ pub struct OutputFile {
 impl OutputFile {
     /// Begins a file that will be `target`. Unless `overwrite`, there must be none yet.
     pub fn create(target: &Path, overwrite: bool) -> Result<OutputFile, Error> {
-        let Some(name) = target.file_name() else {
-            return Err(Error::parameter(target, "it is no name for a file"));
-        };
-        if target.is_dir() {
-            return Err(Error::parameter(target, "it is a folder; name a file in it"));
-        }
-        if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            let what = "it is a device, a pipe or the like, which a file must not replace";
-            return Err(Error::parameter(target, what));
-        }
-        if !overwrite && target.symlink_metadata().is_ok() {
-            return Err(exists(target));
-        }
-        let folder = folder_of(target);
-        if !folder.is_dir() {
-            let source = io::Error::from(io::ErrorKind::NotFound);
-            return Err(Error::io(folder, "there is no such folder; create it first", source));
-        }
-
+        let (folder, name) = checked_name(target, overwrite)?;
         let mut unfinished = unfinished();
         refuse_when_ended(&unfinished, target)?;
-        let temporary = temporary(name, folder)
-            .map_err(|source| Error::io(folder, "cannot create a file in this folder", source))?;
+        let temporary =
+            temporary(name, folder).map_err(|source| cannot_create(folder, name, source))?;
         unfinished.paths.push(temporary.path().into());
         Ok(OutputFile { target: target.into(), overwrite, temporary: Some(temporary) })
     }
@@ -173,20 +155,48 @@ fn refuse_when_ended(unfinished: &Unfinished, target: &Path) -> Result<(), Error
     }
 }
 
+/// Folder and name of a file that may be made, or why it may not.
+fn checked_name(target: &Path, overwrite: bool) -> Result<(&Path, &OsStr), Error> {
+    // `name/` and `name/.` have a name by their parts, but stand for folders.
+    let ends_with =
+        |name: &OsStr| target.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes());
+    let Some(name) = target.file_name().filter(|name| target.is_dir() || ends_with(name)) else {
+        return Err(Error::parameter(target, "it is no name for a file"));
+    };
+    if target.is_dir() {
+        return Err(Error::parameter(target, "it is a folder; name a file in it"));
+    }
+    if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        let what = "it is a device, a pipe or the like, which a file must not replace";
+        return Err(Error::parameter(target, what));
+    }
+    let folder = folder_of(target);
+    if !folder.is_dir() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        return Err(Error::io(folder, "there is no such folder; create it first", source));
+    }
+    match target.symlink_metadata() {
+        Ok(_) if !overwrite => Err(exists(target)),
+        // Too long a name, for example.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(target, "there can be no file of this name", error))
+        }
+        _ => Ok((folder, name)),
+    }
+}
+
+fn cannot_create(folder: &Path, name: &OsStr, source: io::Error) -> Error {
+    Error::io(folder, format!("cannot create {} in this folder", name.display()), source)
+}
+
 /// A new file `.NAME.RANDOM.tmp`, with the permissions that any new file would have.
 fn temporary(name: &OsStr, folder: &Path) -> io::Result<NamedTempFile> {
     // Of a long name a part, since the whole must fit in the 255 bytes of most file systems.
     let name: String = name.to_string_lossy().chars().take(40).collect();
-    let mut builder = tempfile::Builder::new();
     let prefix = format!(".{name}.");
-    builder.prefix(&prefix).suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The system takes the umask off these.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
+    let mut builder = tempfile::Builder::new();
+    // Made by us: tempfile's own files are for their owner only, and its errors name them.
+    builder.prefix(&prefix).suffix(".tmp").make_in(folder, |path| File::create_new(path))
 }
 
 #[cfg(test)]

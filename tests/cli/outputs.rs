@@ -109,9 +109,19 @@ fn outputs_that_cannot_be() {
     folder.refused_with("in.gguf folder", "folder: it is a folder");
     folder.refused_with("--force in.gguf folder", "folder: it is a folder");
     folder.refused_with("in.gguf ..", "it is no name for a file");
+    for no_name in ["out.gguf/", "out.gguf/.", "out.gguf//"] {
+        folder.refused_with(&format!("in.gguf {no_name}"), "it is no name for a file");
+    }
+    let long = format!("{}.gguf", "o".repeat(300));
+    // Before the work: the size is not looked at.
+    folder.refused_with(&format!("--size 10 in.gguf {long}"), "there can be no file of this name");
+    folder.refused_with(&format!("--report {long}.json in.gguf out.gguf"), "no file of this name");
     folder.refused_with("in.gguf in.gguf/out.gguf", "in.gguf: there is no such folder");
     if cfg!(target_os = "linux") {
-        folder.refused_with("in.gguf /proc/out.gguf", "/proc: cannot create a file in this folder");
+        folder.refused_with(
+            "in.gguf /proc/out.gguf",
+            "/proc: cannot create out.gguf in this folder: ",
+        );
     }
 }
 
