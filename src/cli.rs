@@ -116,7 +116,8 @@ struct QuantizeArgs {
     #[arg(long, value_name = "FILE.json", help_heading = "Run")]
     report: Option<PathBuf>,
 
-    /// Show the plan and write nothing
+    /// Show the plan and write nothing; only some rows of the weights are looked at, so that a weight
+    /// that is no number may be found by the real run only
     #[arg(long, help_heading = "Run")]
     dry_run: bool,
 

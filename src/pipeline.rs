@@ -61,8 +61,10 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let gguf = Gguf::open(&job.input)?;
     refuse_same_files(&gguf, job)?;
     // Begun before the work, so that a file that cannot be written is known at once.
-    let create = || OutputFile::create(&job.output, job.force);
-    let output = (!job.dry_run).then(create).transpose()?;
+    let output = match job.dry_run {
+        true => OutputFile::check(&job.output, job.force).map(|()| None)?,
+        false => Some(OutputFile::create(&job.output, job.force)?),
+    };
     let create_report = |path: &PathBuf| OutputFile::create(path, true);
     let report_file = job.report.as_ref().map(create_report).transpose()?;
     clock.lap("open");

@@ -63,6 +63,13 @@ impl OutputFile {
         Ok(OutputFile { target: target.into(), overwrite, temporary: Some(temporary) })
     }
 
+    /// Checks what [`OutputFile::create`] checks, and makes nothing that has a name.
+    pub fn check(target: &Path, overwrite: bool) -> Result<(), Error> {
+        let (folder, name) = checked_name(target, overwrite)?;
+        let created = tempfile::tempfile_in(folder);
+        created.map(drop).map_err(|source| cannot_create(folder, name, source))
+    }
+
     /// The temporary file, which can be read meanwhile.
     pub fn path(&self) -> &Path {
         self.temporary.as_ref().map_or(&self.target, |file| file.path())

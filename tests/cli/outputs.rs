@@ -151,6 +151,23 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_refuses_the_outputs_that_a_real_run_does() {
+    let folder = small();
+    folder.write("old.gguf", b"precious");
+    fs::create_dir(folder.path("folder")).unwrap();
+    let mut outputs = vec!["old.gguf", "no/out.gguf", "folder", "in.gguf", "out.gguf/"];
+    if cfg!(target_os = "linux") {
+        outputs.extend(["/proc/out.gguf", "/dev/null"]);
+    }
+    for output in outputs {
+        let real = folder.refused(&format!("in.gguf {output}"));
+        assert_eq!(folder.refused(&format!("--dry-run in.gguf {output}")), real);
+    }
+    folder.run("--dry-run --force in.gguf old.gguf").success();
+    assert_eq!(folder.read("old.gguf"), b"precious");
+}
+
+#[test]
 fn two_runs_at_once_to_one_output() {
     let folder = Folder::with_tiny();
     let both = |flags: &str| -> Vec<Option<i32>> {
