@@ -3,12 +3,24 @@
 //!
 //! `cargo run --release --example quantize [MODEL.gguf OUT.gguf]`
 
+use std::process::ExitCode;
+
 use opencog_qat::{Error, Framework};
 
-fn main() -> Result<(), Error> {
+fn main() -> ExitCode {
+    match quantize() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn quantize() -> Result<(), Error> {
     let mut paths = std::env::args().skip(1);
     let input = paths.next().unwrap_or("examples/tiny.gguf".into());
-    let output = paths.next().unwrap_or("tiny-quantized.gguf".into());
+    let output = paths.next().unwrap_or("tiny-5-bits.gguf".into());
 
     let mut framework = Framework::cpu(8.0, 0.02);
     framework.config.goal.bpw = Some(5.0);

@@ -1,6 +1,6 @@
 //! The command line: the flags, their help, and what they mean.
 
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -11,11 +11,12 @@ use crate::gguf::Format;
 use crate::hardware::Hardware;
 use crate::pipeline::Job;
 use crate::report::Activations;
+use crate::threads;
 use crate::validate::{CONTEXT, scored};
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0    done, and every target met
+  0    done, and every target that was asked for met
   1    failed; nothing was written
   2    bad usage
   130  interrupted; nothing was written
@@ -120,7 +121,7 @@ impl EvalArgs {
         if self.chunks == Some(0) {
             bail!("--chunks 0: must be at least 1");
         }
-        check_threads(self.threads)?;
+        threads::check(self.threads)?;
         if scored(self.context).is_empty() || self.context > MOST_CONTEXT {
             let context = self.context;
             bail!("--context {context}: must lie between 3 and {MOST_CONTEXT} tokens");
@@ -142,13 +143,6 @@ impl EvalArgs {
 
 /// The longest chunk, in tokens: more than any model was made for.
 const MOST_CONTEXT: usize = 1 << 20;
-
-fn check_threads(threads: Option<usize>) -> anyhow::Result<()> {
-    if threads == Some(0) {
-        bail!("--threads 0: must be at least 1");
-    }
-    Ok(())
-}
 
 #[derive(Debug, Args)]
 struct QuantizeArgs {
@@ -235,11 +229,12 @@ struct QuantizeArgs {
     #[arg(long, default_value_t = 0, help_heading = "Plan")]
     seed: u64,
 
-    /// Also write what was done to every tensor, as JSON
+    /// Also write what was done to every tensor, as JSON; an existing file is replaced
     #[arg(long, value_name = "FILE.json", help_heading = "Run")]
     report: Option<PathBuf>,
 
-    /// Show the plan and write nothing
+    /// Show the plan and write nothing; only some rows of the weights are looked at, so that a weight
+    /// that is no number may be found by the real run only
     #[arg(long, help_heading = "Run")]
     dry_run: bool,
 
@@ -255,7 +250,7 @@ struct QuantizeArgs {
     #[arg(long, short, conflicts_with = "verbose", help_heading = "Run")]
     quiet: bool,
 
-    /// Tell of each step on standard error; twice, of more
+    /// Tell of each step on standard error; twice, also of each candidate and each batch
     #[arg(long, short, action = ArgAction::Count, help_heading = "Run")]
     verbose: u8,
 }
@@ -271,11 +266,9 @@ pub struct Order {
     pub telling: Telling,
 }
 
-/// What is told of a run, and where.
+/// What is told of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telling {
-    /// Where the JSON goes.
-    pub report: Option<PathBuf>,
     /// What the user should know beside the report's own warnings.
     pub warnings: Vec<String>,
     /// Whether the terminal stays empty.
@@ -287,7 +280,7 @@ pub struct Telling {
 impl Cli {
     /// Reads the command line, or ends the process with exit code 2 and a message.
     pub fn parse_or_exit() -> Cli {
-        Cli::try_parse().unwrap_or_else(|error| match not_yet(std::env::args().skip(1)) {
+        Cli::try_parse().unwrap_or_else(|error| match not_yet(arguments()) {
             Some(message) if error.use_stderr() => {
                 Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit()
             }
@@ -321,21 +314,21 @@ impl Cli {
             seed: args.seed,
         };
         config.validate()?;
-        check_threads(args.threads)?;
         if let (Some(text), Effort::Fast) = (&args.eval_text, args.effort) {
             let text = text.display();
             bail!("--eval-text {text}: needs --effort standard; fast looks at weights only");
         }
         if let Some(report) = &args.report {
-            check_report(report, &input, &output)?;
+            check_report(report)?;
         }
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
-        let eval_text = args.eval_text;
-        let job = Job { input, output, eval_text, force, dry_run, threads };
+        let (eval_text, report) = (args.eval_text, args.report);
+        let job = Job { input, output, eval_text, report, force, dry_run, threads };
+        job.validate()?;
         let unmeasured = args.accuracy.filter(|_| args.effort == Effort::Fast).map(unmeasured);
         let warnings = unmeasured.into_iter().collect();
-        let (report, quiet, verbose) = (args.report, args.quiet, args.verbose);
-        Ok(Order { job, config, telling: Telling { report, warnings, quiet, verbose } })
+        let (quiet, verbose) = (args.quiet, args.verbose);
+        Ok(Order { job, config, telling: Telling { warnings, quiet, verbose } })
     }
 }
 
@@ -343,12 +336,7 @@ fn unmeasured(accuracy: f64) -> String {
     format!("--accuracy {accuracy} is recorded but not checked: --effort fast measures no outputs")
 }
 
-fn check_report(report: &Path, input: &Path, output: &Path) -> anyhow::Result<()> {
-    // `./x.json` and `x.json` are one file; `absolute` fails on empty names only.
-    let same = |other: &Path| path::absolute(report).ok() == path::absolute(other).ok();
-    if same(input) || same(output) {
-        bail!("--report {}: is the model itself; name another file", report.display());
-    }
+fn check_report(report: &Path) -> anyhow::Result<()> {
     if !report.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
         bail!("--report {}: this version writes .json only", report.display());
     }
@@ -370,6 +358,11 @@ const NOT_YET: [(&str, &str); 12] = [
     ("--moses-table", "OpenCog data"),
     ("opencog", "OpenCog data"),
 ];
+
+/// The arguments, those that are not UTF-8 with signs in place of what is wrong.
+fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())
+}
 
 /// What to say of an argument that a later version will take.
 fn not_yet(args: impl Iterator<Item = String>) -> Option<String> {

@@ -86,6 +86,22 @@ pub enum Error {
         /// The same file, as it was named.
         output: PathBuf,
     },
+    /// The report is a model.
+    #[error("{}: is the model {} itself; name another report", .report.display(), .model.display())]
+    ReportIsModel {
+        /// The report, as it was named.
+        report: PathBuf,
+        /// The same file: the input or the output.
+        model: PathBuf,
+    },
+    /// The report cannot be written.
+    #[error("{}: cannot write the report", .path.display())]
+    Report {
+        /// The report.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// No threads to work with.
     #[error("cannot start the threads")]
     Threads(#[source] rayon::ThreadPoolBuildError),

@@ -9,6 +9,7 @@ use crate::gguf::{Gguf, OutputFile};
 use crate::model::{Model, Tokenizer, context_length};
 use crate::progress::Progress;
 use crate::report::{Activations, Evaluation, TextSource};
+use crate::threads;
 use crate::validate::{Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
 
 /// Chunks of the model's own text where none is given.
@@ -41,8 +42,7 @@ pub struct EvaluationJob {
 
 /// Compares two models.
 pub fn run(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads.unwrap_or(0));
-    pool.build().map_err(Error::Threads)?.install(|| evaluate(job, progress))
+    threads::pool(job.threads)?.install(|| evaluate(job, progress))
 }
 
 fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {

@@ -39,6 +39,7 @@ pub mod report;
 mod same_file;
 mod simd;
 pub mod terminal;
+mod threads;
 pub mod validate;
 
 pub use config::Config;
@@ -71,8 +72,9 @@ impl Framework {
     /// Quantizes the model `input` to the new file `output`.
     pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
         let (input, output) = (input.as_ref().into(), output.as_ref().into());
-        let job =
-            Job { input, output, eval_text: None, force: false, dry_run: false, threads: None };
+        let (force, dry_run, threads) = (false, false, None);
+        let (eval_text, report) = (None, None);
+        let job = Job { input, output, eval_text, report, force, dry_run, threads };
         pipeline::run(&job, &self.config, &Silent)
     }
 }

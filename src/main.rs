@@ -1,20 +1,18 @@
 //! The `opencog-qat` command: parse, run, map the error to an exit code.
 
+mod signals;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
-#[cfg(unix)]
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use opencog_qat::cli::{Cli, Command, EvalArgs, Order, Telling};
-use opencog_qat::gguf::{Gguf, OutputFile, discard_unfinished};
+use opencog_qat::gguf::Gguf;
 use opencog_qat::terminal::{Bar, trace_to_stderr};
 use opencog_qat::{Report, evaluate, pipeline, report};
 
 /// The exit code of a run that finished and missed a target.
 const MISSED: u8 = 3;
-/// The exit code of a process that SIGINT ended.
-const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     match run(Cli::parse_or_exit()) {
@@ -40,8 +38,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
 fn evaluate(args: EvalArgs) -> anyhow::Result<()> {
     let (json, bar) = (args.json(), Bar::new(args.quiet));
     let job = args.job()?;
-    discard_when_interrupted()?;
-    outlive_file_size_limits()?;
+    watch_signals()?;
     let evaluation = evaluate::run(&job, &bar)?;
     match json {
         true => print(&(serde_json::to_string_pretty(&evaluation)? + "\n")),
@@ -52,15 +49,9 @@ fn evaluate(args: EvalArgs) -> anyhow::Result<()> {
 fn quantize(order: Order) -> anyhow::Result<ExitCode> {
     let Order { job, config, telling } = order;
     trace_to_stderr(telling.verbose);
-    discard_when_interrupted()?;
-    outlive_file_size_limits()?;
-    // Begun before the work, so that a report that cannot be written is known at once.
-    let json = telling.report.as_deref().map(|path| OutputFile::create(path, true)).transpose()?;
+    watch_signals()?;
     let bar = Bar::new(telling.quiet || telling.verbose > 0);
     let report = pipeline::run(&job, &config, &bar)?;
-    if let Some(file) = json {
-        write_json(&report, file)?;
-    }
     tell(&report, &telling)?;
     Ok(match &report.missed {
         None => ExitCode::SUCCESS,
@@ -74,6 +65,11 @@ fn quantize(order: Order) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn watch_signals() -> anyhow::Result<()> {
+    let watched = signals::discard_when_interrupted().and(signals::outlive_file_size_limits());
+    watched.context("cannot watch for signals")
+}
+
 fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
     if telling.quiet {
         return Ok(());
@@ -81,14 +77,14 @@ fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
     for warning in telling.warnings.iter().chain(&report.warnings) {
         say(&format!("warning: {warning}"));
     }
-    print(&report::summary(report))
-}
-
-fn write_json(report: &Report, mut file: OutputFile) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(report)? + "\n";
-    let written = file.write_all(json.as_bytes());
-    written.with_context(|| format!("{}: cannot write the report", file.target().display()))?;
-    Ok(file.commit()?)
+    match print(&report::summary(report)) {
+        // A script's model is there, whoever reads the summary.
+        Err(error) if !report.dry_run && !is_broken_pipe(&error) => {
+            say(&format!("warning: {error:#}; the model is complete"));
+            Ok(())
+        }
+        printed => printed,
+    }
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
@@ -99,30 +95,6 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Prints a line on standard error. Where nobody reads it any more, the exit code still tells.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// On SIGINT, SIGTERM and SIGHUP: no temporary file stays.
-fn discard_when_interrupted() -> anyhow::Result<()> {
-    let ended = || {
-        discard_unfinished();
-        std::process::exit(INTERRUPTED);
-    };
-    ctrlc::set_handler(ended).context("cannot watch for signals")
-}
-
-/// A file that outgrows `ulimit -f` is an error like a full disk, where the signal would end the
-/// process and leave its temporary file.
-#[cfg(unix)]
-fn outlive_file_size_limits() -> anyhow::Result<()> {
-    /// Not looked at: the write that failed tells of it.
-    static OUTGROWN: AtomicBool = AtomicBool::new(false);
-    let caught = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, &OUTGROWN);
-    caught.map(drop).context("cannot watch for signals")
-}
-
-#[cfg(not(unix))]
-fn outlive_file_size_limits() -> anyhow::Result<()> {
-    Ok(())
 }
 
 /// Whether the reader of our output went away, as `head` does: no failure of ours.

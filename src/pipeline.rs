@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use crate::Error;
 use crate::calibrate::Importance;
-use crate::config::Config;
-use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
+use crate::config::{Config, ConfigError};
+use crate::gguf::{self, Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
-use crate::provenance::{longest_plan_lines, output_metadata};
-use crate::quantize::{Plan, plan, store};
-use crate::report::{Evaluation, Measured, Report, Run, Stage, own};
-use crate::same_file::refuse_input_as_output;
+use crate::provenance::{header, output_metadata};
+use crate::quantize::{plan, store};
+use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
+use crate::same_file::refuse_same_files;
+use crate::threads;
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Job {
     pub output: PathBuf,
     /// A text to measure the loss on too; it is never used to calibrate.
     pub eval_text: Option<PathBuf>,
+    /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
+    pub report: Option<PathBuf>,
     /// Whether an existing output is replaced.
     pub force: bool,
     /// Whether only the plan is made, and nothing written.
@@ -32,21 +35,31 @@ pub struct Job {
     pub threads: Option<usize>,
 }
 
+impl Job {
+    /// Checks what can be checked without looking at files.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        threads::check(self.threads)
+    }
+}
+
 /// Quantizes one model.
 pub fn run(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Report, Error> {
     config.validate()?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads.unwrap_or(0));
-    pool.build().map_err(Error::Threads)?.install(|| quantize(job, config, progress))
+    threads::pool(job.threads)?.install(|| quantize(job, config, progress))
 }
 
 fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Report, Error> {
     let mut clock = Clock::start();
 
     let gguf = Gguf::open(&job.input)?;
-    refuse_input_as_output(&gguf, &job.output)?;
-    // Begun before the work, so that an output that cannot be written is known at once.
-    let create = || OutputFile::create(&job.output, job.force);
-    let output = (!job.dry_run).then(create).transpose()?;
+    refuse_same_files(&gguf, job)?;
+    // Begun before the work, so that a file that cannot be written is known at once.
+    let output = match job.dry_run {
+        true => OutputFile::check(&job.output, job.force).map(|()| None)?,
+        false => Some(OutputFile::create(&job.output, job.force)?),
+    };
+    let create_report = |path: &PathBuf| OutputFile::create(path, true);
+    let report_file = job.report.as_ref().map(create_report).transpose()?;
     clock.lap("open");
 
     let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), progress)?;
@@ -55,31 +68,30 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     clock.lap("calibrate");
 
     let context = context(config, gguf.metadata());
-    let overhead = largest_overhead(&gguf, config)?;
-    let plan = plan(&gguf, config, importance, overhead, context);
+    let header = header(&gguf, config).map_err(|e| Error::output(&gguf, e))?;
+    let plan = plan(&gguf, config, importance, header, context);
     let plan = plan.map_err(|e| Error::plan(&job.input, e))?;
     let metadata = output_metadata(gguf.metadata(), config, &plan);
+    debug_assert_eq!(
+        Ok(header.file_with(plan.bytes(header.alignment))),
+        encoded_size(&metadata, &plan.specs()),
+        "limits were counted as the file will be"
+    );
     clock.lap("plan");
 
-    let mut errors = vec![None; plan.tensors.len()];
+    let (mut made, mut errors) = (None, vec![None; plan.tensors.len()]);
     let mut evaluations = Vec::new();
-    let mut written_to = job.output.clone();
     if let Some(output) = output {
         let stored = store(&gguf, &plan, &metadata, importance, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
-        errors = measured;
         clock.lap("encode and write");
         if let Ok(outputs) = &outputs {
             evaluations = outputs.measure(&job.input, output.path(), progress)?;
             clock.lap("measure");
         }
-        if missed_target(config, &evaluations).is_some() {
-            written_to = below_target(&job.output);
-            output.commit_as(&written_to)?;
-        } else {
-            output.commit()?;
-        }
+        output.sync()?;
         clock.lap("sync to disk");
+        (made, errors) = (Some(output), measured);
     }
 
     let (unmeasured, diversity) = match outputs {
@@ -87,11 +99,12 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         Err(reason) => (Some(reason), None),
     };
     let missed = missed_target(config, &evaluations);
+    let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
     let measured = Measured { evaluations, diversity, unmeasured, missed };
     let stages = clock.stages;
     let run = Run {
         job,
-        written_to,
+        written_to: written_to.clone(),
         config,
         gguf: &gguf,
         plan: &plan,
@@ -101,7 +114,32 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         measured,
         stages,
     };
-    Ok(Report::of(run))
+    let mut report = Report::of(run);
+    let report_file = report_file.map(|file| written(&report, file)).transpose()?;
+    // Nothing has its name before everything is on the disk. What may still fail is a change of
+    // names, and once the model has its own, the run has done its work.
+    match made {
+        Some(model) if written_to != job.output => model.commit_as(&written_to)?,
+        made => made.map_or(Ok(()), OutputFile::commit)?,
+    }
+    match report_file.map_or(Ok(()), OutputFile::commit) {
+        Err(error) if !job.dry_run => report.warnings.push(without_report(error)),
+        named => named?,
+    }
+    Ok(report)
+}
+
+/// The report on the disk.
+fn written(report: &Report, mut file: OutputFile) -> Result<OutputFile, Error> {
+    let written = write_json(report, &mut file);
+    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
+    file.sync()?;
+    Ok(file)
+}
+
+fn without_report(error: gguf::Error) -> String {
+    let reason = std::error::Error::source(&error).map(|reason| format!(": {reason}"));
+    format!("the model is complete, but not its report: {error}{}", reason.unwrap_or_default())
 }
 
 /// What was asked for and not reached, if anything.
@@ -127,16 +165,6 @@ fn below_target(output: &Path) -> PathBuf {
 /// 4096.
 fn context(config: &Config, metadata: &Metadata) -> u64 {
     config.context.unwrap_or_else(|| context_length(metadata).unwrap_or(4096).min(4096))
-}
-
-/// Bytes that the output takes beside its tensors, at most, whatever the plan.
-fn largest_overhead(gguf: &Gguf, config: &Config) -> Result<u64, Error> {
-    let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
-    let metadata = output_metadata(gguf.metadata(), config, &Plan::default());
-    let file = encoded_size(&metadata, &specs).map_err(|e| Error::output(gguf, e))?;
-    let tensors: u64 = gguf.tensors().iter().map(|tensor| tensor.bytes()).sum();
-    let padding = gguf.alignment() * specs.len() as u64;
-    Ok(file - tensors + padding + longest_plan_lines(gguf))
 }
 
 /// Times the stages.

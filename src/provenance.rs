@@ -1,11 +1,10 @@
 //! What the output says of itself: the metadata that is not carried over from the input.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::gguf::{Array, Format, Gguf, Metadata, Strings, TensorInfo, Value};
-use crate::model::Role;
-use crate::quantize::Plan;
+use crate::gguf::{Array, Format, Gguf, Metadata, Value, header_size};
+use crate::quantize::{Header, Plan};
 
 /// The version of ggml's block formats (`GGML_QNT_VERSION`).
 const QUANTIZATION_VERSION: u32 = 2;
@@ -20,27 +19,16 @@ pub fn output_metadata(input: &Metadata, config: &Config, plan: &Plan) -> Metada
     metadata.set("general.file_type", Value::U32(file_type(plan)));
     metadata.set("opencog_qat.version", Value::string(env!("CARGO_PKG_VERSION")));
     metadata.set("opencog_qat.flags", Value::string(&config.to_string()));
-    metadata.set("opencog_qat.plan", Value::Array(Array::String(plan_lines(plan))));
+    metadata.set("opencog_qat.plan", Value::Array(Array::String(plan.lines().iter().collect())));
     metadata.set("opencog_qat.seed", Value::U64(config.seed));
     metadata
 }
 
-/// One line for each role and format: `attention q: Q4_K x 30`.
-fn plan_lines(plan: &Plan) -> Strings {
-    let mut lines = BTreeMap::new();
-    for tensor in plan.tensors.iter().filter(|tensor| tensor.choice.is_encoded()) {
-        *lines.entry((tensor.role, tensor.spec.format)).or_insert(0) += 1;
-    }
-    lines.into_iter().map(|((role, format), n)| format!("{role}: {format} x {n}")).collect()
-}
-
-/// Bytes that the lines of any plan for this model take at most.
-pub fn longest_plan_lines(gguf: &Gguf) -> u64 {
-    /// The length that stands before a string, the longest names of a role and a format, a count.
-    const LINE: u64 = 8 + "attention output: IQ4_NL x 4294967295".len() as u64;
-    let kind = |tensor: &TensorInfo| (Role::of(&tensor.name), tensor.row_len());
-    let kinds: BTreeSet<_> = gguf.tensors().iter().map(kind).collect();
-    LINE * kinds.len() as u64
+/// The header of an output with these flags, before there is a plan; or why there can be none.
+pub fn header(gguf: &Gguf, config: &Config) -> Result<Header, String> {
+    let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
+    let metadata = output_metadata(gguf.metadata(), config, &Plan::default());
+    Ok(Header { bytes: header_size(&metadata, &specs)?, alignment: gguf.alignment() })
 }
 
 /// llama.cpp's name for a mix (`llama_ftype`): that of the format that takes most bytes.

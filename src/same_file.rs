@@ -1,25 +1,41 @@
-//! Keeps the output away from the input, by whatever name.
+//! Keeps what is written away from what is read, and apart, by whatever names.
 
+use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, folder_of};
+use crate::pipeline::Job;
 
-/// Refuses an output that is one of the input's files: by name, or through a link.
-pub fn refuse_input_as_output(gguf: &Gguf, output: &Path) -> Result<(), Error> {
-    for input in gguf.paths() {
-        if is_same(input, output).unwrap_or(false) {
-            let (input, output) = (input.to_path_buf(), output.to_path_buf());
-            return Err(Error::OutputIsInput { input, output });
-        }
+/// Refuses an output or a report that is one of the input's files, and a report that is the output:
+/// by name, through a link, or through a folder that is one.
+pub fn refuse_same_files(gguf: &Gguf, job: &Job) -> Result<(), Error> {
+    if let Some(input) = gguf.paths().find(|input| is_same(input, &job.output)) {
+        let (input, output) = (input.to_path_buf(), job.output.clone());
+        return Err(Error::OutputIsInput { input, output });
     }
-    Ok(())
+    let Some(report) = &job.report else { return Ok(()) };
+    match gguf.paths().chain([job.output.as_path()]).find(|model| is_same(model, report)) {
+        Some(model) => Err(Error::ReportIsModel { report: report.clone(), model: model.into() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether two names stand for one file, or will when it is there.
+fn is_same(a: &Path, b: &Path) -> bool {
+    is_same_file(a, b).unwrap_or(false) || place(a).is_ok_and(|a| place(b).is_ok_and(|b| a == b))
+}
+
+/// The folder without links, and the name in it: where a file is written.
+fn place(path: &Path) -> io::Result<(PathBuf, OsString)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((folder_of(path).canonicalize()?, name.into()))
 }
 
 /// Whether two names stand for one existing file.
 #[cfg(unix)]
-fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+fn is_same_file(a: &Path, b: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let (a, b) = (a.metadata()?, b.metadata()?);
     Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
@@ -27,6 +43,6 @@ fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
 
 /// Whether two names stand for one existing file.
 #[cfg(not(unix))]
-fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+fn is_same_file(a: &Path, b: &Path) -> io::Result<bool> {
     Ok(a.canonicalize()? == b.canonicalize()?)
 }

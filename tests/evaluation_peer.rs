@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use opencog_qat::report::{Evaluation, evaluation_table};
+use opencog_qat::report::{Activations, Evaluation, TextSource, evaluation_table};
 use opencog_qat::validate::{
     Chunks, LogitsReader, LogitsWriter, Position, Statistics, encode_logits,
 };
@@ -84,7 +84,8 @@ fn evaluate(base: &Path, quantized: &Path) -> Evaluation {
     }
     assert_eq!(positions.len(), 255 * CHUNKS);
     let (chunks, context) = (header.chunks as usize, header.context as usize);
-    Evaluation { chunks, context, statistics: Statistics::of(&positions) }
+    let (text, activations) = (TextSource::Own { seed: 0 }, Activations::Rounded);
+    Evaluation { text, activations, chunks, context, statistics: Statistics::of(&positions) }
 }
 
 /// Our position, from rows of logarithms that llama-perplexity wrote.

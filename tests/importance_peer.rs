@@ -9,7 +9,7 @@ use opencog_qat::config::Config;
 use opencog_qat::gguf::{Format, Gguf, OutputFile};
 use opencog_qat::model::{Model, Role, Tokenizer};
 use opencog_qat::progress::Silent;
-use opencog_qat::quantize::{plan, store};
+use opencog_qat::quantize::{Header, plan, store};
 use opencog_qat::validate::{CONTEXT, Chunks, LogitsWriter, Statistics, compare};
 
 /// Sequences of [`CONTEXT`] tokens to learn from.
@@ -54,7 +54,8 @@ fn own_text_is_as_good_as_real_text() {
 /// The KLD of the model with its linear maps in `format`.
 fn kld(gguf: &Gguf, model: &Model, format: Format, importance: &Importance, text: &Chunks) -> f64 {
     let config = Config { formats: Some(vec![format]), ..Config::default() };
-    let mut plan = plan(gguf, &config, importance, 0, 512).unwrap();
+    let mut plan =
+        plan(gguf, &config, importance, Header { bytes: 0, alignment: 32 }, 512).unwrap();
     for tensor in &mut plan.tensors {
         if tensor.role == Role::Embedding {
             tensor.spec.format = Format::Q8_0;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use opencog_qat::config::Config;
+use opencog_qat::config::{Config, Effort};
 use opencog_qat::gguf::{Format, Gguf, OutputFile, TensorSpec, Writer};
 use opencog_qat::progress::Silent;
 use opencog_qat::{Job, block, pipeline};
@@ -75,9 +75,12 @@ fn compare(tool: &Path, judged: &Judged, formats: &[Format]) {
 }
 
 fn quantize(input: &Path, output: &Path, format: Format) {
-    let config = Config { formats: Some(vec![format]), ..Config::default() };
+    let effort = Effort::Fast;
+    let config = Config { formats: Some(vec![format]), effort, ..Config::default() };
     let (input, output) = (input.to_path_buf(), output.to_path_buf());
-    let job = Job { input, output, force: false, dry_run: false, threads: None };
+    let (force, dry_run, threads) = (false, false, None);
+    let (eval_text, report) = (None, None);
+    let job = Job { input, output, eval_text, report, force, dry_run, threads };
     pipeline::run(&job, &config, &Silent).unwrap();
 }
 

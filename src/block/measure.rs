@@ -30,7 +30,8 @@ impl std::ops::AddAssign for SquaredError {
     }
 }
 
-/// The squared error of `decoded` against `x`. The sums run in fixed lanes: the same bits anywhere.
+/// The squared error of `decoded` against `x`. The sums run in fixed lanes: the same bits anywhere;
+/// and in F64, which holds the squares of the smallest and of the largest F32.
 pub fn squared_error(x: &[f32], decoded: &[f32]) -> SquaredError {
     struct Sum<'a>(&'a [f32], &'a [f32]);
     impl WithSimd for Sum<'_> {
@@ -38,20 +39,22 @@ pub fn squared_error(x: &[f32], decoded: &[f32]) -> SquaredError {
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, _: S) -> SquaredError {
-            let mut sum = SquaredError::default();
-            for (x, decoded) in self.0.chunks(1024).zip(self.1.chunks(1024)) {
-                let (mut error, mut norm) = ([0.0f32; 16], [0.0f32; 16]);
-                for (x, decoded) in x.chunks(16).zip(decoded.chunks(16)) {
-                    for (l, (&x, &decoded)) in x.iter().zip(decoded).enumerate() {
-                        let e = x - decoded;
-                        error[l] += e * e;
-                        norm[l] += x * x;
-                    }
-                }
-                sum.error += error.iter().map(|&e| f64::from(e)).sum::<f64>();
-                sum.norm += norm.iter().map(|&n| f64::from(n)).sum::<f64>();
+            let (mut error, mut norm) = ([0.0; 16], [0.0; 16]);
+            let mut add = |l: usize, x: f32, decoded: f32| {
+                let x = f64::from(x);
+                let e = x - f64::from(decoded);
+                error[l] += e * e;
+                norm[l] += x * x;
+            };
+            let ((x, x_rest), (decoded, decoded_rest)) = (self.0.as_chunks(), self.1.as_chunks());
+            for (x, decoded) in x.iter().zip(decoded) {
+                let (x, decoded): (&[f32; 16], &[f32; 16]) = (x, decoded);
+                (0..16).for_each(|l| add(l, x[l], decoded[l]));
             }
-            sum
+            for (l, (&x, &decoded)) in x_rest.iter().zip(decoded_rest).enumerate() {
+                add(l, x, decoded);
+            }
+            SquaredError { error: error.iter().sum(), norm: norm.iter().sum() }
         }
     }
     Level::widest().run(Sum(x, decoded))
@@ -78,6 +81,19 @@ mod tests {
         assert_eq!(sum.error, 3000.0 * 0.25);
         let norm: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         assert!((sum.norm / norm - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tiny_and_huge_values_are_not_lost() {
+        for scale in [1e-42, 1e-24, 1.0, 1e24, 3e38] {
+            let x = [scale; 1000];
+            let sum = squared_error(&x, &[0.75 * scale; 1000]);
+            assert!((sum.relative() - 0.0625).abs() < 1e-3, "{scale}: {sum:?}");
+            let norm = 1000.0 * f64::from(scale) * f64::from(scale);
+            assert!((sum.norm / norm - 1.0).abs() < 1e-12, "{scale}: {sum:?}");
+        }
+        let (x, sum) = ([3e38], squared_error(&[3e38], &[-3e38]));
+        assert!((sum.relative() - 4.0).abs() < 1e-12, "{x:?}: {sum:?}");
     }
 
     #[test]

@@ -8,20 +8,32 @@ use super::value::{ValueType, encode_string};
 
 /// An array: elements of one type.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs)]
 pub enum Array {
+    /// Of 8 bits, unsigned.
     U8(Vec<u8>),
+    /// Of 8 bits, signed.
     I8(Vec<i8>),
+    /// Of 16 bits, unsigned.
     U16(Vec<u16>),
+    /// Of 16 bits, signed.
     I16(Vec<i16>),
+    /// Of 32 bits, unsigned.
     U32(Vec<u32>),
+    /// Of 32 bits, signed.
     I32(Vec<i32>),
+    /// Of floats of 32 bits.
     F32(Vec<f32>),
+    /// Of true and false, a byte each.
     Bool(Vec<bool>),
+    /// Of strings.
     String(Strings),
+    /// Of arrays, which may be of different types.
     Array(Vec<Array>),
+    /// Of 64 bits, unsigned.
     U64(Vec<u64>),
+    /// Of 64 bits, signed.
     I64(Vec<i64>),
+    /// Of floats of 64 bits.
     F64(Vec<f64>),
 }
 

@@ -6,43 +6,78 @@
 ///
 /// Each variant is named as ggml names it. Values are grouped in blocks of [`Format::block_len`]
 /// consecutive values of one row, each taking [`Format::block_bytes`] bytes.
-#[expect(non_camel_case_types, missing_docs, reason = "ggml's names")]
+#[expect(non_camel_case_types, reason = "ggml's names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
+    /// Floats of 32 bits.
     F32,
+    /// Floats of 16 bits: 5 of exponent.
     F16,
+    /// 4 bits in blocks of 32 with a scale.
     Q4_0,
+    /// 4 bits in blocks of 32 with a scale and a minimum.
     Q4_1,
+    /// 5 bits in blocks of 32 with a scale.
     Q5_0,
+    /// 5 bits in blocks of 32 with a scale and a minimum.
     Q5_1,
+    /// 8 bits in blocks of 32 with a scale.
     Q8_0,
+    /// 8 bits in blocks of 32 with a scale and a sum; for activations.
     Q8_1,
+    /// 2 bits in blocks of 256: 16 scales and minima of 4 bits.
     Q2_K,
+    /// 3 bits in blocks of 256: 16 scales of 6 bits.
     Q3_K,
+    /// 4 bits in blocks of 256: 8 scales and minima of 6 bits.
     Q4_K,
+    /// 5 bits in blocks of 256: 8 scales and minima of 6 bits.
     Q5_K,
+    /// 6 bits in blocks of 256: 16 scales of 8 bits.
     Q6_K,
+    /// 8 bits in blocks of 256 with a scale and sums; for activations.
     Q8_K,
+    /// 2.06 bits: eights from a codebook, blocks of 256.
     IQ2_XXS,
+    /// 2.31 bits: eights from a larger codebook, blocks of 256.
     IQ2_XS,
+    /// 3.06 bits: fours from a codebook, blocks of 256.
     IQ3_XXS,
+    /// 1.56 bits: eights from a codebook, blocks of 256.
     IQ1_S,
+    /// 4 bits in blocks of 32: 16 uneven levels with a scale.
     IQ4_NL,
+    /// 3.44 bits: fours from a larger codebook, blocks of 256.
     IQ3_S,
+    /// 2.56 bits: eights from the largest codebook, blocks of 256.
     IQ2_S,
+    /// 4 bits in blocks of 256: 16 uneven levels, 8 scales of 6 bits.
     IQ4_XS,
+    /// Integers of 8 bits.
     I8,
+    /// Integers of 16 bits.
     I16,
+    /// Integers of 32 bits.
     I32,
+    /// Integers of 64 bits.
     I64,
+    /// Floats of 64 bits.
     F64,
+    /// 1.75 bits: eights from a codebook, more scales, blocks of 256.
     IQ1_M,
+    /// Floats of 16 bits: the upper half of F32.
     BF16,
+    /// Three levels in 1.69 bits, blocks of 256.
     TQ1_0,
+    /// Three levels in 2.06 bits, blocks of 256.
     TQ2_0,
+    /// Floats of 4 bits in blocks of 32 with a power of two.
     MXFP4,
+    /// Floats of 4 bits in blocks of 64: 4 scales that are floats of 8 bits.
     NVFP4,
+    /// 1 bit in blocks of 128 with a scale.
     Q1_0,
+    /// 2 bits in blocks of 64 with a scale.
     Q2_0,
 }
 

@@ -24,11 +24,12 @@ pub use array::{Array, Strings};
 pub use error::Error;
 pub use format::Format;
 pub use metadata::Metadata;
+pub(crate) use output::folder_of;
 pub use output::{OutputFile, discard_unfinished};
 pub use read::Gguf;
 pub use tensor::{Shape, TensorInfo, TensorSpec};
 pub use value::{GgufString, Value, ValueType};
-pub use write::{Writer, encoded_size};
+pub use write::{Writer, encoded_size, header_size};
 
 /// The alignment of tensor data where the metadata names none.
 pub const DEFAULT_ALIGNMENT: u64 = 32;

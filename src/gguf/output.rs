@@ -54,27 +54,20 @@ pub struct OutputFile {
 impl OutputFile {
     /// Begins a file that will be `target`. Unless `overwrite`, there must be none yet.
     pub fn create(target: &Path, overwrite: bool) -> Result<OutputFile, Error> {
-        let Some(name) = target.file_name() else {
-            return Err(Error::parameter(target, "it is no name for a file"));
-        };
-        if target.is_dir() {
-            return Err(Error::parameter(target, "it is a folder; name a file in it"));
-        }
-        if !overwrite && target.symlink_metadata().is_ok() {
-            return Err(exists(target));
-        }
-        let folder = folder(target);
-        if !folder.is_dir() {
-            let source = io::Error::from(io::ErrorKind::NotFound);
-            return Err(Error::io(folder, "there is no such folder; create it first", source));
-        }
-
+        let (folder, name) = checked_name(target, overwrite)?;
         let mut unfinished = unfinished();
         refuse_when_ended(&unfinished, target)?;
-        let temporary = temporary(name, folder)
-            .map_err(|source| Error::io(folder, "cannot create a file in this folder", source))?;
+        let temporary =
+            temporary(name, folder).map_err(|source| cannot_create(folder, name, source))?;
         unfinished.paths.push(temporary.path().into());
         Ok(OutputFile { target: target.into(), overwrite, temporary: Some(temporary) })
+    }
+
+    /// Checks what [`OutputFile::create`] checks, and makes nothing that has a name.
+    pub fn check(target: &Path, overwrite: bool) -> Result<(), Error> {
+        let (folder, name) = checked_name(target, overwrite)?;
+        let created = tempfile::tempfile_in(folder);
+        created.map(drop).map_err(|source| cannot_create(folder, name, source))
     }
 
     /// The temporary file, which can be read meanwhile.
@@ -94,12 +87,16 @@ impl OutputFile {
         self.commit()
     }
 
+    /// Brings all bytes to the disk, so that little is left that could fail.
+    pub fn sync(&self) -> Result<(), Error> {
+        let synced = self.file().and_then(|file| file.sync_all());
+        synced.map_err(|source| Error::io(&self.target, "cannot write it to the disk", source))
+    }
+
     /// Completes it: all bytes to the disk, then its name. On an error it is deleted.
     pub fn commit(mut self) -> Result<(), Error> {
+        self.sync()?;
         let failed = |doing: &str, source| Error::io(&self.target, doing, source);
-        let synced = self.file().and_then(|file| file.sync_all());
-        synced.map_err(|source| failed("cannot write it to the disk", source))?;
-
         let mut unfinished = unfinished();
         refuse_when_ended(&unfinished, &self.target)?;
         let Some(temporary) = self.temporary.take() else { return Ok(()) };
@@ -119,7 +116,7 @@ impl OutputFile {
         // So that the name outlasts a power cut too. Some file systems cannot do this for a
         // folder; the file is complete and in its place either way.
         #[cfg(unix)]
-        let _ = File::open(folder(&self.target)).and_then(|folder| folder.sync_all());
+        let _ = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
@@ -150,7 +147,8 @@ impl Drop for OutputFile {
     }
 }
 
-fn folder(target: &Path) -> &Path {
+/// The folder of the file `target`.
+pub(crate) fn folder_of(target: &Path) -> &Path {
     match target.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -158,7 +156,10 @@ fn folder(target: &Path) -> &Path {
 }
 
 fn exists(target: &Path) -> Error {
-    Error::parameter(target, "it exists already; remove it, or pass --force to replace it")
+    Error::parameter(
+        target,
+        "it exists already; remove it, or have it replaced: with --force, in a program with Job::force",
+    )
 }
 
 fn refuse_when_ended(unfinished: &Unfinished, target: &Path) -> Result<(), Error> {
@@ -168,20 +169,48 @@ fn refuse_when_ended(unfinished: &Unfinished, target: &Path) -> Result<(), Error
     }
 }
 
+/// Folder and name of a file that may be made, or why it may not.
+fn checked_name(target: &Path, overwrite: bool) -> Result<(&Path, &OsStr), Error> {
+    // `name/` and `name/.` have a name by their parts, but stand for folders.
+    let ends_with =
+        |name: &OsStr| target.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes());
+    let Some(name) = target.file_name().filter(|name| target.is_dir() || ends_with(name)) else {
+        return Err(Error::parameter(target, "it is no name for a file"));
+    };
+    if target.is_dir() {
+        return Err(Error::parameter(target, "it is a folder; name a file in it"));
+    }
+    if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        let what = "it is a device, a pipe or the like, which a file must not replace";
+        return Err(Error::parameter(target, what));
+    }
+    let folder = folder_of(target);
+    if !folder.is_dir() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        return Err(Error::io(folder, "there is no such folder; create it first", source));
+    }
+    match target.symlink_metadata() {
+        Ok(_) if !overwrite => Err(exists(target)),
+        // Too long a name, for example.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(target, "there can be no file of this name", error))
+        }
+        _ => Ok((folder, name)),
+    }
+}
+
+fn cannot_create(folder: &Path, name: &OsStr, source: io::Error) -> Error {
+    Error::io(folder, format!("cannot create {} in this folder", name.display()), source)
+}
+
 /// A new file `.NAME.RANDOM.tmp`, with the permissions that any new file would have.
 fn temporary(name: &OsStr, folder: &Path) -> io::Result<NamedTempFile> {
     // Of a long name a part, since the whole must fit in the 255 bytes of most file systems.
     let name: String = name.to_string_lossy().chars().take(40).collect();
-    let mut builder = tempfile::Builder::new();
     let prefix = format!(".{name}.");
-    builder.prefix(&prefix).suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The system takes the umask off these.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
+    let mut builder = tempfile::Builder::new();
+    // Made by us: tempfile's own files are for their owner only, and its errors name them.
+    builder.prefix(&prefix).suffix(".tmp").make_in(folder, |path| File::create_new(path))
 }
 
 #[cfg(test)]
@@ -224,6 +253,7 @@ mod tests {
         fs::write(&target, "old").unwrap();
         let refused = OutputFile::create(&target, false).unwrap_err().to_string();
         assert!(refused.contains("exists already"), "{refused}");
+        assert!(refused.contains("--force") && refused.contains("Job::force"), "{refused}");
         let refused = early.commit().unwrap_err().to_string();
         assert!(refused.contains("exists already"), "made meanwhile: {refused}");
         assert_eq!(fs::read(&target).unwrap(), b"old");

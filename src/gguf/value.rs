@@ -5,20 +5,32 @@ use super::error::shortened;
 
 /// The type of a metadata value, numbered as in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum ValueType {
+    /// 8 bits, unsigned.
     U8 = 0,
+    /// 8 bits, signed.
     I8 = 1,
+    /// 16 bits, unsigned.
     U16 = 2,
+    /// 16 bits, signed.
     I16 = 3,
+    /// 32 bits, unsigned.
     U32 = 4,
+    /// 32 bits, signed.
     I32 = 5,
+    /// A float of 32 bits.
     F32 = 6,
+    /// True or false, in a byte.
     Bool = 7,
+    /// A length and bytes.
     String = 8,
+    /// Elements of one type, arrays among them.
     Array = 9,
+    /// 64 bits, unsigned.
     U64 = 10,
+    /// 64 bits, signed.
     I64 = 11,
+    /// A float of 64 bits.
     F64 = 12,
 }
 
@@ -118,20 +130,32 @@ impl std::fmt::Display for GgufString {
 /// A metadata value. Floats keep their bits, NaN payloads included; by `==`, as for floats
 /// themselves, a NaN equals nothing.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs)]
 pub enum Value {
+    /// 8 bits, unsigned.
     U8(u8),
+    /// 8 bits, signed.
     I8(i8),
+    /// 16 bits, unsigned.
     U16(u16),
+    /// 16 bits, signed.
     I16(i16),
+    /// 32 bits, unsigned.
     U32(u32),
+    /// 32 bits, signed.
     I32(i32),
+    /// A float of 32 bits.
     F32(f32),
+    /// True or false.
     Bool(bool),
+    /// Text, as a rule; any bytes.
     String(GgufString),
+    /// Elements of one type.
     Array(Array),
+    /// 64 bits, unsigned.
     U64(u64),
+    /// 64 bits, signed.
     I64(i64),
+    /// A float of 64 bits.
     F64(f64),
 }
 

@@ -16,6 +16,11 @@ pub fn encoded_size(metadata: &Metadata, tensors: &[TensorSpec]) -> Result<u64, 
     Layout::new(metadata, tensors).map(|layout| layout.file_bytes)
 }
 
+/// Bytes of the header of such a file, without the padding after it, or why there can be none.
+pub fn header_size(metadata: &Metadata, tensors: &[TensorSpec]) -> Result<u64, String> {
+    Layout::new(metadata, tensors).map(|_| header_len(metadata, tensors))
+}
+
 /// Where everything will stand.
 struct Layout {
     alignment: u64,

@@ -1,6 +1,8 @@
-//! How many bytes the quantized tensors may take: the tightest of what the user asked for.
+//! How many bytes the quantized tensors may take, by what the user asked for.
 
 use crate::config::{Config, Goal};
+
+use super::size::{Bytes, Header};
 
 /// What the limits are counted against, known before any format is chosen.
 #[derive(Debug, Clone, Copy)]
@@ -9,10 +11,10 @@ pub struct Fixed {
     pub parameters: u64,
     /// Weights of the tensors whose formats are to be chosen.
     pub quantized_parameters: u64,
-    /// Bytes of the tensors that stay as they are.
-    pub kept_bytes: u64,
-    /// Bytes of the file beside the tensors, at most: header, metadata, padding.
-    pub overhead: u64,
+    /// The tensors that stay as they are.
+    pub kept: Bytes,
+    /// The header, with the flags of the configuration.
+    pub header: Header,
     /// Bytes of the KV cache; 0 where the metadata does not tell.
     pub kv_cache: u64,
 }
@@ -20,7 +22,7 @@ pub struct Fixed {
 /// A limit on the bytes of the quantized tensors, and what set it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limit {
-    /// Bytes that the quantized tensors may take.
+    /// What the quantized tensors may take, or add to the file.
     pub bytes: u64,
     /// What set it.
     pub kind: LimitKind,
@@ -29,83 +31,141 @@ pub struct Limit {
 /// What set a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum LimitKind {
-    /// `--memory`, in GB.
+    /// `--memory`, in GB: bounds the file.
     Memory(f64),
-    /// `--reduction`, a fraction.
+    /// `--size`, in bytes: bounds the file.
+    Size(u64),
+    /// `--reduction`, a fraction: bounds the tensors.
     Reduction(f64),
     /// [`Goal::REDUCTION`], which nobody asked for: reached as far as it can be.
     DefaultReduction,
-    /// `--size`, in bytes.
-    Size(u64),
-    /// `--bpw`.
+    /// `--bpw`: bounds the tensors.
     Bpw(f64),
 }
 
 impl Fixed {
-    /// Every limit of the configuration, the tightest first.
-    pub fn limits(&self, config: &Config) -> Vec<Limit> {
-        let Goal { reduction, size, bpw } = config.goal;
-        let in_file = |bytes: f64| bytes - (self.kept_bytes + self.overhead) as f64;
-        let reduced = |reduction: f64| {
-            (1.0 - reduction) * 4.0 * self.parameters as f64 - self.kept_bytes as f64
-        };
-        let weighed = |bpw: f64| bpw * self.quantized_parameters as f64 / 8.0;
-        let memory = in_file(config.memory * 1e9 - self.kv_cache as f64);
-        let asked_otherwise = size.is_some() || bpw.is_some() || config.formats.is_some();
-        let default = match reduction {
-            None if !asked_otherwise => Some(reduced(Goal::REDUCTION)),
-            _ => None,
-        };
-        let limits = [
-            Some((memory, LimitKind::Memory(config.memory))),
-            reduction.map(|r| (reduced(r), LimitKind::Reduction(r))),
-            default.map(|bytes| (bytes, LimitKind::DefaultReduction)),
-            size.map(|size| (in_file(size as f64), LimitKind::Size(size))),
-            bpw.map(|bpw| (weighed(bpw), LimitKind::Bpw(bpw))),
-        ];
-        let limit = |(bytes, kind): (f64, LimitKind)| {
-            // A hair more than the product, so that `--bpw 4.5` allows 4.5 in spite of rounding.
-            let bytes = (bytes + 1e-6 * bytes.abs().min(1e6)).max(0.0) as u64;
-            Limit { bytes, kind }
-        };
-        let mut limits: Vec<Limit> = limits.into_iter().flatten().map(limit).collect();
-        limits.sort_by_key(|limit| limit.bytes);
-        limits
+    /// The limits on what the quantized tensors add to the file, the tightest first.
+    pub fn file_limits(&self, config: &Config) -> Vec<Limit> {
+        let within = |file: u64| self.header.room_in(file).saturating_sub(self.kept.file);
+        // A thousandth of a byte, so that 0.123456789 GB are 123456789 bytes in spite of rounding.
+        let memory = (config.memory * 1e9 + 1e-3) as u64;
+        let memory = within(memory.saturating_sub(self.kv_cache));
+        let memory = Limit { bytes: memory, kind: LimitKind::Memory(config.memory) };
+        let size = |size| Limit { bytes: within(size), kind: LimitKind::Size(size) };
+        tightest_first([Some(memory), config.goal.size.map(size)])
     }
 
-    /// Why `limit` cannot be met when the quantized tensors take `smallest` bytes at least: what
-    /// was asked for, and the least that can be had.
-    pub fn unreachable(&self, limit: Limit, smallest: u64) -> String {
-        let file = self.kept_bytes + self.overhead + smallest;
-        let tensors = self.kept_bytes + smallest;
+    /// The limits on the bytes of the quantized tensors, the tightest first.
+    pub fn tensor_limits(&self, config: &Config) -> Vec<Limit> {
+        let Goal { reduction, size, bpw } = config.goal;
+        let limit = |bytes: f64, kind: LimitKind| {
+            // A hair more, so that `--bpw 4.2` allows 4.2 in spite of rounding.
+            Limit { bytes: (bytes + 1e-12 * bytes.abs()).max(0.0) as u64, kind }
+        };
+        let reduced = |reduction: f64, kind| {
+            let bytes = (1.0 - reduction) * 4.0 * self.parameters as f64;
+            limit(bytes - self.kept.tensors as f64, kind)
+        };
+        let asked_otherwise = size.is_some() || bpw.is_some() || config.formats.is_some();
+        let by_default = reduction.is_none() && !asked_otherwise;
+        let default = || reduced(Goal::REDUCTION, LimitKind::DefaultReduction);
+        tightest_first([
+            reduction.map(|reduction| reduced(reduction, LimitKind::Reduction(reduction))),
+            by_default.then(default),
+            bpw.map(|b| limit(b * self.quantized_parameters as f64 / 8.0, LimitKind::Bpw(b))),
+        ])
+    }
+
+    /// Why `limit` cannot be met when the quantized tensors take, or add to the file, `smallest`
+    /// bytes at least: what was asked for, and the least that can be had.
+    pub fn unreachable(&self, config: &Config, limit: Limit, smallest: u64) -> String {
         match limit.kind {
-            LimitKind::Memory(gb) => format!(
-                "--memory {gb}: the smallest file has {file} bytes and the KV cache {}, {:.3} GB \
-                 together; allow that much, fewer --bits or a smaller --context",
-                self.kv_cache,
-                ((file + self.kv_cache) as f64 / 1e6).ceil() / 1e3
-            ),
-            LimitKind::Reduction(_) | LimitKind::DefaultReduction => {
-                let reachable = 1.0 - tensors as f64 / (4.0 * self.parameters as f64);
-                let asked = match limit.kind {
-                    LimitKind::Reduction(reduction) => reduction,
-                    _ => Goal::REDUCTION,
-                };
+            LimitKind::Memory(gb) => {
+                let least = self.least_memory(config, smallest);
+                let file = self.file(&with_memory(config, least), config, smallest);
                 format!(
-                    "--reduction {asked}: {:.4} is the most that can be reached, with tensors of \
-                     {tensors} bytes",
-                    (reachable * 1e4).floor() / 1e4
+                    "--memory {gb}: {} GB is the least that can be had, for the smallest file, of \
+                     {file} bytes, and the KV cache, of {}; allow that much, fewer --bits or a \
+                     smaller --context",
+                    gigabytes(least),
+                    self.kv_cache
                 )
             }
             LimitKind::Size(size) => {
+                let file = self.least_size(config, smallest);
                 format!("--size {size}: the smallest file that can be made has {file} bytes")
             }
+            LimitKind::Reduction(reduction) => self.unreachable_reduction(reduction, smallest),
+            LimitKind::DefaultReduction => self.unreachable_reduction(Goal::REDUCTION, smallest),
             LimitKind::Bpw(bpw) => {
                 let smallest = smallest as f64 * 8.0 / self.quantized_parameters as f64;
                 format!("--bpw {bpw}: the least that can be had is {:.4}", round_up(smallest))
             }
         }
     }
+
+    fn unreachable_reduction(&self, asked: f64, smallest: u64) -> String {
+        let tensors = self.kept.tensors + smallest;
+        let reachable = 1.0 - tensors as f64 / (4.0 * self.parameters as f64);
+        let reachable = (reachable * 1e4).floor() / 1e4;
+        format!(
+            "--reduction {asked}: {reachable:.4} is the most that can be reached, with tensors of \
+             {tensors} bytes"
+        )
+    }
+
+    /// Bytes of the file whose tensors add `smallest`, made with the flags of `with` in place of
+    /// those of `config`: they stand in its metadata.
+    fn file(&self, with: &Config, config: &Config, smallest: u64) -> u64 {
+        let flags = |config: &Config| config.to_string().len() as u64;
+        let bytes = self.header.bytes - flags(config) + flags(with);
+        let header = Header { bytes, ..self.header };
+        header.file_with(self.kept + Bytes { tensors: 0, file: smallest })
+    }
+
+    fn least_size(&self, config: &Config, smallest: u64) -> u64 {
+        least(1, |size| {
+            let goal = Goal { size: Some(size), ..config.goal };
+            self.file(&Config { goal, ..config.clone() }, config, smallest)
+        })
+    }
+
+    /// In bytes.
+    fn least_memory(&self, config: &Config, smallest: u64) -> u64 {
+        let needed =
+            |memory| self.file(&with_memory(config, memory), config, smallest) + self.kv_cache;
+        // A rounder number is shorter, and leaves more room in the file.
+        let steps = (0..=9).map(|digits| 10u64.pow(digits));
+        steps.map(|step| least(step, needed)).min().unwrap_or(u64::MAX)
+    }
+}
+
+/// The least multiple of `step` that is enough for what it itself makes needed, which is the more
+/// the longer it is in decimal.
+fn least(step: u64, needed: impl Fn(u64) -> u64) -> u64 {
+    let mut n = 0;
+    loop {
+        let needed = needed(n);
+        if needed <= n {
+            return n;
+        }
+        // None between is enough: none is shorter than `n`.
+        n = needed.next_multiple_of(step);
+    }
+}
+
+fn with_memory(config: &Config, bytes: u64) -> Config {
+    Config { memory: gigabytes(bytes), ..config.clone() }
+}
+
+fn gigabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
+}
+
+fn tightest_first<const N: usize>(limits: [Option<Limit>; N]) -> Vec<Limit> {
+    let mut limits: Vec<Limit> = limits.into_iter().flatten().collect();
+    limits.sort_by_key(|limit| limit.bytes);
+    limits
 }
 
 /// The next number with four decimals.
@@ -120,32 +180,79 @@ mod tests {
     const FIXED: Fixed = Fixed {
         parameters: 1_000_000,
         quantized_parameters: 900_000,
-        kept_bytes: 400_000,
-        overhead: 10_000,
+        kept: Bytes { tensors: 400_000, file: 400_032 },
+        header: Header { bytes: 10_003, alignment: 32 },
         kv_cache: 5_000,
     };
 
     #[test]
     fn the_tightest_limit_comes_first() {
         let mut config = Config { memory: 1e-3, ..Config::default() };
-        let limits = FIXED.limits(&config);
-        assert_eq!(limits[0].kind, LimitKind::Memory(1e-3));
-        assert_eq!(limits[0].bytes, 585_000);
-        assert_eq!(limits[1], Limit { bytes: 600_000, kind: LimitKind::DefaultReduction });
+        config.goal.size = Some(900_000);
+        let limits = FIXED.file_limits(&config);
+        assert_eq!(limits[0], Limit { bytes: 489_965, kind: LimitKind::Size(900_000) });
+        // 995,000 less what is no multiple of 32, less header and kept tensors.
+        assert_eq!(limits[1], Limit { bytes: 584_941, kind: LimitKind::Memory(1e-3) });
+        assert!(FIXED.tensor_limits(&config).is_empty(), "the default reduction gives way");
+    }
 
+    #[test]
+    fn the_default_reduction_is_a_limit_where_no_size_is_asked_for() {
+        let mut config = Config::default();
+        let default = Limit { bytes: 600_000, kind: LimitKind::DefaultReduction };
+        assert_eq!(FIXED.tensor_limits(&config), [default]);
         config.goal.bpw = Some(4.5);
-        let limits = FIXED.limits(&config);
-        assert_eq!(limits[0], Limit { bytes: 506_250, kind: LimitKind::Bpw(4.5) });
-        assert_eq!(limits.len(), 2, "the default reduction gives way");
+        let bpw = Limit { bytes: 506_250, kind: LimitKind::Bpw(4.5) };
+        assert_eq!(FIXED.tensor_limits(&config), [bpw]);
+    }
+
+    /// The number after `before`.
+    fn number(message: &str, before: &str) -> f64 {
+        let rest = message.split(before).nth(1).unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_size_that_is_named_is_the_least() {
+        // Sizes around those where another digit makes a header of another 32 bytes.
+        for smallest in (1..200).chain(589_930..590_000).chain(9_589_940..9_590_000) {
+            let ask = |size| {
+                let goal = Goal { size: Some(size), ..Goal::default() };
+                let config = Config { goal, ..Config::default() };
+                let flags = config.to_string().len() as u64;
+                let header = Header { bytes: 9_900 + flags, alignment: 32 };
+                let fixed = Fixed { header, ..FIXED };
+                let limit = fixed.file_limits(&config)[0];
+                let reachable = smallest <= limit.bytes;
+                (reachable, fixed.unreachable(&config, limit, smallest))
+            };
+            let least = number(&ask(10).1, "the smallest file that can be made has ") as u64;
+            assert!(ask(least).0 && !ask(least - 1).0, "{smallest}: {least}");
+        }
+    }
+
+    #[test]
+    fn the_memory_that_is_named_is_the_least() {
+        for smallest in (1..300).chain(584_000..584_300).chain(99_584_000..99_584_100) {
+            let ask = |bytes: u64| {
+                let config = Config { memory: gigabytes(bytes), ..Config::default() };
+                let flags = config.to_string().len() as u64;
+                let header = Header { bytes: 9_900 + flags, alignment: 32 };
+                let fixed = Fixed { header, ..FIXED };
+                let limit = fixed.file_limits(&config)[0];
+                (smallest <= limit.bytes, fixed.unreachable(&config, limit, smallest))
+            };
+            let least = (number(&ask(10).1, "--memory 0.00000001: ") * 1e9).round() as u64;
+            assert!(ask(least).0, "{smallest}: {least}");
+            (least - 50..least).for_each(|less| assert!(!ask(less).0, "{smallest}: {less}"));
+        }
     }
 
     #[test]
     fn messages_name_the_least_that_can_be_had() {
-        let limit = Limit { bytes: 0, kind: LimitKind::Size(1000) };
-        assert!(FIXED.unreachable(limit, 450_000).contains("860000 bytes"));
-        let limit = Limit { bytes: 0, kind: LimitKind::Bpw(2.0) };
-        assert!(FIXED.unreachable(limit, 450_000).contains("4.0000"));
-        let limit = Limit { bytes: 0, kind: LimitKind::Reduction(0.9) };
-        assert!(FIXED.unreachable(limit, 450_000).contains("0.7875"));
+        let message =
+            |kind| FIXED.unreachable(&Config::default(), Limit { bytes: 0, kind }, 450_000);
+        assert!(message(LimitKind::Bpw(2.0)).contains("4.0000"));
+        assert!(message(LimitKind::Reduction(0.9)).contains("0.7875"));
     }
 }

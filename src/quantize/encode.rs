@@ -69,6 +69,7 @@ pub fn encode_tensor<E: From<EncodeError>>(
             })
             .collect::<Result<_, EncodeError>>()?;
         errors.into_iter().for_each(|error| sum += error);
+        tracing::trace!(tensor = tensor.name, first_row, rows, %to, "encoded");
         gguf.release(tensor, from..from + source.len());
         write(encoded)?;
     }

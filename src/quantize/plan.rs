@@ -1,19 +1,16 @@
 //! The plan: role and format of every tensor.
 
-use std::collections::BTreeMap;
-
-use rayon::prelude::*;
-
 use crate::block;
 use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
 use crate::model::{Role, architecture_name, kv_cache_bytes, may_quantize};
 
-use super::budget::{Fixed, LimitKind};
+use super::budget::Fixed;
+use super::choose::{Candidate, Chosen, Groups, choose};
 use super::encode::EncodeError;
-use super::knapsack::{self, Item};
-use super::{fixed, sample};
+use super::fixed;
+use super::size::{Bytes, Header};
 
 /// The format of every tensor, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,6 +19,13 @@ pub struct Plan {
     pub tensors: Vec<Planned>,
     /// What the user should know: limits that gave way.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Name, format and shape of every tensor of the output.
+    pub fn specs(&self) -> Vec<TensorSpec> {
+        self.tensors.iter().map(|tensor| tensor.spec.clone()).collect()
+    }
 }
 
 /// What becomes of one tensor.
@@ -101,18 +105,6 @@ enum Options {
     Formats(Vec<Candidate>),
 }
 
-/// A format that a tensor may get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
-    format: Format,
-    /// The format that was asked for, but whose blocks do not divide the rows.
-    instead_of: Option<Format>,
-}
-
-/// Tensors that get the same format: those of one role with the same candidates.
-type Groups<'a> = BTreeMap<GroupKey<'a>, Vec<&'a TensorInfo>>;
-type GroupKey<'a> = (Role, &'a [Candidate]);
-
 /// What happens to a tensor that is not encoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kept {
@@ -121,14 +113,14 @@ enum Kept {
     CopiedForRows,
 }
 
-/// Chooses the format of every tensor. `overhead` is what the file takes beside the tensors, at
-/// most; `context` the tokens that must fit in memory. Errors are weighted by `importance` where it
-/// is known.
+/// Chooses the format of every tensor. `header` is what the file has beside the tensors, with the
+/// flags of `config`; `context` the tokens that must fit in memory. Errors are weighted by
+/// `importance` where it is known.
 pub fn plan(
     gguf: &Gguf,
     config: &Config,
     importance: &Importance,
-    overhead: u64,
+    header: Header,
     context: u64,
 ) -> Result<Plan, PlanError> {
     let options: Vec<Options> = gguf
@@ -136,7 +128,7 @@ pub fn plan(
         .iter()
         .map(|tensor| options(gguf, tensor, config))
         .collect::<Result<_, _>>()?;
-    let fixed = fixed_part(gguf, &options, overhead, context);
+    let fixed = fixed_part(gguf, &options, header, context);
     if fixed.quantized_parameters == 0 {
         return Err(PlanError::NothingToQuantize);
     }
@@ -144,11 +136,12 @@ pub fn plan(
     let mut groups = Groups::new();
     for (tensor, options) in gguf.tensors().iter().zip(&options) {
         if let Options::Formats(candidates) = options {
-            groups.entry((Role::of(&tensor.name), candidates)).or_default().push(tensor);
+            let role = groups.entry(Role::of(&tensor.name)).or_default();
+            role.entry(candidates).or_default().push(tensor);
         }
     }
-    let (budget, warnings) = budget(config, &fixed, &groups)?;
-    let chosen = choose(gguf, config, importance, budget, &groups)?;
+    let Chosen { candidates: chosen, warnings } =
+        choose(gguf, config, importance, &fixed, &groups)?;
 
     let planned = |(tensor, options): (&TensorInfo, &Options)| {
         let role = Role::of(&tensor.name);
@@ -241,100 +234,20 @@ fn stand_in(config: &Config, format: Format) -> Format {
 }
 
 /// What does not depend on the choice of formats.
-fn fixed_part(gguf: &Gguf, options: &[Options], overhead: u64, context: u64) -> Fixed {
+fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, context: u64) -> Fixed {
     let mut fixed = Fixed {
         parameters: 0,
         quantized_parameters: 0,
-        kept_bytes: 0,
-        overhead,
+        kept: Bytes::default(),
+        header,
         kv_cache: kv_cache_bytes(gguf.metadata(), context).unwrap_or(0),
     };
     for (tensor, options) in gguf.tensors().iter().zip(options) {
         fixed.parameters += tensor.elements();
         match options {
             Options::Formats(_) => fixed.quantized_parameters += tensor.elements(),
-            Options::Kept(_) => fixed.kept_bytes += tensor.bytes(),
+            Options::Kept(_) => fixed.kept += Bytes::of_tensor(tensor.bytes(), header.alignment),
         }
     }
     fixed
-}
-
-/// Bytes of tensors in a format.
-fn bytes(tensors: &[&TensorInfo], format: Format) -> u64 {
-    tensors.iter().filter_map(|tensor| format.bytes_of(tensor.elements())).sum()
-}
-
-/// The bytes that all groups together may take, and what to tell of limits that gave way.
-fn budget(
-    config: &Config,
-    fixed: &Fixed,
-    groups: &Groups,
-) -> Result<(u64, Vec<String>), PlanError> {
-    let smallest_of = |((_, candidates), tensors): (&GroupKey, &Vec<&TensorInfo>)| {
-        candidates.iter().map(|candidate| bytes(tensors, candidate.format)).min()
-    };
-    let smallest: u64 = groups.iter().filter_map(smallest_of).sum();
-    let mut warnings = Vec::new();
-    let mut budget = u64::MAX;
-    for limit in fixed.limits(config) {
-        if smallest <= limit.bytes {
-            budget = budget.min(limit.bytes);
-        } else if limit.kind == LimitKind::DefaultReduction {
-            budget = budget.min(smallest);
-            warnings.push(format!("default {}", fixed.unreachable(limit, smallest)));
-        } else {
-            return Err(PlanError::Unreachable(fixed.unreachable(limit, smallest)));
-        }
-    }
-    Ok((budget, warnings))
-}
-
-/// The candidate of each group that together lose least within the budget.
-fn choose<'a>(
-    gguf: &Gguf,
-    config: &Config,
-    importance: &Importance,
-    budget: u64,
-    groups: &Groups<'a>,
-) -> Result<BTreeMap<GroupKey<'a>, Candidate>, PlanError> {
-    let mut items = Vec::new();
-    for ((_, candidates), tensors) in groups {
-        let costs = costs(gguf, tensors, candidates, importance, config.seed)?;
-        let item = |(candidate, cost): (&Candidate, f64)| Item {
-            bytes: bytes(tensors, candidate.format),
-            cost,
-        };
-        items.push(candidates.iter().zip(costs).map(item).collect::<Vec<_>>());
-    }
-    let chosen = knapsack::choose(&items, budget).expect("the smallest candidates fit the budget");
-    let mut formats = BTreeMap::new();
-    for (&(role, candidates), chosen) in groups.keys().zip(chosen) {
-        let candidate = candidates[chosen];
-        tracing::debug!(%role, format = %candidate.format, "planned");
-        formats.insert((role, candidates), candidate);
-    }
-    Ok(formats)
-}
-
-/// The relative squared error of a group in each candidate, summed over its tensors.
-fn costs(
-    gguf: &Gguf,
-    tensors: &[&TensorInfo],
-    candidates: &[Candidate],
-    importance: &Importance,
-    seed: u64,
-) -> Result<Vec<f64>, EncodeError> {
-    if candidates.len() == 1 {
-        return Ok(vec![0.0]);
-    }
-    let formats: Vec<Format> = candidates.iter().map(|candidate| candidate.format).collect();
-    let errors: Vec<Vec<f64>> = tensors
-        .par_iter()
-        .map(|tensor| {
-            let importance = importance.of(&tensor.name);
-            sample::relative_errors(gguf, tensor, &formats, importance, seed)
-        })
-        .collect::<Result<_, _>>()?;
-    let total = |format: usize| errors.iter().map(|errors| errors[format]).sum();
-    Ok((0..formats.len()).map(total).collect())
 }

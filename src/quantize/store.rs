@@ -47,9 +47,8 @@ pub fn store(
     output: OutputFile,
     progress: &dyn Progress,
 ) -> Result<(OutputFile, Vec<Option<SquaredError>>), StoreError> {
-    let specs: Vec<_> = plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
     let target = output.target().to_path_buf();
-    let mut writer = Writer::new(output, &target, metadata, &specs)?;
+    let mut writer = Writer::new(output, &target, metadata, &plan.specs())?;
     let bytes = gguf.tensors().iter().map(TensorInfo::bytes).sum();
     progress.start("encoding", Amount::Bytes(bytes));
     let (sender, batches) = sync_channel::<Vec<u8>>(QUEUE);

@@ -8,10 +8,11 @@ pub use evaluation::{Activations, Evaluation, TextSource, evaluation_table};
 pub use inspect::inspect;
 pub use text::summary;
 
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::block::SquaredError;
 use crate::calibrate::Diversity;
@@ -29,8 +30,10 @@ pub struct Report {
     /// The program's version.
     pub version: &'static str,
     /// The model that was read (of a split one, the first shard).
+    #[serde(serialize_with = "lossy")]
     pub input: PathBuf,
     /// The model that was written, or would be.
+    #[serde(serialize_with = "lossy")]
     pub output: PathBuf,
     /// Whether nothing was written.
     pub dry_run: bool,
@@ -57,6 +60,11 @@ pub struct Report {
     pub stages: Vec<Stage>,
     /// Every tensor, in the order of the file.
     pub tensors: Vec<TensorReport>,
+}
+
+/// Names need not be UTF-8, which JSON is: signs stand in place of what is not.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// The numbers of a whole model.
@@ -190,9 +198,15 @@ impl Report {
     }
 }
 
+/// Writes the report as JSON.
+pub fn write_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(report)? + "\n";
+    out.write_all(json.as_bytes())
+}
+
 impl Metrics {
     fn of(run: &Run) -> Metrics {
-        let specs: Vec<_> = run.plan.tensors.iter().map(|tensor| tensor.spec.clone()).collect();
+        let specs = run.plan.specs();
         let parameters: u64 = specs.iter().map(|spec| spec.shape.elements()).sum();
         let tensor_bytes: u64 =
             specs.iter().filter_map(|spec| spec.format.bytes_of(spec.shape.elements())).sum();

@@ -27,6 +27,19 @@ fn a_listing_that_cannot_be_written_is_an_error() {
     run.stderr(predicate::str::starts_with("error: cannot write to standard output: No space"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_summary_that_cannot_be_written_is_a_warning() {
+    let folder = Folder::with(&Model::llama(256, Format::F16));
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = folder.program("in.gguf out.gguf").stdout(full()).output().unwrap().assert();
+    run.success().stderr(predicate::str::starts_with("warning: cannot write to standard output"));
+    folder.open("out.gguf");
+    // A plan that nobody sees is no use.
+    let dry = folder.program("--dry-run in.gguf x.gguf").stdout(full()).output().unwrap();
+    dry.assert().code(1).stderr(predicate::str::starts_with("error: cannot write to standard"));
+}
+
 /// A disk of its own, where the system lets us make one: in a namespace that ends with the test.
 #[cfg(target_os = "linux")]
 #[test]
@@ -46,4 +59,10 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
     let run = in_disk(&format!("{PROGRAM} in.gguf disk/out.gguf")).unwrap().assert().code(1);
     let told = "error: disk/out.gguf: cannot write the file of .*: No space left on device";
     run.stdout(predicate::str::is_empty()).stderr(predicate::str::is_match(told).unwrap());
+    // A report that does not fit, beside a model that does: neither is there.
+    let args = "--report disk/x.json in.gguf out.gguf";
+    let fill = "head -c 16384 /dev/zero > disk/zeros; rm -f disk/x.json";
+    let run = in_disk(&format!("{fill}; {PROGRAM} {args}")).unwrap().assert().code(1);
+    run.stderr(predicate::str::starts_with("error: disk/x.json: cannot write"));
+    assert_eq!(folder.names(), ["disk", "in.gguf"]);
 }

@@ -1,6 +1,6 @@
 //! The sizes that were asked for, and what is lost for them.
 
-use opencog_qat::gguf::Format;
+use opencog_qat::gguf::{Format, Value};
 
 use crate::folder::{Folder, Report};
 use crate::models::Model;
@@ -37,16 +37,44 @@ fn smallest_step_to_8_bits(report: &Report) -> u64 {
     roles.map(step).filter(|&step| step > 0).min().unwrap_or(u64::MAX / 2)
 }
 
+/// Models whose smallest files are told apart by padding, by the lines of the plan in the metadata,
+/// and by the length of the flags.
+fn odd_models() -> Vec<Folder> {
+    let mut models = vec![Model::llama(256, Format::F16), Model::llama(96, Format::BF16)];
+    for alignment in [8, 64, 4096] {
+        let model = Model::llama(96, Format::F16).weights("odd_norm.weight", Format::F32, &[7]);
+        models.push(model.key("general.alignment", Value::U32(alignment)));
+    }
+    // Many tensors, and roles whose tensors have rows of several lengths.
+    let mut many = Model::llama(256, Format::F16);
+    for block in 1..40 {
+        let width = [32, 96, 256, 288, 512][block % 5];
+        for part in ["attn_q", "ffn_up", "ffn_down", "other"] {
+            let name = format!("blk.{block}.{part}.weight");
+            many = many.weights(&name, Format::F16, &[width, 1 + block as u64 % 4]);
+        }
+    }
+    models.push(many);
+    models.iter().map(Folder::with).chain([Folder::with_tiny()]).collect()
+}
+
 #[test]
-fn the_smallest_size_that_is_named_can_be_had() {
-    let folder = Folder::with_tiny();
-    let message = folder.refused("--size 1000 in.gguf out.gguf");
-    let smallest = number_after(&message, "the smallest file that can be made has ");
-    folder.quantize(&format!("--size {smallest}"));
-    let bytes = folder.read("out.gguf").len() as u64;
-    assert!(bytes <= smallest.parse().unwrap(), "{bytes} > {smallest}");
-    let less = smallest.parse::<u64>().unwrap() - 2;
-    folder.refused_with(&format!("--force --size {less} in.gguf out.gguf"), &smallest);
+fn the_smallest_size_that_is_named_is_that_of_the_smallest_file() {
+    for folder in odd_models() {
+        for strategy in ["search", "fixed"] {
+            let with = format!("--strategy {strategy}");
+            let message = folder.refused(&format!("{with} --force --size 10 in.gguf out.gguf"));
+            let smallest = number_after(&message, "the smallest file that can be made has ");
+            let size: u64 = smallest.parse().unwrap();
+            folder.quantize(&format!("{with} --size {size}"));
+            assert_eq!(folder.read("out.gguf").len() as u64, size);
+            for less in [size - 1, size - 8] {
+                let args = format!("{with} --force --size {less} in.gguf out.gguf");
+                let message = folder.refused(&args);
+                assert_eq!(number_after(&message, "that can be made has "), smallest);
+            }
+        }
+    }
 }
 
 #[test]
@@ -68,14 +96,46 @@ fn the_largest_reduction_that_is_named_can_be_had() {
 }
 
 #[test]
-fn the_smallest_memory_that_is_named_can_be_had() {
+fn the_least_memory_that_is_named_is_that_of_the_smallest_file() {
+    for folder in odd_models() {
+        let message = folder.refused("--memory 0.000001 in.gguf out.gguf");
+        let least = number_after(&message, "--memory 0.000001: ");
+        let report = folder.quantize(&format!("--memory {least}"));
+        let bytes = (least.parse::<f64>().unwrap() * 1e9).round() as u64;
+        let needed = report.metrics.output_bytes + report.metrics.kv_cache_bytes.unwrap_or(0);
+        assert!(needed <= bytes, "{needed} of {bytes}");
+        let less = (bytes - 1) as f64 / 1e9;
+        folder.refused_with(&format!("--memory {less} --force in.gguf out.gguf"), &least);
+    }
+}
+
+#[test]
+fn a_size_is_used_to_the_last_byte_and_never_exceeded() {
+    let folder = Folder::with(&Model::llama(96, Format::F16));
+    let smallest = folder.refused("--size 10 in.gguf out.gguf");
+    let smallest: u64 = number_after(&smallest, "can be made has ").parse().unwrap();
+    let mut last = smallest;
+    for size in (smallest..smallest + 2200).step_by(37) {
+        folder.quantize(&format!("--size {size}"));
+        let bytes = folder.read("out.gguf").len() as u64;
+        assert!(bytes <= size, "{bytes} of {size}");
+        // What a larger size has room for, its own number allows too.
+        if bytes > last {
+            folder.quantize(&format!("--size {bytes}"));
+            assert_eq!(folder.read("out.gguf").len() as u64, bytes);
+        }
+        last = bytes;
+    }
+}
+
+#[test]
+fn sizes_and_reductions_hold_together() {
     let folder = Folder::with_tiny();
-    let message = folder.refused("--memory 0.001 in.gguf out.gguf");
-    let least = number_after(&message, "1048576, ");
-    let report = folder.quantize(&format!("--memory {least}"));
-    assert!(
-        (report.metrics.output_bytes + 1_048_576) as f64 <= 1e9 * least.parse::<f64>().unwrap()
-    );
+    let report = folder.quantize("--size 3000000 --reduction 0.8 --memory 0.0038");
+    assert!(report.metrics.output_bytes <= 3_000_000);
+    assert!(report.metrics.memory_reduction >= 0.8);
+    let kv_cache = report.metrics.kv_cache_bytes.unwrap();
+    assert!(report.metrics.output_bytes + kv_cache <= 3_800_000);
 }
 
 #[test]

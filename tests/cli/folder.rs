@@ -135,6 +135,7 @@ pub struct Metrics {
     pub input_bytes: u64,
     pub output_bytes: u64,
     pub tensor_bytes: u64,
+    pub kv_cache_bytes: Option<u64>,
     pub memory_reduction: f64,
     pub relative_error: Option<f64>,
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use assert_cmd::assert::OutputAssertExt;
 use opencog_qat::gguf::Format;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, PROGRAM};
 use crate::models::Model;
 
 /// Longer than any of these takes.
@@ -61,6 +61,27 @@ fn a_signal_in_the_middle_leaves_nothing() {
         assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
         assert_eq!(folder.names(), ["in.gguf"], "{name}");
     }
+}
+
+/// As `nohup`, and a shell that starts a program in the background, have it.
+#[cfg(target_os = "linux")]
+#[test]
+fn ignored_signals_stay_ignored() {
+    let folder = folder_with_zeros(1 << 14);
+    let args = "--quiet --threads 1 --formats Q8_0 in.gguf out.gguf";
+    let script = format!("trap '' HUP INT; exec {PROGRAM} {args}");
+    let mut child = folder.command("sh", &["-c", &script]).spawn().unwrap();
+    wait_until(|| unfinished(&folder).is_some_and(|bytes| bytes > 1 << 20));
+    signal("HUP", &child);
+    signal("INT", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    folder.open("out.gguf");
+
+    let script = format!("trap '' HUP; exec {PROGRAM} --force {args}");
+    let mut child = folder.command("sh", &["-c", &script]).spawn().unwrap();
+    wait_until(|| unfinished(&folder).is_some_and(|bytes| bytes > 1 << 20));
+    signal("TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130), "others are heard");
 }
 
 #[test]

@@ -85,6 +85,22 @@ fn force_replaces_a_link_and_not_what_it_leads_to() {
     folder.open("out.gguf");
 }
 
+#[cfg(unix)]
+#[test]
+fn force_replaces_files_only() {
+    let folder = small();
+    // In a folder of its own, since whoever reads a pipe waits.
+    fs::create_dir(folder.path("sub")).unwrap();
+    assert!(folder.command("mkfifo", &["sub/pipe.json"]).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/null", folder.path("null.json")).unwrap();
+    for special in ["sub/pipe.json", "null.json", "/dev/null"] {
+        let expected = format!("{special}: it is a device, a pipe or the like");
+        folder.refused_with(&format!("in.gguf {special}"), &expected);
+        folder.refused_with(&format!("--force in.gguf {special}"), &expected);
+    }
+    folder.refused_with("--report sub/pipe.json in.gguf out.gguf", "pipe.json: it is a device");
+}
+
 #[test]
 fn outputs_that_cannot_be() {
     let folder = small();
@@ -93,9 +109,19 @@ fn outputs_that_cannot_be() {
     folder.refused_with("in.gguf folder", "folder: it is a folder");
     folder.refused_with("--force in.gguf folder", "folder: it is a folder");
     folder.refused_with("in.gguf ..", "it is no name for a file");
+    for no_name in ["out.gguf/", "out.gguf/.", "out.gguf//"] {
+        folder.refused_with(&format!("in.gguf {no_name}"), "it is no name for a file");
+    }
+    let long = format!("{}.gguf", "o".repeat(300));
+    // Before the work: the size is not looked at.
+    folder.refused_with(&format!("--size 10 in.gguf {long}"), "there can be no file of this name");
+    folder.refused_with(&format!("--report {long}.json in.gguf out.gguf"), "no file of this name");
     folder.refused_with("in.gguf in.gguf/out.gguf", "in.gguf: there is no such folder");
     if cfg!(target_os = "linux") {
-        folder.refused_with("in.gguf /proc/out.gguf", "/proc: cannot create a file in this folder");
+        folder.refused_with(
+            "in.gguf /proc/out.gguf",
+            "/proc: cannot create out.gguf in this folder: ",
+        );
     }
 }
 
@@ -122,6 +148,23 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
     for (planned, done) in planned.tensors.iter().zip(&done.tensors) {
         assert_eq!((&planned.format, planned.relative_error), (&done.format, None));
     }
+}
+
+#[test]
+fn a_dry_run_refuses_the_outputs_that_a_real_run_does() {
+    let folder = small();
+    folder.write("old.gguf", b"precious");
+    fs::create_dir(folder.path("folder")).unwrap();
+    let mut outputs = vec!["old.gguf", "no/out.gguf", "folder", "in.gguf", "out.gguf/"];
+    if cfg!(target_os = "linux") {
+        outputs.extend(["/proc/out.gguf", "/dev/null"]);
+    }
+    for output in outputs {
+        let real = folder.refused(&format!("in.gguf {output}"));
+        assert_eq!(folder.refused(&format!("--dry-run in.gguf {output}")), real);
+    }
+    folder.run("--dry-run --force in.gguf old.gguf").success();
+    assert_eq!(folder.read("old.gguf"), b"precious");
 }
 
 #[test]

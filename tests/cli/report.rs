@@ -56,8 +56,59 @@ fn it_must_not_be_the_model() {
     fs::rename(folder.path("in.gguf"), folder.path("in.json")).unwrap();
     for report in ["in.json", "./in.json", "out.json", "././out.json"] {
         let args = format!("--report {report} in.json out.json");
-        folder.refused_with(&args, "is the model itself");
+        folder.refused_with(&args, &format!("{report}: is the model "));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_names_models_whose_names_are_not_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = small();
+    let output = OsStr::from_bytes(b"o\xff.gguf");
+    let mut program = folder.program("--report x.json in.gguf");
+    assert!(program.arg(output).output().unwrap().status.success());
+    let report: serde_json::Value = serde_json::from_slice(&folder.read("x.json")).unwrap();
+    assert_eq!(report["output"], "o\u{fffd}.gguf");
+    assert!(folder.root().join(output).exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn it_must_not_be_the_model_through_a_link() {
+    use std::os::unix::fs::symlink;
+    let folder = small();
+    fs::create_dir(folder.path("w")).unwrap();
+    fs::rename(folder.path("in.gguf"), folder.path("w/in.json")).unwrap();
+    symlink("w", folder.path("wl")).unwrap();
+    symlink("w/in.json", folder.path("link.json")).unwrap();
+    fs::hard_link(folder.path("w/in.json"), folder.path("hard.json")).unwrap();
+    for report in ["wl/in.json", "w/../wl/in.json", "link.json", "hard.json"] {
+        let args = format!("--report {report} w/in.json w/o.gguf");
+        folder.refused_with(&args, &format!("{report}: is the model w/in.json itself"));
+    }
+    for (report, output) in [("wl/o.json", "w/o.json"), ("w/o.json", "wl/o.json")] {
+        let expected = format!("{report}: is the model {output} itself");
+        folder.refused_with(&format!("--report {report} w/in.json {output}"), &expected);
+        // Also where there is one already.
+        folder.write("w/o.json", b"precious");
+        folder.refused_with(&format!("--force --report {report} w/in.json {output}"), &expected);
+        assert_eq!(folder.read("w/o.json"), b"precious");
+        fs::remove_file(folder.path("w/o.json")).unwrap();
+    }
+    assert_eq!(fs::read_dir(folder.path("w")).unwrap().count(), 1);
+}
+
+#[test]
+fn it_must_not_be_a_shard_of_the_model() {
+    let folder = Folder::empty();
+    for (no, shard) in Model::llama(256, Format::F16).shards(2).iter().enumerate() {
+        folder.write(&format!("m-{:05}-of-00002.gguf", no + 1), shard);
+    }
+    fs::hard_link(folder.path("m-00002-of-00002.gguf"), folder.path("x.json")).unwrap();
+    let args = "--report x.json m-00001-of-00002.gguf out.gguf";
+    folder.refused_with(args, "x.json: is the model m-00002-of-00002.gguf itself");
 }
 
 #[test]

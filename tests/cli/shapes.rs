@@ -183,10 +183,6 @@ fn tensors_are_aligned_as_the_input_asks() {
         assert_eq!(output.alignment(), u64::from(alignment));
         let aligned = |tensor: &TensorInfo| tensor.offset().is_multiple_of(u64::from(alignment));
         assert!(output.tensors().iter().all(aligned));
-        let message = folder.refused("--force --size 10 in.gguf out.gguf");
-        let smallest: u64 = message.trim().rsplit(' ').nth(1).unwrap().parse().unwrap();
-        let report = folder.quantize(&format!("--size {smallest}"));
-        assert!(report.metrics.output_bytes <= smallest);
     }
 }
 

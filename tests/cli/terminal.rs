@@ -41,6 +41,19 @@ fn verbose_runs_tell_of_each_tensor() {
     run.stderr(has("blk.0.attn_q.weight").and(has("planned"))).stdout(has("in.gguf -> out.gguf"));
 }
 
+#[test]
+fn very_verbose_runs_tell_of_each_candidate_and_batch() {
+    let told = |flags: &str| {
+        let run = small().run(&format!("{flags} in.gguf out.gguf")).success();
+        String::from_utf8(run.get_output().stderr.clone()).unwrap()
+    };
+    let (less, more) = (told("-v"), told("-vv"));
+    for event in ["sampled", "encoded", "front"] {
+        assert!(more.contains(event) && !less.contains(event), "{event}: {more}");
+    }
+    assert!(less.contains("role=\"attention q\""), "words are told apart: {less}");
+}
+
 /// A program whose standard output or error nobody reads any more, as with `| head -1`.
 fn unread(mut program: Command, redirect: fn(&mut Command, io::PipeWriter)) -> Option<i32> {
     let (reader, writer) = io::pipe().unwrap();

@@ -1,9 +1,11 @@
 //! Bad usage: exit code 2, and a message that names what is wrong.
 
+use std::ffi::OsStr;
+
 use opencog_qat::gguf::Format;
 use predicates::prelude::*;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, PROGRAM};
 use crate::models::Model;
 
 #[track_caller]
@@ -20,6 +22,23 @@ fn misused(args: &str, named: &[&str]) {
 fn unknown_flags_are_named() {
     misused("--nonsense in.gguf out.gguf", &["--nonsense"]);
     misused("-x in.gguf out.gguf", &["-x"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_need_not_be_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let (folder, name) = (Folder::empty(), OsStr::from_bytes(b"m\xff.gguf"));
+    let run = |args: &[&str]| {
+        let output = folder.command(PROGRAM, args).arg(name).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, message) = run(&[]);
+    assert!(code == Some(2) && message.contains("OUT.gguf"), "{code:?}: {message}");
+    let (code, message) = run(&["--batches=4"]);
+    assert!(code == Some(2) && message.contains("not available yet"), "{code:?}: {message}");
+    let (code, message) = run(&["inspect"]);
+    assert!(code == Some(1) && message.contains("m\u{fffd}.gguf"), "{code:?}: {message}");
 }
 
 #[test]
@@ -83,6 +102,8 @@ fn values_that_make_no_sense_are_bad_input() {
         ("--bpw 0", "--bpw 0: "),
         ("--context 0", "--context 0: "),
         ("--threads 0", "--threads 0: "),
+        ("--threads 1025", "--threads 1025: must lie between 1 and 1024"),
+        ("--threads 18446744073709551615", "--threads 18446744073709551615: "),
         ("--formats F16", "--formats F16: "),
         ("--formats Q8_0 --bits 4:6", "--formats Q8_0: "),
         ("--strategy fixed --bits 4:6", "--bits 4:6: "),
