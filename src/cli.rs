@@ -269,8 +269,6 @@ pub struct Order {
 /// What is told of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telling {
-    /// What the user should know beside the report's own warnings.
-    pub warnings: Vec<String>,
     /// Whether the terminal stays empty.
     pub quiet: bool,
     /// How much is traced: 0 to 2.
@@ -325,15 +323,9 @@ impl Cli {
         let (eval_text, report) = (args.eval_text, args.report);
         let job = Job { input, output, eval_text, report, force, dry_run, threads };
         job.validate()?;
-        let unmeasured = args.accuracy.filter(|_| args.effort == Effort::Fast).map(unmeasured);
-        let warnings = unmeasured.into_iter().collect();
         let (quiet, verbose) = (args.quiet, args.verbose);
-        Ok(Order { job, config, telling: Telling { warnings, quiet, verbose } })
+        Ok(Order { job, config, telling: Telling { quiet, verbose } })
     }
-}
-
-fn unmeasured(accuracy: f64) -> String {
-    format!("--accuracy {accuracy} is recorded but not checked: --effort fast measures no outputs")
 }
 
 fn check_report(report: &Path) -> anyhow::Result<()> {

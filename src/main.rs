@@ -74,7 +74,7 @@ fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
     if telling.quiet {
         return Ok(());
     }
-    for warning in telling.warnings.iter().chain(&report.warnings) {
+    for warning in &report.warnings {
         say(&format!("warning: {warning}"));
     }
     match print(&report::summary(report)) {

@@ -163,6 +163,14 @@ pub(crate) struct Measured {
     pub missed: Option<String>,
 }
 
+fn warnings(run: &Run) -> Vec<String> {
+    let mut warnings = run.plan.warnings.clone();
+    if let (Some(accuracy), Some(reason)) = (run.config.accuracy, &run.measured.unmeasured) {
+        warnings.push(format!("--accuracy {accuracy} is recorded but not checked: {reason}"));
+    }
+    warnings
+}
+
 /// The evaluation on the model's own text.
 pub(crate) fn own(evaluations: &[Evaluation]) -> Option<&Evaluation> {
     evaluations.iter().find(|evaluation| matches!(evaluation.text, TextSource::Own { .. }))
@@ -182,7 +190,7 @@ impl Report {
             seed: config.seed,
             architecture: architecture_name(gguf.metadata()).to_string(),
             metrics: Metrics::of(&run),
-            warnings: plan.warnings.clone(),
+            warnings: warnings(&run),
             missed: run.measured.missed,
             evaluations: run.measured.evaluations,
             unmeasured: run.measured.unmeasured,

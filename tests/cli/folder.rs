@@ -85,10 +85,13 @@ impl Folder {
         self.program(args).assert()
     }
 
-    /// Quantizes `in.gguf` to `out.gguf`, and returns the report.
+    /// Quantizes `in.gguf` to `out.gguf` by the weights alone, unless another effort is asked for,
+    /// and returns the report.
     #[track_caller]
     pub fn quantize(&self, flags: &str) -> Report {
-        self.run(&format!("{flags} --force --report report.json in.gguf out.gguf")).success();
+        let fast = if flags.contains("--effort") { "" } else { "--effort fast" };
+        self.run(&format!("{fast} {flags} --force --report report.json in.gguf out.gguf"))
+            .success();
         serde_json::from_slice(&self.read("report.json")).unwrap()
     }
 

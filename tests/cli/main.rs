@@ -6,6 +6,7 @@ mod figures;
 mod folder;
 #[cfg(unix)]
 mod interrupted;
+mod measured;
 mod models;
 mod outputs;
 mod report;

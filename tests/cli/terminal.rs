@@ -16,7 +16,7 @@ fn small() -> Folder {
 
 #[test]
 fn the_summary_goes_to_standard_output_and_there_is_no_bar_in_a_pipe() {
-    let run = Folder::with_tiny().run("in.gguf out.gguf").success();
+    let run = Folder::with_tiny().run("--effort fast in.gguf out.gguf").success();
     let has = predicate::str::contains;
     run.stderr(predicate::str::is_empty())
         .stdout(has("in.gguf -> out.gguf").and(has("embedding")).and(has("reduction")));
@@ -105,7 +105,7 @@ fn on_terminal(folder: &Folder, args: &str) -> Option<String> {
 #[test]
 fn a_terminal_shows_a_progress_bar() {
     let folder = Folder::with_tiny();
-    let Some(shown) = on_terminal(&folder, "in.gguf out.gguf") else { return };
+    let Some(shown) = on_terminal(&folder, "--effort fast in.gguf out.gguf") else { return };
     assert!(shown.contains("encoding [") && shown.contains("% of 7.35 MB"), "{shown}");
     assert!(shown.contains("in.gguf -> out.gguf"), "{shown}");
     let shown = on_terminal(&folder, "--quiet in.gguf quiet.gguf").unwrap();

@@ -35,7 +35,7 @@ fn arguments_need_not_be_utf_8() {
     };
     let (code, message) = run(&[]);
     assert!(code == Some(2) && message.contains("OUT.gguf"), "{code:?}: {message}");
-    let (code, message) = run(&["--batches=4"]);
+    let (code, message) = run(&["--time=4"]);
     assert!(code == Some(2) && message.contains("not available yet"), "{code:?}: {message}");
     let (code, message) = run(&["inspect"]);
     assert!(code == Some(1) && message.contains("m\u{fffd}.gguf"), "{code:?}: {message}");
@@ -66,18 +66,15 @@ fn numbers_that_are_none_are_named() {
 fn values_of_later_versions_say_so() {
     misused("--hardware gpu in.gguf out.gguf", &["--hardware", "gpu", "not available yet"]);
     misused("--hardware tpu in.gguf out.gguf", &["--hardware", "tpu", "not available yet"]);
-    misused("--effort standard in.gguf out.gguf", &["--effort", "standard", "not available yet"]);
     misused("--effort thorough in.gguf out.gguf", &["--effort", "thorough", "not available yet"]);
     misused("--strategy magic in.gguf out.gguf", &["--strategy", "magic", "search"]);
 }
 
 #[test]
 fn flags_and_commands_of_later_versions_say_so() {
-    misused("--batches 10 in.gguf out.gguf", &["--batches", "not available yet"]);
-    misused("--batches=10 in.gguf out.gguf", &["--batches", "calibration"]);
-    misused("in.gguf out.gguf --eval-text x.txt", &["--eval-text", "evaluation"]);
+    misused("--time 10 in.gguf out.gguf", &["--time", "not available yet"]);
+    misused("--time=10 in.gguf out.gguf", &["--time", "training"]);
     misused("--atomspace x.scm in.gguf out.gguf", &["--atomspace", "OpenCog"]);
-    misused("eval a.gguf b.gguf --text x.txt", &["eval", "not available yet"]);
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! What is measured on outputs: runs at standard effort, and `eval`.
+
+use std::fs;
+
+use opencog_qat::gguf::{Format, Value};
+use predicates::prelude::*;
+use serde_json::Value as Json;
+
+use crate::folder::Folder;
+use crate::models::Model;
+
+/// As little text as can be calibrated and measured on.
+const LITTLE: &str = "--batches 1 --batch-size 4 --seq-len 64";
+
+fn text() -> String {
+    let words =
+        ["The river ran", "down to the sea,", "and nobody", "asked it why.", "\n\nYes, 42!"];
+    (0..400).map(|i| words[i * i % 5].to_string() + " ").collect()
+}
+
+fn json(bytes: &[u8]) -> Json {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+/// `in.gguf`, quantized to `out.gguf`, and `text.txt`.
+fn quantized(flags: &str) -> Folder {
+    let folder = Folder::with_tiny();
+    folder.write("text.txt", text().as_bytes());
+    folder.run(&format!("--effort fast {flags} in.gguf out.gguf")).success();
+    folder
+}
+
+#[test]
+fn a_standard_run_tells_what_was_lost() {
+    let folder = Folder::with_tiny();
+    folder.write("text.txt", text().as_bytes());
+    let flags = format!("{LITTLE} --bpw 5 --eval-text text.txt --report r.json");
+    let run = folder.run(&format!("{flags} in.gguf out.gguf")).success();
+    let has = predicate::str::contains;
+    run.stdout(
+        has("degradation ")
+            .and(has("% on the model's own text"))
+            .and(has("KLD 0.0"))
+            .and(has("same top token"))
+            .and(has("% on text.txt"))
+            .and(has("perplexity")),
+    );
+    let report = json(&folder.read("r.json"));
+    let evaluations = report["evaluations"].as_array().unwrap();
+    assert_eq!(evaluations.len(), 2, "{report}");
+    assert_eq!(evaluations[1]["text"], "text.txt");
+    let kld = evaluations[0]["mean_kld"].as_f64().unwrap();
+    assert!((1e-4..0.5).contains(&kld), "{kld}");
+    assert_eq!(report["metrics"]["mean_kld"].as_f64().unwrap(), kld);
+    let degradation = report["metrics"]["degradation"].as_f64().unwrap();
+    assert!((degradation - (1.0 - (-kld).exp())).abs() < 1e-12);
+    assert!(report["diversity"]["entropy"].as_f64().unwrap() > 0.0);
+    assert!(report["unmeasured"].is_null() && report["missed"].is_null());
+}
+
+#[test]
+fn importance_lowers_the_loss() {
+    let folder = quantized("--formats Q4_0");
+    folder.run("--formats Q4_0 --batches 2 in.gguf weighted.gguf").success();
+    let kld = |quantized: &str| {
+        let run = folder.run(&format!("eval --chunks 8 --seed 5 --json in.gguf {quantized}"));
+        json(&run.success().get_output().stdout)["mean_kld"].as_f64().unwrap()
+    };
+    let (plain, weighted) = (kld("out.gguf"), kld("weighted.gguf"));
+    println!("Q4_0: KLD {plain:.4} without importance, {weighted:.4} with it");
+    assert!(weighted < 0.9 * plain, "{weighted} for {plain}");
+}
+
+#[test]
+fn the_bytes_and_figures_of_a_standard_run_do_not_depend_on_threads() {
+    let folder = Folder::with_tiny();
+    let mut figures = Vec::new();
+    for threads in [1, 2, 3] {
+        let name = format!("{threads}.gguf");
+        let flags = format!("{LITTLE} --bpw 5 --threads {threads} --report r.json");
+        folder.run(&format!("{flags} in.gguf {name}")).success();
+        assert!(folder.read(&name) == folder.read("1.gguf"), "{threads} threads");
+        figures.push(json(&folder.read("r.json"))["evaluations"].clone());
+        assert_eq!(figures[0], figures[threads - 1], "{threads} threads");
+    }
+}
+
+#[test]
+fn a_missed_target_keeps_the_model_under_another_name() {
+    let folder = Folder::with_tiny();
+    let flags = format!("{LITTLE} --bits 4:4 --accuracy 0.0001 --report r.json");
+    let run = folder.run(&format!("{flags} in.gguf out.gguf")).code(3);
+    let has = predicate::str::contains;
+    run.stderr(has("--accuracy 0.0001").and(has("out.gguf.below-target")));
+    assert_eq!(folder.names(), ["in.gguf", "out.gguf.below-target", "r.json"]);
+    let report = json(&folder.read("r.json"));
+    assert_eq!(report["output"], "out.gguf.below-target");
+    assert!(report["missed"].as_str().unwrap().contains("--accuracy"));
+    // Who asks for a size, and for no accuracy, gets the best model of that size.
+    folder.run(&format!("{LITTLE} --bpw 4.5 in.gguf out.gguf")).success();
+}
+
+#[test]
+fn models_that_cannot_be_run_are_quantized_by_their_weights() {
+    let unmeasured = |model: &Model, reason: &str| {
+        let run = Folder::with(model).run("in.gguf out.gguf").success();
+        let has = predicate::str::contains;
+        run.stdout(has("degradation  not measured: ").and(has(reason)));
+    };
+    let model = Model::llama(256, Format::F16);
+    unmeasured(&model.clone().key("general.architecture", Value::string("mamba")), "mamba");
+    unmeasured(&model, "llama.block_count");
+    // All there but the tokenizer.
+    let folder = Folder::with_tiny();
+    let gguf = folder.open("in.gguf");
+    let mut metadata = gguf.metadata().clone();
+    metadata.remove_prefix("tokenizer.");
+    let output = opencog_qat::gguf::OutputFile::create(&folder.path("bare.gguf"), false).unwrap();
+    let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
+    let target = folder.path("bare.gguf");
+    let mut writer = opencog_qat::gguf::Writer::new(output, &target, &metadata, &specs).unwrap();
+    gguf.tensors().iter().for_each(|tensor| writer.tensor_bytes(gguf.data(tensor)).unwrap());
+    writer.finish().unwrap().commit().unwrap();
+    let run = folder.run("bare.gguf out.gguf").success();
+    run.stdout(
+        predicate::str::contains("not measured: ").and(predicate::str::contains("tokenizer")),
+    );
+    folder.run("eval in.gguf bare.gguf --text in.gguf --chunks 1").success();
+    folder.refused_with("eval bare.gguf in.gguf", "bare.gguf: ");
+}
+
+#[test]
+fn evaluation_texts_are_looked_at_before_the_work() {
+    let folder = Folder::with_tiny();
+    folder.write("short.txt", b"Too short.");
+    folder.refused_with("--eval-text no.txt in.gguf out.gguf", "no.txt: cannot read the text");
+    folder.refused_with("--eval-text short.txt in.gguf out.gguf", "512 are needed");
+    folder
+        .refused_with("--effort fast --eval-text short.txt in.gguf out.gguf", "--effort standard");
+}
+
+#[test]
+fn eval_prints_llama_perplexitys_table() {
+    let folder = quantized("--bpw 5");
+    let has = predicate::str::contains;
+    let run =
+        folder.run("eval in.gguf out.gguf --text text.txt --context 128 --chunks 3").success();
+    run.stdout(
+        has("text.txt: 3 chunks of 128 tokens, 189 positions scored")
+            .and(has("activations rounded"))
+            .and(has("Mean PPL(Q)"))
+            .and(has("Mean    KLD:"))
+            .and(has("99.9%   KLD:"))
+            .and(has("RMS Δp"))
+            .and(has("Same top p:")),
+    );
+    let run = |flags: &str| {
+        let run =
+            folder.run(&format!("eval in.gguf out.gguf --context 64 --chunks 4 --json {flags}"));
+        json(&run.success().get_output().stdout)
+    };
+    let own = run("");
+    assert_eq!((&own["text"], &own["chunks"]), (&Json::Null, &Json::from(4)));
+    assert_eq!(own, run("--threads 1"), "one thread");
+    assert_ne!(own["mean_kld"], run("--seed 1")["mean_kld"]);
+    let float = run("--activations float");
+    assert_eq!(float["activations"], "float");
+    assert!(float["mean_kld"].as_f64().unwrap() < own["mean_kld"].as_f64().unwrap());
+    let same = folder.run("eval in.gguf in.gguf --context 64 --chunks 2 --json").success();
+    assert_eq!(json(&same.get_output().stdout)["mean_kld"], 0.0);
+}
+
+#[test]
+fn eval_keeps_predictions() {
+    let folder = quantized("");
+    let eval = "eval in.gguf out.gguf --text text.txt --context 64 --chunks 2 --write-logits base";
+    folder.run(eval).success();
+    let base = folder.read("base");
+    assert!(base.starts_with(b"_logits_"));
+    let vocabulary = 2048;
+    assert_eq!(base.len(), 20 + 4 * 128 + 2 * 31 * (8 + 2 * vocabulary));
+    folder.refused_with(eval, "base: it exists already");
+    folder.run(&format!("{eval} --force")).success();
+    assert!(folder.read("base") == base);
+}
+
+#[test]
+fn eval_refuses_what_cannot_be_compared() {
+    let folder = quantized("");
+    folder.write("short.txt", b"Too short.");
+    folder.refused_with("eval in.gguf out.gguf --text short.txt", "short.txt: the text has ");
+    folder.refused_with("eval in.gguf out.gguf --text no.txt", "no.txt: cannot read the text");
+    folder.refused_with("eval in.gguf no.gguf", "no.gguf");
+    folder.refused_with("eval in.gguf text.txt", "text.txt");
+    folder.refused_with("eval in.gguf out.gguf --chunks 0", "--chunks 0");
+    folder.refused_with("eval in.gguf out.gguf --context 2", "--context 2");
+    folder.refused_with("eval in.gguf out.gguf --threads 0", "--threads 0");
+    folder.refused_with(
+        "eval in.gguf out.gguf --write-logits no/base",
+        "no: there is no such folder",
+    );
+    let other = Model::llama(256, Format::F16);
+    fs::write(folder.path("other.gguf"), Folder::with(&other).read("in.gguf")).unwrap();
+    folder.refused_with("eval in.gguf other.gguf", "other.gguf: ");
+}
