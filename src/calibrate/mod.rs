@@ -15,6 +15,7 @@ mod split;
 pub use diversity::Diversity;
 pub use generate::generate;
 pub use recipe::Recipe;
+pub use sampler::{Drawn, Sampling, draw};
 pub use seeds::{Chat, SeedSource};
 pub use split::{CalibrationText, HeldOut, Learn};
 
