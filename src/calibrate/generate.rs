@@ -23,7 +23,7 @@ const MOST_REPETITION: f64 = 0.3;
 const TRIES: usize = 4;
 
 /// Writes calibration text. The text depends on the model, the seeds and the recipe, not on the
-/// number of threads.
+/// number of threads or of rows.
 pub fn generate(
     model: &Model,
     seeds: &SeedSource,
@@ -234,6 +234,8 @@ mod tests {
         };
         let text = write(1, 32, 2);
         assert!(write(1, 32, 1) == text, "threads");
+        assert!(write(1, 8, 2) == text, "rows");
+        assert!(write(1, 3, 2) == text, "rows");
         let other = write(2, 32, 2);
         assert!(all(&text).iter().all(|sequence| !all(&other).contains(sequence)));
     }

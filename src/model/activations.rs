@@ -1,6 +1,8 @@
 //! What llama.cpp rounds activations to before it multiplies them with weights on a CPU (the
 //! `vec_dot_type` of each format in `ggml-cpu.c`), so that what it computes can be foretold.
 
+use std::borrow::Cow;
+
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use pulp::{Simd, WithSimd};
@@ -35,6 +37,16 @@ impl Rounding {
             Q2_K | Q3_K | Q4_K | Q5_K | Q6_K | IQ4_XS => Rounding::Blocks256,
             _ => Rounding::None,
         }
+    }
+
+    /// The same rows, rounded.
+    pub fn rounded(self, x: &[f32]) -> Cow<'_, [f32]> {
+        if self == Rounding::None {
+            return Cow::Borrowed(x);
+        }
+        let mut rounded = x.to_vec();
+        self.round(&mut rounded);
+        Cow::Owned(rounded)
     }
 
     /// Rounds whole rows in place.

@@ -44,31 +44,24 @@ pub fn attend(
     let end = first + tokens;
     let low = window.map_or(0, |window| (first + 1).saturating_sub(window));
     let span = end - low;
-    // The heads of a single query are the rows of one product, else the queries of each head.
-    let (products, rows) = if tokens == 1 { (1, group) } else { (group, tokens) };
-    let (query_row, out_row) = match tokens {
-        1 => (key_len, value_len),
-        _ => (heads * key_len, heads * value_len),
-    };
-    scores.resize(rows * span, 0.0);
-    for i in 0..products {
-        let head = kv_head * group + i;
-        let left = View::rows(&data[head * key_len..], query_row);
+    scores.resize(tokens * span, 0.0);
+    for head in kv_head * group..(kv_head + 1) * group {
+        let left = View::rows(&data[head * key_len..], heads * key_len);
         let keys = skip(context.keys, low).transposed();
-        let product = Product { rows, columns: span, depth: key_len };
+        let product = Product { rows: tokens, columns: span, depth: key_len };
         multiply(product, scale, left, keys, scores, span, false);
         for (row, scores) in scores.chunks_exact_mut(span).enumerate() {
-            let position = if tokens == 1 { first } else { first + row };
-            let seen = position + 1 - low;
+            let seen = first + row + 1 - low;
             let unseen = window.map_or(0, |window| seen.saturating_sub(window));
             scores[..unseen].fill(0.0);
             scores[seen..].fill(0.0);
             softmax(&mut scores[unseen..seen]);
         }
-        let product = Product { rows, columns: value_len, depth: span };
+        let product = Product { rows: tokens, columns: value_len, depth: span };
         let out = &mut out[head * value_len..];
         let values = skip(context.values, low);
-        multiply(product, 1.0, View::rows(scores, span), values, out, out_row, false);
+        let stride = heads * value_len;
+        multiply(product, 1.0, View::rows(scores, span), values, out, stride, false);
     }
 }
 
@@ -78,7 +71,7 @@ fn skip(view: View<'_>, first: usize) -> View<'_> {
 }
 
 /// `exp(x)` over the sum of all `exp(x)`, in place.
-fn softmax(x: &mut [f32]) {
+pub(super) fn softmax(x: &mut [f32]) {
     struct Softmax<'a>(&'a mut [f32]);
     impl WithSimd for Softmax<'_> {
         type Output = ();

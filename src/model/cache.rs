@@ -2,6 +2,7 @@
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use half::vec::HalfBitsVecExt;
 
 use super::attention::KeysValues;
 use super::matmul::View;
@@ -22,10 +23,20 @@ pub struct Cache {
 /// together.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    /// Shape: heads x capacity x `key_len`.
+    /// Shape: heads x `key_len` x capacity: position after position, so that the scores of a query
+    /// are, like what it gathers, a weighted sum of rows.
     keys: Vec<f16>,
     /// Shape: heads x capacity x `value_len`.
     values: Vec<f16>,
+}
+
+/// The keys and values of one head, as they are stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    /// Shape: `key_len` x capacity.
+    pub keys: &'a [f16],
+    /// Shape: capacity x `value_len`.
+    pub values: &'a [f16],
 }
 
 /// Keys and values of one head, widened.
@@ -39,15 +50,12 @@ impl Cache {
     /// Room for `sequences` sequences of up to `capacity` tokens.
     pub fn new(shape: &ModelShape, sequences: usize, capacity: usize) -> Cache {
         let AttentionShape { kv_heads, key_len, value_len, .. } = shape.attention;
-        let slot = Slot {
-            keys: vec![f16::ZERO; kv_heads * capacity * key_len],
-            values: vec![f16::ZERO; kv_heads * capacity * value_len],
-        };
-        Cache {
-            capacity,
-            lengths: vec![0; sequences],
-            layers: vec![vec![slot; sequences]; shape.layers],
-        }
+        // Zeros that the system gives: it need not find the memory before it is used.
+        let zeros = |len| vec![0u16; kv_heads * capacity * len].reinterpret_into::<f16>();
+        let slot = |_| Slot { keys: zeros(key_len), values: zeros(value_len) };
+        let layer = |_| (0..sequences).map(slot).collect();
+        let layers = (0..shape.layers).map(layer).collect();
+        Cache { capacity, lengths: vec![0; sequences], layers }
     }
 
     /// Bytes that the keys and values of so many sequences take.
@@ -87,39 +95,95 @@ impl Slot {
     /// `key_len` and `value_len`.
     pub(super) fn store(&mut self, shape: &AttentionShape, first: usize, k: &[f32], v: &[f32]) {
         let AttentionShape { kv_heads, key_len, value_len, .. } = *shape;
-        store_heads(&mut self.keys, kv_heads, key_len, first, k);
-        store_heads(&mut self.values, kv_heads, value_len, first, v);
+        let capacity = self.keys.len() / (kv_heads * key_len);
+        for (token, k) in k.chunks_exact(kv_heads * key_len).enumerate() {
+            for (row, k) in self.keys.chunks_exact_mut(capacity).zip(k) {
+                row[first + token] = f16::from_f32(*k);
+            }
+        }
+        for (token, v) in v.chunks_exact(kv_heads * value_len).enumerate() {
+            let heads = self.values.chunks_exact_mut(capacity * value_len);
+            for (rows, v) in heads.zip(v.chunks_exact(value_len)) {
+                rows[(first + token) * value_len..][..value_len].convert_from_f32_slice(v);
+            }
+        }
     }
 
-    /// The keys and values of one head for positions 0 to `len - 1`.
+    /// The keys and values of one head.
+    pub(super) fn head(&self, shape: &AttentionShape, kv_head: usize) -> Stored<'_> {
+        let (keys, values) = (self.keys.len() / shape.kv_heads, self.values.len() / shape.kv_heads);
+        Stored {
+            keys: &self.keys[kv_head * keys..][..keys],
+            values: &self.values[kv_head * values..][..values],
+        }
+    }
+}
+
+impl Stored<'_> {
+    /// Those of positions 0 to `len - 1`, widened.
     pub(super) fn widen<'a>(
         &self,
         shape: &AttentionShape,
-        kv_head: usize,
         len: usize,
         widened: &'a mut Widened,
     ) -> KeysValues<'a> {
-        let AttentionShape { kv_heads, key_len, value_len, .. } = *shape;
-        widen_head(&self.keys, kv_heads, kv_head, len * key_len, &mut widened.keys);
-        widen_head(&self.values, kv_heads, kv_head, len * value_len, &mut widened.values);
+        let AttentionShape { key_len, value_len, .. } = *shape;
+        let Widened { keys, values } = widened;
+        keys.resize(len * key_len, 0.0);
+        let capacity = self.keys.len() / key_len;
+        for (wide, row) in keys.chunks_exact_mut(len).zip(self.keys.chunks_exact(capacity)) {
+            row[..len].convert_to_f32_slice(wide);
+        }
+        values.resize(len * value_len, 0.0);
+        self.values[..len * value_len].convert_to_f32_slice(values);
         KeysValues {
-            keys: View::rows(&widened.keys, key_len),
-            values: View::rows(&widened.values, value_len),
+            keys: View::rows(keys, len).transposed(),
+            values: View::rows(values, value_len),
         }
     }
 }
 
-fn store_heads(stored: &mut [f16], heads: usize, len: usize, first: usize, x: &[f32]) {
-    let head_room = stored.len() / heads;
-    for (token, x) in x.chunks_exact(heads * len).enumerate() {
-        for (head, x) in x.chunks_exact(len).enumerate() {
-            let place = head * head_room + (first + token) * len;
-            stored[place..place + len].convert_from_f32_slice(x);
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::{Model, Session, Unobserved, Wanted};
+    use super::*;
+    use crate::gguf::Gguf;
 
-fn widen_head(stored: &[f16], heads: usize, head: usize, len: usize, out: &mut Vec<f32>) {
-    out.resize(len, 0.0);
-    stored[head * (stored.len() / heads)..][..len].convert_to_f32_slice(out);
+    fn logits(session: &Session, hidden: &[f32]) -> Vec<f32> {
+        let mut logits = Vec::new();
+        session.logits(hidden, &mut logits);
+        logits
+    }
+
+    #[test]
+    fn a_cache_changes_no_more_than_its_rounding() {
+        let gguf = Gguf::open("examples/tiny.gguf".as_ref()).unwrap();
+        let model = Model::of(&gguf).unwrap();
+        let mut session = Session::new(&model);
+        let text: Vec<u32> = (0..100).map(|i| (i * i * 37) % 2048).collect();
+        let whole = session.hidden(&[&text], Wanted::All, &mut Unobserved).unwrap();
+        let whole = logits(&session, &whole);
+        // Sequence 1 reads all token by token; sequence 2 begins with 30, and so lies ahead.
+        let mut cache = Cache::new(&model.shape, 3, text.len());
+        let ahead = 30;
+        session.extend(&mut cache, &[2], &[&text[..ahead]]).unwrap();
+        let mut worst = 0.0f32;
+        for at in 0..text.len() {
+            let far = (at + ahead).min(text.len() - 1);
+            let slots: &[usize] = if at + ahead == far { &[2, 1] } else { &[1] };
+            let tokens = [&text[far..far + 1], &text[at..at + 1]];
+            let hidden = session.extend(&mut cache, slots, &tokens[2 - slots.len()..]).unwrap();
+            let found = logits(&session, &hidden);
+            let vocabulary = model.weights.vocabulary();
+            let places = &[far, at][2 - slots.len()..];
+            for (found, &place) in found.chunks(vocabulary).zip(places) {
+                let expected = &whole[place * vocabulary..][..vocabulary];
+                let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+                worst = differences.fold(worst, f32::max);
+            }
+        }
+        assert_eq!(cache.lengths(), [0, 100, 100]);
+        println!("the largest difference of a logit: {worst}");
+        assert!(worst < 0.02, "{worst}");
+    }
 }

@@ -13,7 +13,8 @@ use super::matmul::View;
 use super::norm::{rms_norm, rms_norm_in_place};
 use super::rope::RopeTable;
 use super::shape::ModelShape;
-use super::weights::{Layer, Weights};
+use super::single::{Single, attend_single};
+use super::weights::{Layer, Linear, Weights, apply_all};
 use crate::gguf::Gguf;
 
 /// Tokens that are at work at a time: enough for large matrix products, few enough for the caches.
@@ -186,10 +187,10 @@ impl<'m, 'a> Session<'m, 'a> {
     ) -> Result<Vec<f32>, ModelError> {
         let Session { model, rope, workspace } = self;
         let (model, shape) = (*model, &model.shape);
-        let spans = batches.iter().flat_map(|batch| &batch.spans);
-        let positions = spans.map(|span| span.first + span.rows.len()).max().unwrap_or(0);
-        if rope.global.positions() < positions {
-            *rope = RopeTables::new(model, positions.next_power_of_two());
+        let ends = batches.iter().flat_map(|batch| &batch.positions).map(|last| last + 1);
+        let end = ends.max().unwrap_or(0);
+        if rope.global.positions() < end {
+            *rope = RopeTables::new(model, end.next_power_of_two());
         }
         let width = shape.width;
         let mut x = model.embed(tokens)?;
@@ -198,7 +199,8 @@ impl<'m, 'a> Session<'m, 'a> {
             let weights = &model.weights.layers[layer];
             for batch in batches {
                 let rope = rope.of(shape, layer);
-                let pass = LayerPass { model, layer, weights, rope, spans: &batch.spans };
+                let Batch { spans, positions, .. } = batch;
+                let pass = LayerPass { model, layer, weights, rope, spans, positions };
                 let x = &mut x[batch.rows.start * width..batch.rows.end * width];
                 let slots = cache.as_mut().map(|cache| cache.layer(layer));
                 pass.attend(x, slots, workspace, observer);
@@ -229,6 +231,8 @@ struct Batch {
     /// Among the rows of all sequences.
     rows: Range<usize>,
     spans: Vec<Span>,
+    /// Of each row.
+    positions: Vec<usize>,
 }
 
 /// Cuts sequences, given by their number of tokens, the position of the first and the slot in the
@@ -239,11 +243,12 @@ fn batches(sequences: impl Iterator<Item = (usize, usize, usize)>) -> Vec<Batch>
         let end = batches.last().map_or(0, |batch| batch.rows.end);
         match batches.last() {
             Some(batch) if batch.rows.len() + tokens <= TOKENS_AT_WORK => {}
-            _ => batches.push(Batch { rows: end..end, spans: Vec::new() }),
+            _ => batches.push(Batch { rows: end..end, spans: Vec::new(), positions: Vec::new() }),
         }
         let Some(batch) = batches.last_mut() else { continue };
         let start = batch.rows.len();
         batch.spans.push(Span { rows: start..start + tokens, first, slot });
+        batch.positions.extend(first..first + tokens);
         batch.rows.end += tokens;
     }
     batches
@@ -302,6 +307,8 @@ struct LayerPass<'m, 'a> {
     weights: &'m Layer<'a>,
     rope: &'m RopeTable,
     spans: &'m [Span],
+    /// Of each token.
+    positions: &'m [usize],
 }
 
 impl LayerPass<'_, '_> {
@@ -325,10 +332,10 @@ impl LayerPass<'_, '_> {
         resize(normed, x.len());
         rms_norm(x, &weights.attention_norm, shape.norm_epsilon, normed);
         observer.see(self.layer, LinearInput::Attention, normed, shape.width);
-        for (linear, out) in [(&weights.q, &mut *q), (&weights.k, k), (&weights.v, v)] {
-            resize(out, tokens * linear.weight.rows);
-            linear.apply(normed, out);
-        }
+        resize(q, tokens * weights.q.weight.rows);
+        resize(k, tokens * weights.k.weight.rows);
+        resize(v, tokens * weights.v.weight.rows);
+        apply_all(&mut [(&weights.q, q), (&weights.k, k), (&weights.v, v)], normed);
         let norms = weights.qk_norms.as_ref();
         self.place(q, weights.q.weight.rows, norms.map(|norms| &norms.0[..]));
         self.place(k, weights.k.weight.rows, norms.map(|norms| &norms.1[..]));
@@ -344,19 +351,15 @@ impl LayerPass<'_, '_> {
     fn place(&self, heads: &mut [f32], row: usize, gain: Option<&[f32]>) {
         let (key_len, epsilon) =
             (self.model.shape.attention.key_len, self.model.shape.norm_epsilon);
-        for span in self.spans {
-            let rows = &mut heads[span.rows.start * row..span.rows.end * row];
-            let tasks = rows.par_chunks_mut(row * TOKENS_PER_TASK).enumerate();
-            tasks.for_each(|(task, rows)| {
-                for (i, heads) in rows.chunks_exact_mut(row).enumerate() {
-                    if let Some(gain) = gain {
-                        rms_norm_in_place(heads, gain, epsilon);
-                    }
-                    let position = span.first + task * TOKENS_PER_TASK + i;
-                    self.rope.rotate(heads, key_len, position);
+        let tasks = heads.par_chunks_mut(row * TOKENS_PER_TASK);
+        tasks.zip(self.positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
+            for (heads, &position) in rows.chunks_exact_mut(row).zip(positions) {
+                if let Some(gain) = gain {
+                    rms_norm_in_place(heads, gain, epsilon);
                 }
-            });
-        }
+                self.rope.rotate(heads, key_len, position);
+            }
+        });
     }
 
     /// Each sequence attends to its own tokens in the batch.
@@ -397,13 +400,18 @@ impl LayerPass<'_, '_> {
             slots[*slot].store(shape, *first, k, v);
         }
         let slots = &*slots;
-        let buffers = || (Vec::new(), Widened::default());
+        let buffers = || (Vec::new(), Widened::default(), Single::default());
         let tasks = self.tasks(q, attended).into_par_iter();
-        tasks.for_each_init(buffers, |(scores, widened), Task { span, queries, out }| {
+        tasks.for_each_init(buffers, |(scores, widened, single), Task { span, queries, out }| {
             let len = queries.first + queries.tokens;
             for kv_head in 0..shape.kv_heads {
-                let context = slots[span.slot].widen(shape, kv_head, len, widened);
-                attend(shape, window, queries, kv_head, context, scores, out);
+                let stored = slots[span.slot].head(shape, kv_head);
+                if queries.tokens == 1 {
+                    attend_single(shape, window, queries, kv_head, stored, single, out);
+                } else {
+                    let context = stored.widen(shape, len, widened);
+                    attend(shape, window, queries, kv_head, context, scores, out);
+                }
             }
         });
     }
@@ -442,10 +450,9 @@ impl LayerPass<'_, '_> {
         rms_norm(x, &weights.ffn_norm, shape.norm_epsilon, normed);
         observer.see(self.layer, LinearInput::Ffn, normed, shape.width);
         let (tokens, inner) = (x.len() / shape.width, weights.up.weight.rows);
-        for (linear, out) in [(&weights.gate, &mut *gate), (&weights.up, up)] {
-            resize(out, tokens * inner);
-            linear.apply(normed, out);
-        }
+        resize(gate, tokens * inner);
+        resize(up, tokens * inner);
+        apply_all(&mut [(&weights.gate, gate), (&weights.up, up)], normed);
         gate_in_place(shape.activation(), gate, up);
         observer.see(self.layer, LinearInput::FfnDown, gate, inner);
         let post = weights.ffn_post_norm.as_deref();
@@ -470,7 +477,7 @@ struct Task<'t> {
 
 /// Adds `linear(input)`, normalised where there is a gain for it, to the residual stream `x`.
 fn add_projected(
-    linear: &super::weights::Linear,
+    linear: &Linear,
     input: &[f32],
     gain: Option<&[f32]>,
     epsilon: f32,

@@ -7,7 +7,7 @@ use super::architecture::Activation;
 use crate::simd::{Level, exp};
 
 /// Values that one thread takes at a time.
-const TASK: usize = 64 << 10;
+const TASK: usize = 16 << 10;
 
 /// `gate = activation(gate) * up`, value by value.
 pub fn gate_in_place(activation: Activation, gate: &mut [f32], up: &[f32]) {

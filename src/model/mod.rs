@@ -10,6 +10,7 @@ mod architecture;
 mod attention;
 mod cache;
 mod error;
+mod few;
 mod forward;
 mod gate;
 mod kv_cache;
@@ -19,6 +20,7 @@ mod quantizable;
 mod role;
 mod rope;
 mod shape;
+mod single;
 mod tokenizer;
 mod weights;
 
@@ -39,7 +41,7 @@ pub use weights::{Layer, Linear, Matrix, Weights};
 use crate::gguf::Metadata;
 
 /// Tokens whose vectors one task handles where the work for each is small.
-const TOKENS_PER_TASK: usize = 16;
+const TOKENS_PER_TASK: usize = 32;
 
 /// The architecture's name, `llama` for example; empty where the file names none.
 pub fn architecture_name(metadata: &Metadata) -> &str {

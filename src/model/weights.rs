@@ -1,6 +1,8 @@
 //! The weights of a model where they lie: matrices stay in their file format, mapped, and are
 //! widened to F32 a panel at a time.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::block;
@@ -8,6 +10,7 @@ use crate::gguf::{Format, Gguf, TensorInfo};
 
 use super::activations::Rounding;
 use super::error::ModelError;
+use super::few::{self, FewTokens};
 use super::matmul::{Product, View, multiply_into};
 use super::shape::ModelShape;
 
@@ -47,49 +50,113 @@ pub struct Linear<'a> {
 impl Linear<'_> {
     /// `out = x * weight^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
-        let Matrix { rows, columns, .. } = self.weight;
-        let tokens = x.len() / columns;
-        assert_eq!((x.len(), out.len()), (tokens * columns, tokens * rows), "shapes agree");
-        let mut rounded = Vec::new();
-        let x = if self.rounding == Rounding::None {
-            x
-        } else {
-            rounded.extend_from_slice(x);
-            self.rounding.round(&mut rounded);
-            &rounded
-        };
-        let panel = panel_rows(columns);
-        let results = Panels(out.as_mut_ptr());
-        (0..rows.div_ceil(panel)).into_par_iter().for_each_init(Vec::new, |widened, i| {
-            let first = i * panel;
-            let outputs = panel.min(rows - first);
-            widened.resize(outputs * columns, 0.0);
-            self.weight.widen(first, widened);
-            let product = Product { rows: tokens, columns: outputs, depth: columns };
-            let (left, right) = (View::rows(x, columns), View::rows(widened, columns).transposed());
-            // SAFETY: each panel writes columns `first..first + outputs` of every row of `out`,
-            // which has `tokens` rows of `rows` values; no other panel touches these columns.
-            unsafe { multiply_into(product, 1.0, left, right, results.at(first), rows, false) }
-        });
-        if let Some(bias) = &self.bias {
-            out.par_chunks_mut(rows).for_each(|out| {
+        apply_all(&mut [(self, out)], x);
+    }
+}
+
+/// `out = x * weight^T + bias` for maps that share their input. Shapes: `x` tokens x columns, each
+/// `out` tokens x rows.
+pub fn apply_all(maps: &mut [(&Linear, &mut [f32])], x: &[f32]) {
+    let (columns, rounding) = (maps[0].0.weight.columns, maps[0].0.rounding);
+    if maps.iter().any(|(map, _)| map.rounding != rounding) {
+        return maps.chunks_mut(1).for_each(|map| apply_all(map, x));
+    }
+    let x = &*rounding.rounded(x);
+    let tokens = x.len() / columns;
+    if tokens == 0 {
+        return;
+    }
+    let few = (tokens <= few::MOST).then(|| FewTokens::of(x, columns));
+    let rows = if few.is_some() { FEW_ROWS } else { panel_rows(columns) };
+    let mut panels = Vec::new();
+    for (Linear { weight, .. }, out) in &mut *maps {
+        let lens = (weight.columns, x.len(), out.len());
+        assert_eq!(lens, (columns, tokens * columns, tokens * weight.rows), "shapes agree");
+        let out = Place(out.as_mut_ptr());
+        let rows_of = |first| first..weight.rows.min(first + rows);
+        let firsts = (0..weight.rows).step_by(rows);
+        panels.extend(firsts.map(|first| Panel { weight, rows: rows_of(first), out }));
+    }
+    panels.into_par_iter().for_each_init(Scratch::default, |scratch, panel| match &few {
+        Some(few) => panel.multiply_few(few, tokens, scratch),
+        None => panel.multiply(x, tokens, scratch),
+    });
+    for (Linear { weight, bias, .. }, out) in maps {
+        if let Some(bias) = bias {
+            out.par_chunks_mut(weight.rows).for_each(|out| {
                 out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
             });
         }
     }
 }
 
-/// Where the panels of a product are written: columns of one matrix, disjoint.
-struct Panels(*mut f32);
+/// Some rows of a matrix, and the result of which they make as many columns.
+struct Panel<'a> {
+    weight: &'a Matrix<'a>,
+    rows: Range<usize>,
+    out: Place,
+}
 
-impl Panels {
-    fn at(&self, column: usize) -> *mut f32 {
-        self.0.wrapping_add(column)
+/// Buffers of a thread.
+#[derive(Default)]
+struct Scratch {
+    widened: Vec<f32>,
+    results: Vec<f32>,
+}
+
+impl Panel<'_> {
+    fn multiply(&self, x: &[f32], tokens: usize, scratch: &mut Scratch) {
+        let Matrix { rows, columns, .. } = *self.weight;
+        let widened = &mut scratch.widened;
+        widened.resize(self.rows.len() * columns, 0.0);
+        self.weight.widen(self.rows.start, widened);
+        let product = Product { rows: tokens, columns: self.rows.len(), depth: columns };
+        let (left, right) = (View::rows(x, columns), View::rows(widened, columns).transposed());
+        let out = self.out.at(self.rows.start);
+        // SAFETY: each panel writes its own columns of every row of `out`, which has `tokens` rows
+        // of `rows` values; no other panel touches these columns.
+        unsafe { multiply_into(product, 1.0, left, right, out, rows, false) }
+    }
+
+    fn multiply_few(&self, x: &FewTokens, tokens: usize, scratch: &mut Scratch) {
+        let Matrix { rows, columns, .. } = *self.weight;
+        let Scratch { widened, results } = scratch;
+        results.resize(self.rows.len() * x.lanes(), 0.0);
+        // So few rows at a time that they stay in the first-level cache.
+        let firsts = self.rows.clone().step_by(few::ROWS);
+        for (first, results) in firsts.zip(results.chunks_mut(few::ROWS * x.lanes())) {
+            widened.resize(results.len() / x.lanes() * columns, 0.0);
+            self.weight.widen(first, widened);
+            x.multiply(widened, results);
+        }
+        for token in 0..tokens {
+            let out = self.out.at(token * rows + self.rows.start);
+            // SAFETY: as in `multiply`.
+            let out = unsafe { std::slice::from_raw_parts_mut(out, self.rows.len()) };
+            for (out, results) in out.iter_mut().zip(results.chunks_exact(x.lanes())) {
+                *out = results[token];
+            }
+        }
     }
 }
 
-// SAFETY: it is an address; `Linear::apply` sees to it that no two threads write to one place.
-unsafe impl Sync for Panels {}
+/// Where a result is written, by many panels at once: columns of one matrix, disjoint.
+#[derive(Clone, Copy)]
+struct Place(*mut f32);
+
+impl Place {
+    fn at(self, place: usize) -> *mut f32 {
+        self.0.wrapping_add(place)
+    }
+}
+
+// SAFETY: it is an address; `apply_all` sees to it that no two threads write to one place.
+unsafe impl Sync for Place {}
+// SAFETY: likewise.
+unsafe impl Send for Place {}
+
+/// Rows of a panel for few tokens: whole tiles, and enough panels for many threads.
+const FEW_ROWS: usize = 6 * few::ROWS;
 
 /// Rows of a panel: their F32 values stay in the second-level cache, and there are enough panels
 /// for many threads. It does not depend on the number of threads, nor do the results.

@@ -1,11 +1,13 @@
 //! Numbers side by side: the vector instructions of the CPU, and functions written for them.
 
 mod exp;
+mod half;
 mod level;
 #[cfg(test)]
 mod levels;
 
 pub use exp::exp;
+pub use half::widen_f16;
 pub use level::Level;
 #[cfg(test)]
 pub use levels::levels;

@@ -62,7 +62,7 @@ fn odd_models() -> Vec<Folder> {
 fn the_smallest_size_that_is_named_is_that_of_the_smallest_file() {
     for folder in odd_models() {
         for strategy in ["search", "fixed"] {
-            let with = format!("--strategy {strategy}");
+            let with = format!("--effort fast --strategy {strategy}");
             let message = folder.refused(&format!("{with} --force --size 10 in.gguf out.gguf"));
             let smallest = number_after(&message, "the smallest file that can be made has ");
             let size: u64 = smallest.parse().unwrap();
