@@ -70,7 +70,7 @@ impl<'a> Outputs<'a> {
         let CalibrationText { learn, held_out, diversity } =
             generate(&model, &seed_source(tokenizer), &recipe, progress)?;
         let learn: Vec<&[u32]> = learn.sequences().iter().map(Vec::as_slice).collect();
-        let importance = importance(&model, &learn)?;
+        let importance = importance(&model, &learn, progress)?;
         // What is too short to be scored is left out.
         if let Ok(chunks) = own_chunks(held_out.sequences(), seq_len, tokenizer) {
             texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));

@@ -11,7 +11,7 @@ use crate::model::context_length;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata};
-use crate::quantize::{plan, store};
+use crate::quantize::{check_plan, plan, store};
 use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
 use crate::same_file::refuse_same_files;
 use crate::threads;
@@ -62,13 +62,15 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let report_file = job.report.as_ref().map(create_report).transpose()?;
     clock.lap("open");
 
+    let context = context(config, gguf.metadata());
+    let header = header(&gguf, config).map_err(|e| Error::output(&gguf, e))?;
+    check_plan(&gguf, config, header, context).map_err(|e| Error::plan(&job.input, e))?;
+
     let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), progress)?;
     let unseen = Importance::default();
     let importance = outputs.as_ref().map_or(&unseen, |outputs| &outputs.importance);
     clock.lap("calibrate");
 
-    let context = context(config, gguf.metadata());
-    let header = header(&gguf, config).map_err(|e| Error::output(&gguf, e))?;
     let plan = plan(&gguf, config, importance, header, context);
     let plan = plan.map_err(|e| Error::plan(&job.input, e))?;
     let metadata = output_metadata(gguf.metadata(), config, &plan);

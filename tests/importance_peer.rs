@@ -31,9 +31,9 @@ fn own_text_is_as_good_as_real_text() {
         Recipe { batches: 1, batch_size: SEQUENCES, seq_len: CONTEXT, context: None, seed: 0 };
     let own = generate(&model, &seed_source(&tokenizer), &recipe, &Silent).unwrap();
     let own: Vec<&[u32]> = own.learn.sequences().iter().map(Vec::as_slice).collect();
-    let own = importance(&model, &own).unwrap();
+    let own = importance(&model, &own, &Silent).unwrap();
     let real: Vec<&[u32]> = learnt.chunks_exact(CONTEXT).collect();
-    let real = importance(&model, &real).unwrap();
+    let real = importance(&model, &real, &Silent).unwrap();
 
     println!("SmolLM2-135M, linear maps in the format, embedding Q8_0: KLD on {CHUNKS} chunks");
     println!("  format  importance: none     own    real   own/none  wanted   own/real  wanted");

@@ -90,6 +90,7 @@ mod tests {
     use super::*;
     use crate::calibrate::importance;
     use crate::gguf::Gguf;
+    use crate::progress::Silent;
 
     #[test]
     fn a_gram_matrix_holds_the_products_of_columns() {
@@ -114,7 +115,7 @@ mod tests {
         let gguf = Gguf::open(path.as_ref()).unwrap();
         let model = Model::of(&gguf).unwrap();
         let tokens: Vec<u32> = (0..256).map(|i| i * 11 % 1000).collect();
-        let importance = importance(&model, &[&tokens]).unwrap();
+        let importance = importance(&model, &[&tokens], &Silent).unwrap();
         let mut layers = 0;
         grams(&model, &[&tokens], &mut |layer, grams| {
             assert_eq!(layer, layers);

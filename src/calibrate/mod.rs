@@ -20,7 +20,7 @@ pub use diversity::Diversity;
 pub use generate::generate;
 pub use gram::{Gram, grams};
 pub use recipe::Recipe;
-pub use sampler::{Sampling, draw};
+pub use sampler::{Drawn, Sampling, draw};
 pub use seed_source::seed_source;
 pub use seeds::{Chat, SeedSource};
 pub use split::{CalibrationText, HeldOut, Learn};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::model::{LinearInput, Model, ModelError, Observer, Session, Wanted};
+use crate::progress::{Amount, Progress};
 
 /// Where an input stands: its layer, and what it is the input of.
 pub type Place = (usize, LinearInput);
@@ -52,9 +53,18 @@ fn place(name: &str, tied: bool) -> Option<Place> {
 }
 
 /// The importance of all inputs on these sequences.
-pub fn importance(model: &Model, sequences: &[&[u32]]) -> Result<Importance, ModelError> {
-    let mut squares = Squares::default();
+pub fn importance(
+    model: &Model,
+    sequences: &[&[u32]],
+    progress: &dyn Progress,
+) -> Result<Importance, ModelError> {
+    let tokens = sequences.iter().map(|tokens| tokens.len() as u64).sum();
+    // All tokens pass each layer before any passes the next.
+    let by_layer = tokens / model.shape.layers as u64;
+    let mut squares = Squares { inputs: BTreeMap::new(), progress, by_layer };
+    progress.start("weighing inputs", Amount::Tokens(tokens));
     Session::new(model).hidden(sequences, Wanted::All, &mut squares)?;
+    progress.finish();
     let mean = |sums: Vec<f64>, tokens: u64| -> Vec<f32> {
         sums.into_iter().map(|sum| (sum / tokens as f64) as f32).collect()
     };
@@ -64,12 +74,18 @@ pub fn importance(model: &Model, sequences: &[&[u32]]) -> Result<Importance, Mod
 }
 
 /// Sums the squares of each column, and counts the tokens.
-#[derive(Default)]
-struct Squares {
+struct Squares<'p> {
     inputs: BTreeMap<Place, (Vec<f64>, u64)>,
+    progress: &'p dyn Progress,
+    /// What a layer is worth in tokens.
+    by_layer: u64,
 }
 
-impl Observer for Squares {
+impl Observer for Squares<'_> {
+    fn layer_done(&mut self, _: usize) {
+        self.progress.advance(self.by_layer);
+    }
+
     fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize) {
         let place = if input == LinearInput::Head { HEAD } else { (layer, input) };
         let sums = self.inputs.entry(place).or_insert_with(|| (vec![0.0; columns], 0));
@@ -98,6 +114,7 @@ fn squares_by_part(x: &[f32], columns: usize) -> Vec<Vec<f32>> {
 mod tests {
     use super::*;
     use crate::gguf::Gguf;
+    use crate::progress::Silent;
 
     fn tiny() -> Gguf {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
@@ -109,7 +126,7 @@ mod tests {
         let gguf = tiny();
         let model = Model::of(&gguf).unwrap();
         let tokens: Vec<u32> = (0..300).map(|i| i * 7 % 1000).collect();
-        let importance = importance(&model, &[&tokens[..200], &tokens[200..]]).unwrap();
+        let importance = importance(&model, &[&tokens[..200], &tokens[200..]], &Silent).unwrap();
         for tensor in gguf.tensors().iter().filter(|tensor| tensor.rows() > 1) {
             let columns = importance.of(&tensor.name).unwrap();
             assert_eq!(columns.len(), tensor.row_len(), "{}", tensor.name);
@@ -122,7 +139,8 @@ mod tests {
 
     #[test]
     fn importance_is_the_mean_square() {
-        let mut squares = Squares::default();
+        let inputs = BTreeMap::new();
+        let mut squares = Squares { inputs, progress: &Silent, by_layer: 0 };
         let x: Vec<f32> = (0..300 * 3).map(|i| (i % 7) as f32).collect();
         squares.see(1, LinearInput::Ffn, &x[..450], 3);
         squares.see(1, LinearInput::Ffn, &x[450..], 3);

@@ -52,8 +52,7 @@ pub fn choose<'a>(
     fixed: &Fixed,
     groups: &Groups<'a>,
 ) -> Result<Chosen<'a>, PlanError> {
-    let ways: Vec<Vec<Way>> =
-        groups.iter().map(|(role, groups)| ways(*role, groups, fixed.header.alignment)).collect();
+    let ways = ways_of_all(fixed, groups);
     let Limits { budget, warnings, least } = limits(config, fixed, &ways)?;
 
     let mut items = Vec::new();
@@ -80,6 +79,15 @@ pub fn choose<'a>(
         }
     }
     Ok(Chosen { candidates, warnings })
+}
+
+/// Whether anything can be chosen within the limits.
+pub fn check_limits(config: &Config, fixed: &Fixed, groups: &Groups) -> Result<(), PlanError> {
+    limits(config, fixed, &ways_of_all(fixed, groups)).map(|_| ())
+}
+
+fn ways_of_all(fixed: &Fixed, groups: &Groups) -> Vec<Vec<Way>> {
+    groups.iter().map(|(role, groups)| ways(*role, groups, fixed.header.alignment)).collect()
 }
 
 /// Every way to store the tensors of a role.

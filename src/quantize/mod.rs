@@ -12,6 +12,6 @@ mod size;
 mod store;
 
 pub use encode::{EncodeError, encode_tensor};
-pub use plan::{Choice, Plan, PlanError, Planned, plan};
+pub use plan::{Choice, Plan, PlanError, Planned, check_plan, plan};
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};

@@ -7,7 +7,7 @@ use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
 use crate::model::{Role, architecture_name, kv_cache_bytes, may_quantize};
 
 use super::budget::Fixed;
-use super::choose::{Candidate, Chosen, Groups, choose};
+use super::choose::{Candidate, Chosen, Groups, check_limits, choose};
 use super::encode::EncodeError;
 use super::fixed;
 use super::size::{Bytes, Header};
@@ -123,23 +123,9 @@ pub fn plan(
     header: Header,
     context: u64,
 ) -> Result<Plan, PlanError> {
-    let options: Vec<Options> = gguf
-        .tensors()
-        .iter()
-        .map(|tensor| options(gguf, tensor, config))
-        .collect::<Result<_, _>>()?;
+    let options = options_of_all(gguf, config)?;
     let fixed = fixed_part(gguf, &options, header, context);
-    if fixed.quantized_parameters == 0 {
-        return Err(PlanError::NothingToQuantize);
-    }
-
-    let mut groups = Groups::new();
-    for (tensor, options) in gguf.tensors().iter().zip(&options) {
-        if let Options::Formats(candidates) = options {
-            let role = groups.entry(Role::of(&tensor.name)).or_default();
-            role.entry(candidates).or_default().push(tensor);
-        }
-    }
+    let groups = groups(gguf, &options)?;
     let Chosen { candidates: chosen, warnings } =
         choose(gguf, config, importance, &fixed, &groups)?;
 
@@ -159,6 +145,37 @@ pub fn plan(
     };
     let tensors = gguf.tensors().iter().zip(&options).map(planned).collect();
     Ok(Plan { tensors, warnings })
+}
+
+/// Whether there can be a plan within the limits, before any work that would be in vain.
+pub fn check_plan(
+    gguf: &Gguf,
+    config: &Config,
+    header: Header,
+    context: u64,
+) -> Result<(), PlanError> {
+    let options = options_of_all(gguf, config)?;
+    let fixed = fixed_part(gguf, &options, header, context);
+    check_limits(config, &fixed, &groups(gguf, &options)?)
+}
+
+fn options_of_all(gguf: &Gguf, config: &Config) -> Result<Vec<Options>, PlanError> {
+    gguf.tensors().iter().map(|tensor| options(gguf, tensor, config)).collect()
+}
+
+/// The tensors that get the same format.
+fn groups<'a>(gguf: &'a Gguf, options: &'a [Options]) -> Result<Groups<'a>, PlanError> {
+    let mut groups = Groups::new();
+    for (tensor, options) in gguf.tensors().iter().zip(options) {
+        if let Options::Formats(candidates) = options {
+            let role = groups.entry(Role::of(&tensor.name)).or_default();
+            role.entry(candidates).or_default().push(tensor);
+        }
+    }
+    match groups.is_empty() {
+        true => Err(PlanError::NothingToQuantize),
+        false => Ok(groups),
+    }
 }
 
 /// The formats that a tensor may get.
