@@ -58,3 +58,15 @@ pub fn trace_to_stderr(verbose: u8) {
     // Where nobody reads standard error any more, complaining there would panic.
     subscriber.log_internal_errors(false).init();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_units_have_a_bar() {
+        for all in [Amount::Bytes(1), Amount::Tokens(1)] {
+            style(all);
+        }
+    }
+}

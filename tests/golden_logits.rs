@@ -6,7 +6,7 @@ mod random_models;
 use std::collections::HashSet;
 
 use opencog_qat::gguf::Gguf;
-use opencog_qat::model::{Model, Session, Unobserved, Wanted};
+use opencog_qat::model::{Cache, Model, Session, Unobserved, Wanted};
 use random_models::golden::{Agreement, Golden};
 use random_models::{Key, VARIANTS, Variant, reference};
 
@@ -37,16 +37,39 @@ fn names_are_unique() {
 
 #[test]
 fn reference_computes_the_golden_logits() {
-    check_against_golden(|variant, golden| agreement(variant, golden));
+    check_against_golden(0.0, agreement);
 }
 
 #[test]
 fn the_forward_pass_computes_the_golden_logits() {
-    check_against_golden(|variant, golden| {
+    check_against_golden(0.0, |variant, golden| {
         let gguf = Gguf::from_bytes(variant.name, variant.file()).unwrap();
         let model = Model::of(&gguf).unwrap();
         golden.compare(variant.bos(), |tokens| forward(&model, tokens))
     });
+}
+
+/// Keys and values in F16 leave a KLD of up to 3e-5; a mistake, as seen below, more than 1e-3.
+#[test]
+fn the_cache_computes_the_golden_logits() {
+    check_against_golden(1e-4, |variant, golden| {
+        let gguf = Gguf::from_bytes(variant.name, variant.file()).unwrap();
+        let model = Model::of(&gguf).unwrap();
+        golden.compare(variant.bos(), |tokens| one_by_one(&model, tokens))
+    });
+}
+
+/// The logits for each position, token by token.
+fn one_by_one(model: &Model, tokens: &[u32]) -> Vec<Vec<f64>> {
+    let mut session = Session::new(model);
+    let mut cache = Cache::new(&model.shape, 1, tokens.len());
+    let mut logits = Vec::new();
+    let token = |token| {
+        let hidden = session.extend(&mut cache, &[0], &[token]).unwrap();
+        session.logits(&hidden, &mut logits);
+        logits.iter().map(|&logit| f64::from(logit)).collect()
+    };
+    tokens.chunks(1).map(token).collect()
 }
 
 /// The logits of the forward pass for each position.
@@ -59,7 +82,8 @@ fn forward(model: &Model, tokens: &[u32]) -> Vec<Vec<f64>> {
     rows.map(|row| row.iter().map(|&logit| f64::from(logit)).collect()).collect()
 }
 
-fn check_against_golden(agreement: impl Fn(&Variant, &Golden) -> Agreement) {
+/// `rounding`: what the KLD may be beyond that of an exact pass.
+fn check_against_golden(rounding: f64, agreement: impl Fn(&Variant, &Golden) -> Agreement) {
     println!("  model                      KLD  normalized  same top  most steps  likeliest");
     let (mut off, mut same) = (Vec::new(), 0.0);
     for variant in VARIANTS {
@@ -72,7 +96,7 @@ fn check_against_golden(agreement: impl Fn(&Variant, &Golden) -> Agreement) {
             mean_greatest(&golden),
         );
         same += same_top / VARIANTS.len() as f64;
-        if kld.abs() > 1e-4 || normalized_kld > variant.allowed_kld() {
+        if kld.abs() > 1e-4 || normalized_kld > variant.allowed_kld() + rounding {
             off.push(variant.name);
         }
     }

@@ -16,7 +16,7 @@ pub const ROWS: usize = 8;
 /// Tokens are padded to a multiple of this: whole vectors on any CPU.
 const LANES: usize = 16;
 /// Columns that are taken at a time.
-const COLUMNS: usize = 8;
+pub const COLUMNS: usize = 8;
 
 /// The vectors of a few tokens, value by value.
 #[derive(Debug)]
@@ -50,35 +50,38 @@ impl FewTokens {
         self.lanes
     }
 
-    /// `out = weights * x`. Shapes: `weights` rows x columns, `out` rows x lanes.
-    pub fn multiply(&self, weights: &[f32], out: &mut [f32]) {
+    /// `out = weights * x`. Shapes: `weights` rows x columns, `out` rows x lanes. `meanwhile` is
+    /// called for every few columns, with the first of them, so that memory can be asked for while
+    /// there is much to compute.
+    pub fn multiply(&self, weights: &[f32], out: &mut [f32], meanwhile: impl Fn(usize)) {
         let rows = weights.len() / self.columns;
         assert_eq!((weights.len(), out.len()), (rows * self.columns, rows * self.lanes));
-        Level::widest().run(Multiply { weights, x: self, out });
+        Level::widest().run(Multiply { weights, x: self, out, meanwhile });
     }
 }
 
-struct Multiply<'a> {
+struct Multiply<'a, F> {
     weights: &'a [f32],
     x: &'a FewTokens,
     out: &'a mut [f32],
+    meanwhile: F,
 }
 
-impl WithSimd for Multiply<'_> {
+impl<F: Fn(usize)> WithSimd for Multiply<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Multiply { weights, x, out } = self;
+        let Multiply { weights, x, out, meanwhile } = self;
         let mut first = 0;
         // The sums of a tile, the tokens and a weight stay in registers, and the sums are enough to
         // hide how long a multiplication takes.
         while first < x.lanes {
             let two = first + 2 * S::F32_LANES <= x.lanes;
             match (two, S::REGISTER_COUNT >= 32) {
-                (true, true) => tiles::<S, 8, 2>(simd, weights, x, first, out),
-                (true, false) => tiles::<S, 4, 2>(simd, weights, x, first, out),
-                (false, _) => tiles::<S, 8, 1>(simd, weights, x, first, out),
+                (true, true) => tiles::<S, 8, 2>(simd, weights, x, first, out, &meanwhile),
+                (true, false) => tiles::<S, 4, 2>(simd, weights, x, first, out, &meanwhile),
+                (false, _) => tiles::<S, 8, 1>(simd, weights, x, first, out, &meanwhile),
             }
             first += if two { 2 } else { 1 } * S::F32_LANES;
         }
@@ -93,15 +96,16 @@ fn tiles<S: Simd, const R: usize, const V: usize>(
     x: &FewTokens,
     first: usize,
     out: &mut [f32],
+    meanwhile: &impl Fn(usize),
 ) {
     let weights = weights.chunks(R * x.columns);
     for (weights, out) in weights.zip(out.chunks_mut(R * x.lanes)) {
         if weights.len() == R * x.columns {
-            tile::<S, R, V>(simd, weights, x, first, out);
+            tile::<S, R, V>(simd, weights, x, first, out, meanwhile);
         } else {
             let rows = weights.chunks_exact(x.columns).zip(out.chunks_exact_mut(x.lanes));
             for (weights, out) in rows {
-                tile::<S, 1, V>(simd, weights, x, first, out);
+                tile::<S, 1, V>(simd, weights, x, first, out, meanwhile);
             }
         }
     }
@@ -115,6 +119,7 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     x: &FewTokens,
     first: usize,
     out: &mut [f32],
+    meanwhile: &impl Fn(usize),
 ) {
     let mut rows: [&[f32]; R] = [&[]; R];
     for (row, weights) in rows.iter_mut().zip(weights.chunks_exact(x.columns)) {
@@ -127,6 +132,7 @@ fn tile<S: Simd, const R: usize, const V: usize>(
         for r in 0..R {
             weights[r] = &rows[r].as_chunks().0[block];
         }
+        meanwhile(block * COLUMNS);
         for column in 0..COLUMNS {
             let tokens = &tokens[column * x.lanes + first..][..V * S::F32_LANES];
             let tokens = S::as_simd_f32s(tokens).0;
@@ -174,7 +180,12 @@ mod tests {
             for tokens in [1, 7, 16, 17, 32, 41, MOST] {
                 let few = FewTokens::of(&x[..tokens * columns], columns);
                 let mut out = vec![f32::NAN; rows * few.lanes];
-                level.run(Multiply { weights: &weights, x: &few, out: &mut out });
+                level.run(Multiply {
+                    weights: &weights,
+                    x: &few,
+                    out: &mut out,
+                    meanwhile: |_| (),
+                });
                 for (out, row) in out.chunks(few.lanes).zip(weights.chunks(columns)) {
                     for (out, x) in out.iter().zip(x.chunks(columns)).take(tokens) {
                         assert_eq!(*out, chain(row, x), "{level:?}, {tokens} tokens");

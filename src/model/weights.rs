@@ -30,9 +30,14 @@ pub struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// Widens rows `first..first + out.len() / columns` into `out`.
     pub fn widen(&self, first: usize, out: &mut [f32]) {
-        let row_bytes = self.columns / self.format.block_len() * self.format.block_bytes();
-        let bytes = &self.bytes[first * row_bytes..][..out.len() / self.columns * row_bytes];
+        let bytes = self.bytes_of(first..first + out.len() / self.columns);
         block::decode(self.format, bytes, out);
+    }
+
+    /// The bytes of some rows.
+    fn bytes_of(&self, rows: Range<usize>) -> &'a [u8] {
+        let row_bytes = self.columns / self.format.block_len() * self.format.block_bytes();
+        &self.bytes[rows.start * row_bytes..rows.end * row_bytes]
     }
 }
 
@@ -127,7 +132,14 @@ impl Panel<'_> {
         for (first, results) in firsts.zip(results.chunks_mut(few::ROWS * x.lanes())) {
             widened.resize(results.len() / x.lanes() * columns, 0.0);
             self.weight.widen(first, widened);
-            x.multiply(widened, results);
+            // The rows after these come from memory while these are multiplied, evenly: to wait
+            // for them would take half as long again.
+            let next = (first + few::ROWS).min(rows);
+            let next = self.weight.bytes_of(next..(next + few::ROWS).min(rows));
+            let lines_at = |column| column * next.len() / columns;
+            x.multiply(widened, results, |column| {
+                prefetch(next, lines_at(column)..lines_at(column + few::COLUMNS));
+            });
         }
         for token in 0..tokens {
             let out = self.out.at(token * rows + self.rows.start);
@@ -138,6 +150,20 @@ impl Panel<'_> {
             }
         }
     }
+}
+
+/// Asks for bytes ahead of their use.
+#[inline(always)]
+fn prefetch(bytes: &[u8], range: Range<usize>) {
+    const LINE: usize = 64;
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes[range.start..range.end.min(bytes.len())].chunks(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: this is a hint; it reads nothing, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, range, LINE);
 }
 
 /// Where a result is written, by many panels at once: columns of one matrix, disjoint.

@@ -49,7 +49,10 @@ mod x86 {
             for (wide, halves) in wide.iter_mut().zip(halves) {
                 *wide = cast(simd.avx512f._mm512_cvtph_ps(cast(*halves)));
             }
-            widen_buffered(last_bytes, last);
+            // Not even the buffer is needed most of the time.
+            if !last.is_empty() {
+                widen_buffered(last_bytes, last);
+            }
         }
     }
 }
