@@ -14,6 +14,8 @@ mod few;
 mod forward;
 mod gate;
 mod kv_cache;
+mod layer_pass;
+mod linear;
 mod matmul;
 mod norm;
 mod quantizable;
@@ -28,15 +30,17 @@ pub use activations::Rounding;
 pub use architecture::{Activation, Architecture, RopePairs, WindowPattern};
 pub use cache::Cache;
 pub use error::ModelError;
-pub use forward::{LinearInput, Model, Observer, Session, Unobserved, Wanted};
+pub use forward::{Model, Session, Wanted};
 pub use kv_cache::{context_length, kv_cache_bytes};
+pub use layer_pass::{LinearInput, Observer, Unobserved};
+pub use linear::{Linear, Matrix};
 pub use matmul::{Product, View, multiply};
 pub use quantizable::may_quantize;
 pub use role::Role;
 pub use rope::{RopeScaling, Rotation};
 pub use shape::{AttentionShape, ModelShape, Window};
 pub use tokenizer::{TokenKind, Tokenizer, TokenizerError, Vocabulary};
-pub use weights::{Layer, Linear, Matrix, Weights};
+pub use weights::{Layer, Weights};
 
 use crate::gguf::Metadata;
 

@@ -171,7 +171,9 @@ fn a_dry_run_refuses_the_outputs_that_a_real_run_does() {
 fn two_runs_at_once_to_one_output() {
     let folder = Folder::with_tiny();
     let both = |flags: &str| -> Vec<Option<i32>> {
-        let start = |_| folder.program(&format!("-q --effort fast {flags} in.gguf out.gguf")).spawn().unwrap();
+        let start = |_| {
+            folder.program(&format!("-q --effort fast {flags} in.gguf out.gguf")).spawn().unwrap()
+        };
         let children: Vec<_> = (0..2).map(start).collect();
         let mut codes: Vec<_> =
             children.into_iter().map(|mut child| child.wait().unwrap().code()).collect();

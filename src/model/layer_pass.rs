@@ -1,0 +1,278 @@
+//! One layer of the forward pass on one batch of tokens.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::TOKENS_PER_TASK;
+use super::attention::{KeysValues, Queries, attend};
+use super::cache::{Slot, Widened};
+use super::error::ModelError;
+use super::gate::gate_in_place;
+use super::linear::{Linear, apply_all};
+use super::matmul::View;
+use super::norm::{rms_norm, rms_norm_in_place};
+use super::rope::RopeTable;
+use super::shape::ModelShape;
+use super::single::{Single, attend_single};
+use super::weights::Layer;
+
+/// Queries that one task handles: their scores stay in the second-level cache.
+const QUERIES_PER_TASK: usize = 64;
+
+/// The inputs of linear maps, by the maps that share them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LinearInput {
+    /// Of queries, keys and values.
+    Attention,
+    /// Of the projection of what attention gives.
+    AttentionOutput,
+    /// Of gate and up.
+    Ffn,
+    /// Of the projection back.
+    FfnDown,
+    /// Of the output head, in the place of a layer after the last one.
+    Head,
+}
+
+/// Sees the inputs of the linear maps as they are computed.
+pub trait Observer {
+    /// The input of some linear maps of `layer`: rows of `columns` values, one for each token.
+    fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize);
+
+    /// All tokens have passed `layer`.
+    fn layer_done(&mut self, _layer: usize) {}
+}
+
+/// Sees nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn see(&mut self, _: usize, _: LinearInput, _: &[f32], _: usize) {}
+}
+
+/// Buffers of the forward pass: fresh ones for each call would cost a tenth of the time.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    normed: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    /// What attention gave: tokens x heads x `value_len`.
+    pub attended: Vec<f32>,
+    projected: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+}
+
+/// The tokens of one sequence.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// Among the rows of its batch.
+    pub rows: Range<usize>,
+    /// Position of the first.
+    pub first: usize,
+    /// The sequence of the cache.
+    pub slot: usize,
+}
+
+/// One layer on one batch.
+pub struct LayerPass<'m, 'a> {
+    pub shape: &'m ModelShape,
+    pub layer: usize,
+    pub weights: &'m Layer<'a>,
+    pub rope: &'m RopeTable,
+    pub spans: &'m [Span],
+    /// Of each token.
+    pub positions: &'m [usize],
+}
+
+impl LayerPass<'_, '_> {
+    /// Values that attention gives for each token.
+    pub fn attended_len(&self) -> usize {
+        let shape = &self.shape.attention;
+        shape.heads * shape.value_len
+    }
+
+    /// From the residual stream `x` to `workspace.attended`.
+    pub fn attend(
+        &self,
+        x: &[f32],
+        slots: Option<&mut [Slot]>,
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+    ) {
+        let (shape, weights) = (self.shape, self.weights);
+        let tokens = x.len() / shape.width;
+        let Workspace { normed, q, k, v, attended, .. } = workspace;
+        resize(normed, x.len());
+        rms_norm(x, &weights.attention_norm, shape.norm_epsilon, normed);
+        observer.see(self.layer, LinearInput::Attention, normed, shape.width);
+        resize(q, tokens * weights.q.weight.rows);
+        resize(k, tokens * weights.k.weight.rows);
+        resize(v, tokens * weights.v.weight.rows);
+        apply_all(&mut [(&weights.q, q), (&weights.k, k), (&weights.v, v)], normed);
+        let norms = weights.qk_norms.as_ref();
+        self.place(q, weights.q.weight.rows, norms.map(|norms| &norms.0[..]));
+        self.place(k, weights.k.weight.rows, norms.map(|norms| &norms.1[..]));
+        resize(attended, tokens * self.attended_len());
+        match slots {
+            None => self.attend_to_batch(q, k, v, attended),
+            Some(slots) => self.attend_to_cache(q, k, v, slots, attended),
+        }
+        observer.see(self.layer, LinearInput::AttentionOutput, attended, self.attended_len());
+    }
+
+    /// Normalises queries or keys head by head, where the architecture does, and rotates them.
+    fn place(&self, heads: &mut [f32], row: usize, gain: Option<&[f32]>) {
+        let (key_len, epsilon) = (self.shape.attention.key_len, self.shape.norm_epsilon);
+        let tasks = heads.par_chunks_mut(row * TOKENS_PER_TASK);
+        tasks.zip(self.positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
+            for (heads, &position) in rows.chunks_exact_mut(row).zip(positions) {
+                if let Some(gain) = gain {
+                    rms_norm_in_place(heads, gain, epsilon);
+                }
+                self.rope.rotate(heads, key_len, position);
+            }
+        });
+    }
+
+    /// Each sequence attends to its own tokens in the batch.
+    fn attend_to_batch(&self, q: &[f32], k: &[f32], v: &[f32], attended: &mut [f32]) {
+        let shape = &self.shape.attention;
+        let window = self.shape.window_of(self.layer);
+        let tasks = self.tasks(q, attended);
+        let (k_len, v_len) = (shape.kv_heads * shape.key_len, shape.kv_heads * shape.value_len);
+        tasks.into_par_iter().for_each_init(Vec::new, |scores, Task { span, queries, out }| {
+            let (k, v) = (&k[span.rows.start * k_len..], &v[span.rows.start * v_len..]);
+            for kv_head in 0..shape.kv_heads {
+                let context = KeysValues {
+                    keys: View::rows(&k[kv_head * shape.key_len..], k_len),
+                    values: View::rows(&v[kv_head * shape.value_len..], v_len),
+                };
+                attend(shape, window, queries, kv_head, context, scores, out);
+            }
+        });
+    }
+
+    /// The tokens join their sequences in the cache; each sequence attends to all that it has.
+    fn attend_to_cache(
+        &self,
+        q: &[f32],
+        k: &[f32],
+        v: &[f32],
+        slots: &mut [Slot],
+        attended: &mut [f32],
+    ) {
+        let shape = &self.shape.attention;
+        let window = self.shape.window_of(self.layer);
+        let (k_len, v_len) = (shape.kv_heads * shape.key_len, shape.kv_heads * shape.value_len);
+        for Span { rows, first, slot } in self.spans {
+            let (k, v) = (
+                &k[rows.start * k_len..rows.end * k_len],
+                &v[rows.start * v_len..rows.end * v_len],
+            );
+            slots[*slot].store(shape, *first, k, v);
+        }
+        let slots = &*slots;
+        let buffers = || (Vec::new(), Widened::default(), Single::default());
+        let tasks = self.tasks(q, attended).into_par_iter();
+        tasks.for_each_init(buffers, |(scores, widened, single), Task { span, queries, out }| {
+            let len = queries.first + queries.tokens;
+            for kv_head in 0..shape.kv_heads {
+                let stored = slots[span.slot].head(shape, kv_head);
+                if queries.tokens == 1 {
+                    attend_single(shape, window, queries, kv_head, stored, single, out);
+                } else {
+                    let context = stored.widen(shape, len, widened);
+                    attend(shape, window, queries, kv_head, context, scores, out);
+                }
+            }
+        });
+    }
+
+    /// Blocks of queries, each with the rows of `out` that it fills.
+    fn tasks<'t>(&'t self, q: &'t [f32], mut out: &'t mut [f32]) -> Vec<Task<'t>> {
+        let (q_len, out_len) = (self.shape.query_len(), self.attended_len());
+        let mut tasks = Vec::new();
+        for span in self.spans {
+            for start in span.rows.clone().step_by(QUERIES_PER_TASK) {
+                let tokens = QUERIES_PER_TASK.min(span.rows.end - start);
+                let first = span.first + start - span.rows.start;
+                let queries = Queries { data: &q[start * q_len..], tokens, first };
+                let (block, rest) = out.split_at_mut(tokens * out_len);
+                out = rest;
+                tasks.push(Task { span, queries, out: block });
+            }
+        }
+        tasks
+    }
+
+    /// From `workspace.attended` back to the residual stream, and the feed-forward network.
+    pub fn project_and_feed(
+        &self,
+        x: &mut [f32],
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ModelError> {
+        let (shape, weights) = (self.shape, self.weights);
+        let Workspace { normed, attended, projected, gate, up, .. } = workspace;
+        let post = weights.attention_post_norm.as_deref();
+        add_projected(&weights.output, attended, post, shape.norm_epsilon, projected, x);
+        self.check_finite(x, "attention")?;
+
+        resize(normed, x.len());
+        rms_norm(x, &weights.ffn_norm, shape.norm_epsilon, normed);
+        observer.see(self.layer, LinearInput::Ffn, normed, shape.width);
+        let (tokens, inner) = (x.len() / shape.width, weights.up.weight.rows);
+        resize(gate, tokens * inner);
+        resize(up, tokens * inner);
+        apply_all(&mut [(&weights.gate, gate), (&weights.up, up)], normed);
+        gate_in_place(shape.activation(), gate, up);
+        observer.see(self.layer, LinearInput::FfnDown, gate, inner);
+        let post = weights.ffn_post_norm.as_deref();
+        add_projected(&weights.down, gate, post, shape.norm_epsilon, projected, x);
+        self.check_finite(x, "feed-forward network")
+    }
+
+    fn check_finite(&self, x: &[f32], what: &'static str) -> Result<(), ModelError> {
+        if x.par_chunks(1 << 14).all(|x| x.iter().all(|x| x.is_finite())) {
+            return Ok(());
+        }
+        Err(ModelError::NotFinite { what, layer: self.layer })
+    }
+}
+
+/// A block of queries of one sequence, and the rows that what they gather goes to.
+struct Task<'t> {
+    span: &'t Span,
+    queries: Queries<'t>,
+    out: &'t mut [f32],
+}
+
+/// Adds `linear(input)`, normalised where there is a gain for it, to the residual stream `x`.
+fn add_projected(
+    linear: &Linear,
+    input: &[f32],
+    gain: Option<&[f32]>,
+    epsilon: f32,
+    projected: &mut Vec<f32>,
+    x: &mut [f32],
+) {
+    resize(projected, x.len());
+    linear.apply(input, projected);
+    let row = linear.weight.rows;
+    let task = row * TOKENS_PER_TASK;
+    x.par_chunks_mut(task).zip(projected.par_chunks_mut(task)).for_each(|(x, projected)| {
+        if let Some(gain) = gain {
+            rms_norm_in_place(projected, gain, epsilon);
+        }
+        x.iter_mut().zip(projected).for_each(|(x, projected)| *x += *projected);
+    });
+}
+
+/// Exactly `len` values, whatever they are; memory is kept.
+fn resize(values: &mut Vec<f32>, len: usize) {
+    values.resize(len, 0.0);
+}

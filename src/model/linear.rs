@@ -1,0 +1,233 @@
+//! Linear maps: their matrices stay in their file format, mapped, and are widened to F32 a panel at
+//! a time.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::block;
+use crate::gguf::Format;
+
+use super::activations::Rounding;
+use super::few::{self, FewTokens};
+use super::matmul::{Product, View, multiply_into};
+
+/// A matrix in its file format: `rows` rows (outputs) of `columns` weights (inputs).
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// How its values are stored.
+    pub format: Format,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub columns: usize,
+    /// The rows, one after another.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Matrix<'a> {
+    /// Widens rows `first..first + out.len() / columns` into `out`.
+    pub fn widen(&self, first: usize, out: &mut [f32]) {
+        let bytes = self.bytes_of(first..first + out.len() / self.columns);
+        block::decode(self.format, bytes, out);
+    }
+
+    /// The bytes of some rows.
+    fn bytes_of(&self, rows: Range<usize>) -> &'a [u8] {
+        let row_bytes = self.columns / self.format.block_len() * self.format.block_bytes();
+        &self.bytes[rows.start * row_bytes..rows.end * row_bytes]
+    }
+}
+
+/// A matrix and what is added to its outputs.
+#[derive(Debug, Clone)]
+pub struct Linear<'a> {
+    /// The matrix.
+    pub weight: Matrix<'a>,
+    /// One number for each output.
+    pub bias: Option<Vec<f32>>,
+    /// What its inputs are rounded to.
+    pub rounding: Rounding,
+}
+
+impl Linear<'_> {
+    /// `out = x * weight^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
+    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
+        apply_all(&mut [(self, out)], x);
+    }
+}
+
+/// `out = x * weight^T + bias` for maps that share their input. Shapes: `x` tokens x columns, each
+/// `out` tokens x rows.
+pub fn apply_all(maps: &mut [(&Linear, &mut [f32])], x: &[f32]) {
+    let (columns, rounding) = (maps[0].0.weight.columns, maps[0].0.rounding);
+    if maps.iter().any(|(map, _)| map.rounding != rounding) {
+        return maps.chunks_mut(1).for_each(|map| apply_all(map, x));
+    }
+    let x = &*rounding.rounded(x);
+    let tokens = x.len() / columns;
+    if tokens == 0 {
+        return;
+    }
+    let few = (tokens <= few::MOST).then(|| FewTokens::of(x, columns));
+    let rows = if few.is_some() { FEW_ROWS } else { panel_rows(columns) };
+    let mut panels = Vec::new();
+    for (Linear { weight, .. }, out) in &mut *maps {
+        let lens = (weight.columns, x.len(), out.len());
+        assert_eq!(lens, (columns, tokens * columns, tokens * weight.rows), "shapes agree");
+        let out = Place(out.as_mut_ptr());
+        let rows_of = |first| first..weight.rows.min(first + rows);
+        let firsts = (0..weight.rows).step_by(rows);
+        panels.extend(firsts.map(|first| Panel { weight, rows: rows_of(first), out }));
+    }
+    panels.into_par_iter().for_each_init(Scratch::default, |scratch, panel| match &few {
+        Some(few) => panel.multiply_few(few, tokens, scratch),
+        None => panel.multiply(x, tokens, scratch),
+    });
+    for (Linear { weight, bias, .. }, out) in maps {
+        if let Some(bias) = bias {
+            out.par_chunks_mut(weight.rows).for_each(|out| {
+                out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+            });
+        }
+    }
+}
+
+/// Some rows of a matrix, and the result of which they make as many columns.
+struct Panel<'a> {
+    weight: &'a Matrix<'a>,
+    rows: Range<usize>,
+    out: Place,
+}
+
+/// Buffers of a thread.
+#[derive(Default)]
+struct Scratch {
+    widened: Vec<f32>,
+    results: Vec<f32>,
+}
+
+impl Panel<'_> {
+    fn multiply(&self, x: &[f32], tokens: usize, scratch: &mut Scratch) {
+        let Matrix { rows, columns, .. } = *self.weight;
+        let widened = &mut scratch.widened;
+        widened.resize(self.rows.len() * columns, 0.0);
+        self.weight.widen(self.rows.start, widened);
+        let product = Product { rows: tokens, columns: self.rows.len(), depth: columns };
+        let (left, right) = (View::rows(x, columns), View::rows(widened, columns).transposed());
+        let out = self.out.at(self.rows.start);
+        // SAFETY: each panel writes its own columns of every row of `out`, which has `tokens` rows
+        // of `rows` values; no other panel touches these columns.
+        unsafe { multiply_into(product, 1.0, left, right, out, rows, false) }
+    }
+
+    fn multiply_few(&self, x: &FewTokens, tokens: usize, scratch: &mut Scratch) {
+        let Matrix { rows, columns, .. } = *self.weight;
+        let Scratch { widened, results } = scratch;
+        results.resize(self.rows.len() * x.lanes(), 0.0);
+        // So few rows at a time that they stay in the first-level cache.
+        let firsts = self.rows.clone().step_by(few::ROWS);
+        for (first, results) in firsts.zip(results.chunks_mut(few::ROWS * x.lanes())) {
+            widened.resize(results.len() / x.lanes() * columns, 0.0);
+            self.weight.widen(first, widened);
+            // The rows after these come from memory while these are multiplied, evenly: to wait
+            // for them would take half as long again.
+            let next = (first + few::ROWS).min(rows);
+            let next = self.weight.bytes_of(next..(next + few::ROWS).min(rows));
+            let lines_at = |column| column * next.len() / columns;
+            x.multiply(widened, results, |column| {
+                prefetch(next, lines_at(column)..lines_at(column + few::COLUMNS));
+            });
+        }
+        for token in 0..tokens {
+            let out = self.out.at(token * rows + self.rows.start);
+            // SAFETY: as in `multiply`.
+            let out = unsafe { std::slice::from_raw_parts_mut(out, self.rows.len()) };
+            for (out, results) in out.iter_mut().zip(results.chunks_exact(x.lanes())) {
+                *out = results[token];
+            }
+        }
+    }
+}
+
+/// Asks for bytes ahead of their use.
+#[inline(always)]
+fn prefetch(bytes: &[u8], range: Range<usize>) {
+    const LINE: usize = 64;
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes[range.start..range.end.min(bytes.len())].chunks(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: this is a hint; it reads nothing, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, range, LINE);
+}
+
+/// Where a result is written, by many panels at once: columns of one matrix, disjoint.
+#[derive(Clone, Copy)]
+struct Place(*mut f32);
+
+impl Place {
+    fn at(self, place: usize) -> *mut f32 {
+        self.0.wrapping_add(place)
+    }
+}
+
+// SAFETY: it is an address; `apply_all` sees to it that no two threads write to one place.
+unsafe impl Sync for Place {}
+// SAFETY: likewise.
+unsafe impl Send for Place {}
+
+/// Rows of a panel for few tokens: whole tiles, and enough panels for many threads.
+const FEW_ROWS: usize = 6 * few::ROWS;
+
+/// Rows of a panel: their F32 values stay in the second-level cache, and there are enough panels
+/// for many threads. It does not depend on the number of threads, nor do the results.
+fn panel_rows(columns: usize) -> usize {
+    const MOST: usize = 96;
+    const WEIGHTS: usize = 160 << 10;
+    (WEIGHTS / columns / 16 * 16).clamp(16, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_map_is_the_product_and_the_bias_in_any_format() {
+        let (tokens, rows, columns) = (5, 101, 64);
+        let weights: Vec<f32> =
+            (0..rows * columns).map(|i| ((i * 37) % 101) as f32 - 50.0).collect();
+        let x: Vec<f32> = (0..tokens * columns).map(|i| ((i * 13) % 29) as f32 - 14.0).collect();
+        for format in [Format::F32, Format::Q8_0, Format::Q4_0] {
+            let mut bytes = vec![0; format.bytes_of(weights.len() as u64).unwrap() as usize];
+            match format {
+                Format::F32 => bytes = weights.iter().flat_map(|w| w.to_le_bytes()).collect(),
+                format => block::encode(format, &weights, columns, None, &mut bytes),
+            }
+            let weight = Matrix { format, rows, columns, bytes: &bytes };
+            let mut widened = vec![0.0; rows * columns];
+            weight.widen(0, &mut widened);
+            let bias: Vec<f32> = (0..rows).map(|i| i as f32).collect();
+            let mut out = vec![0.0; tokens * rows];
+            Linear { weight, bias: Some(bias), rounding: Rounding::None }.apply(&x, &mut out);
+            for t in 0..tokens {
+                for r in 0..rows {
+                    let products =
+                        (0..columns).map(|c| x[t * columns + c] * widened[r * columns + c]);
+                    let expected = products.map(f64::from).sum::<f64>() + r as f64;
+                    let found = f64::from(out[t * rows + r]);
+                    assert!((found - expected).abs() < 1e-2, "{found} for {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn panels_are_small_and_even() {
+        assert_eq!(panel_rows(576), 96);
+        assert_eq!(panel_rows(4096), 32);
+        assert_eq!(panel_rows(1 << 20), 16);
+    }
+}
