@@ -8,6 +8,9 @@ use super::attention::KeysValues;
 use super::matmul::View;
 use super::shape::{AttentionShape, ModelShape};
 
+/// Positions whose keys lie together.
+pub const BLOCK: usize = 64;
+
 /// The keys and values of several sequences that grow together, token by token.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -23,8 +26,8 @@ pub struct Cache {
 /// together.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    /// Shape: heads x `key_len` x capacity: position after position, so that the scores of a query
-    /// are, like what it gathers, a weighted sum of rows.
+    /// Shape: heads x blocks of positions x `key_len` x [`BLOCK`]: position after position, so that
+    /// the scores of a query are, like what it gathers, a weighted sum of rows.
     keys: Vec<f16>,
     /// Shape: heads x capacity x `value_len`.
     values: Vec<f16>,
@@ -33,7 +36,7 @@ pub struct Slot {
 /// The keys and values of one head, as they are stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
-    /// Shape: `key_len` x capacity.
+    /// Shape: blocks of positions x `key_len` x [`BLOCK`].
     pub keys: &'a [f16],
     /// Shape: capacity x `value_len`.
     pub values: &'a [f16],
@@ -51,8 +54,11 @@ impl Cache {
     pub fn new(shape: &ModelShape, sequences: usize, capacity: usize) -> Cache {
         let AttentionShape { kv_heads, key_len, value_len, .. } = shape.attention;
         // Zeros that the system gives: it need not find the memory before it is used.
-        let zeros = |len| vec![0u16; kv_heads * capacity * len].reinterpret_into::<f16>();
-        let slot = |_| Slot { keys: zeros(key_len), values: zeros(value_len) };
+        let zeros = |len| vec![0u16; kv_heads * len].reinterpret_into::<f16>();
+        let slot = |_| Slot {
+            keys: zeros(capacity.next_multiple_of(BLOCK) * key_len),
+            values: zeros(capacity * value_len),
+        };
         let layer = |_| (0..sequences).map(slot).collect();
         let layers = (0..shape.layers).map(layer).collect();
         Cache { capacity, lengths: vec![0; sequences], layers }
@@ -95,16 +101,22 @@ impl Slot {
     /// `key_len` and `value_len`.
     pub(super) fn store(&mut self, shape: &AttentionShape, first: usize, k: &[f32], v: &[f32]) {
         let AttentionShape { kv_heads, key_len, value_len, .. } = *shape;
-        let capacity = self.keys.len() / (kv_heads * key_len);
-        for (token, k) in k.chunks_exact(kv_heads * key_len).enumerate() {
-            for (row, k) in self.keys.chunks_exact_mut(capacity).zip(k) {
-                row[first + token] = f16::from_f32(*k);
+        let key_room = self.keys.len() / kv_heads;
+        for (position, k) in (first..).zip(k.chunks_exact(kv_heads * key_len)) {
+            let (block, place) = (position / BLOCK, position % BLOCK);
+            let heads = self.keys.chunks_exact_mut(key_room);
+            for (blocks, k) in heads.zip(k.chunks_exact(key_len)) {
+                let rows = &mut blocks[block * key_len * BLOCK..][..key_len * BLOCK];
+                for (row, k) in rows.chunks_exact_mut(BLOCK).zip(k) {
+                    row[place] = f16::from_f32(*k);
+                }
             }
         }
-        for (token, v) in v.chunks_exact(kv_heads * value_len).enumerate() {
-            let heads = self.values.chunks_exact_mut(capacity * value_len);
+        let value_room = self.values.len() / kv_heads;
+        for (position, v) in (first..).zip(v.chunks_exact(kv_heads * value_len)) {
+            let heads = self.values.chunks_exact_mut(value_room);
             for (rows, v) in heads.zip(v.chunks_exact(value_len)) {
-                rows[(first + token) * value_len..][..value_len].convert_from_f32_slice(v);
+                rows[position * value_len..][..value_len].convert_from_f32_slice(v);
             }
         }
     }
@@ -130,9 +142,12 @@ impl Stored<'_> {
         let AttentionShape { key_len, value_len, .. } = *shape;
         let Widened { keys, values } = widened;
         keys.resize(len * key_len, 0.0);
-        let capacity = self.keys.len() / key_len;
-        for (wide, row) in keys.chunks_exact_mut(len).zip(self.keys.chunks_exact(capacity)) {
-            row[..len].convert_to_f32_slice(wide);
+        let blocks = self.keys.chunks_exact(key_len * BLOCK);
+        for (first, block) in (0..len).step_by(BLOCK).zip(blocks) {
+            for (wide, row) in keys.chunks_exact_mut(len).zip(block.chunks_exact(BLOCK)) {
+                let positions = BLOCK.min(len - first);
+                row[..positions].convert_to_f32_slice(&mut wide[first..first + positions]);
+            }
         }
         values.resize(len * value_len, 0.0);
         self.values[..len * value_len].convert_to_f32_slice(values);

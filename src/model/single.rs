@@ -10,21 +10,18 @@ use half::slice::HalfFloatSliceExt;
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::attention::{Queries, softmax};
-use super::cache::Stored;
+use super::cache::{BLOCK, Stored};
 use super::shape::AttentionShape;
 use crate::simd::{Level, widen_f16};
-
-/// Rows and columns of a block that is widened and added at a time: 16 KiB.
-const BLOCK: usize = 64;
 
 /// Buffers of a thread.
 #[derive(Debug, Default)]
 pub struct Single {
     /// The queries of a key head's group, scaled.
     queries: Vec<f32>,
-    /// Their scores.
+    /// Their scores, for whole blocks of positions.
     scores: Vec<f32>,
-    /// Rows of keys or values.
+    /// A block of keys or values.
     widened: Vec<f32>,
 }
 
@@ -44,62 +41,41 @@ pub fn attend_single(
     let group = heads / kv_heads;
     let end = queries.first + 1;
     let low = window.map_or(0, |window| end.saturating_sub(window));
-    let span = end - low;
     let Single { queries: scaled, scores, widened } = single;
     scaled.clear();
     let query = &queries.data[kv_head * group * key_len..][..group * key_len];
     scaled.extend(query.iter().map(|x| x * scale));
+
+    // Positions from `start` on have scores, some of which nobody asked for.
+    let start = low / BLOCK * BLOCK;
+    let room = (end - start).next_multiple_of(BLOCK);
     scores.clear();
-    scores.resize(group * span, 0.0);
-    let capacity = stored.keys.len() / key_len;
-    let keys = Rows { data: &stored.keys[low..], count: key_len, stride: capacity, len: span };
-    keys.add_weighted(scaled, widened, scores);
-    scores.chunks_exact_mut(span).for_each(softmax);
+    scores.resize(group * room, 0.0);
+    let blocks = stored.keys.chunks_exact(BLOCK * key_len).skip(start / BLOCK);
+    for (i, keys) in blocks.take(room / BLOCK).enumerate() {
+        widen(keys, widened);
+        for (query, scores) in scaled.chunks_exact(key_len).zip(scores.chunks_exact_mut(room)) {
+            let out = &mut scores[i * BLOCK..][..BLOCK];
+            Level::widest().run(AddWeighted { weights: query, rows: widened, out });
+        }
+    }
+    let seen = low - start..end - start;
+    scores.chunks_exact_mut(room).for_each(|scores| softmax(&mut scores[seen.clone()]));
+
     let out = &mut out[kv_head * group * value_len..][..group * value_len];
     out.fill(0.0);
-    let values = &stored.values[low * value_len..];
-    let values = Rows { data: values, count: span, stride: value_len, len: value_len };
-    values.add_weighted(scores, widened, out);
-}
-
-/// `count` rows of `len` values, one every `stride`.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    data: &'a [f16],
-    count: usize,
-    stride: usize,
-    len: usize,
-}
-
-impl Rows<'_> {
-    /// Adds all rows, weighted, to each row of `out`. Shapes: `weights` some x count, `out` as many
-    /// x len.
-    fn add_weighted(self, weights: &[f32], widened: &mut Vec<f32>, out: &mut [f32]) {
-        let Rows { data, count, stride, len } = self;
-        for column in (0..len).step_by(BLOCK) {
-            let columns = BLOCK.min(len - column);
-            for row in (0..count).step_by(BLOCK) {
-                let rows = BLOCK.min(count - row);
-                widened.resize(rows * columns, 0.0);
-                let data = &data[row * stride + column..];
-                if stride == columns {
-                    widen(&data[..rows * columns], widened);
-                } else {
-                    for (row, wide) in widened.chunks_exact_mut(columns).enumerate() {
-                        widen(&data[row * stride..][..columns], wide);
-                    }
-                }
-                for (weights, out) in weights.chunks_exact(count).zip(out.chunks_exact_mut(len)) {
-                    let weights = &weights[row..row + rows];
-                    let out = &mut out[column..column + columns];
-                    Level::widest().run(AddWeighted { weights, rows: widened, out });
-                }
-            }
+    let values = &stored.values[low * value_len..end * value_len];
+    for (i, values) in values.chunks(BLOCK * value_len).enumerate() {
+        widen(values, widened);
+        for (scores, out) in scores.chunks_exact(room).zip(out.chunks_exact_mut(value_len)) {
+            let weights = &scores[seen.clone()][i * BLOCK..][..values.len() / value_len];
+            Level::widest().run(AddWeighted { weights, rows: widened, out });
         }
     }
 }
 
-fn widen(halves: &[f16], out: &mut [f32]) {
+fn widen(halves: &[f16], out: &mut Vec<f32>) {
+    out.resize(halves.len(), 0.0);
     let bits: &[u16] = halves.reinterpret_cast();
     widen_f16(bytemuck::cast_slice(bits), out);
 }
@@ -158,4 +134,55 @@ fn add_columns<S: Simd, const V: usize>(
         }
     }
     out.copy_from_slice(&sums);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attention::{KeysValues, attend};
+    use super::super::matmul::View;
+    use super::*;
+
+    fn numbers(n: usize, salt: usize) -> Vec<f16> {
+        let number = |i| ((i * 7919 + salt * 31) % 1009) as f32 / 252.0 - 2.0;
+        (0..n).map(number).map(f16::from_f32).collect()
+    }
+
+    fn wide(halves: &[f16]) -> Vec<f32> {
+        halves.iter().map(|half| half.to_f32()).collect()
+    }
+
+    #[test]
+    fn a_single_query_gathers_what_a_block_of_one_does() {
+        let (key_len, value_len, positions) = (20, 37, 3 * BLOCK);
+        let shape = AttentionShape { heads: 6, kv_heads: 2, key_len, value_len, scale: 0.1 };
+        let (keys, values) = (numbers(positions * key_len, 1), numbers(positions * value_len, 2));
+        let stored = Stored { keys: &keys, values: &values };
+        let key = |i: usize| {
+            let (position, place) = (i / key_len, i % key_len);
+            keys[(position / BLOCK * key_len + place) * BLOCK + position % BLOCK].to_f32()
+        };
+        let wide_keys: Vec<f32> = (0..keys.len()).map(key).collect();
+        let wide_values = wide(&values);
+        let context = KeysValues {
+            keys: View::rows(&wide_keys, key_len),
+            values: View::rows(&wide_values, value_len),
+        };
+        let data = wide(&numbers(6 * key_len, 3));
+        for first in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, positions - 1] {
+            for window in [None, Some(1), Some(BLOCK), Some(BLOCK + 7)] {
+                let queries = Queries { data: &data, tokens: 1, first };
+                let (mut found, mut expected) =
+                    (vec![f32::NAN; 6 * value_len], vec![f32::NAN; 6 * value_len]);
+                for head in 0..2 {
+                    let single = &mut Single::default();
+                    attend_single(&shape, window, queries, head, stored, single, &mut found);
+                    let scores = &mut Vec::new();
+                    attend(&shape, window, queries, head, context, scores, &mut expected);
+                }
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert!((found - expected).abs() < 1e-5, "{first}, {window:?}: {found}");
+                }
+            }
+        }
+    }
 }
