@@ -49,9 +49,11 @@ fn perplexity_of_smollm2_is_that_of_our_decode() {
     if !fetched::present(&[&model]) {
         return;
     }
-    // On so short a text, activations alone make up to 0.6 %.
-    let judged = Judged { model, text, chunks: 4, tolerance: 0.01 };
-    compare(&tool, &judged, &FORMATS);
+    // Rows of 576, which 256 does not divide, get the formats in blocks of 32 that stand in.
+    let formats = [Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::IQ4_XS];
+    // On fewer than 20 chunks, rounded activations alone make up to 0.7 %.
+    let judged = Judged { model, text, chunks: 28, tolerance: 0.005 };
+    compare(&tool, &judged, &formats);
 }
 
 fn compare(tool: &Path, judged: &Judged, formats: &[Format]) {
