@@ -3,7 +3,10 @@
 //! `cargo bench --bench forward`. Needs llama-perplexity and the SmolLM2 test model in the cache
 //! folder that `.ci/run` fills.
 
-use std::path::{Path, PathBuf};
+#[path = "../tests/fetched/mod.rs"]
+mod fetched;
+
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -18,11 +21,9 @@ const TURNS: usize = 5;
 const THREADS: usize = 2;
 
 fn main() {
-    let tool = cache().join("llama.cpp/bin/llama-perplexity");
-    let file = cache().join("smollm2-135m-f16.gguf");
-    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/text/wikitext2-valid.txt");
-    if let Some(missing) = [&tool, &file, &text].into_iter().find(|path| !path.exists()) {
-        println!("skipped: {} is missing", missing.display());
+    let (tool, file) = (fetched::llama_cpp("llama-perplexity"), fetched::smollm2());
+    let text = fetched::wikitext();
+    if !fetched::present(&[&tool, &file, &text]) {
         return;
     }
     rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().unwrap();
@@ -88,10 +89,13 @@ fn llama_perplexity_rate(tool: &Path, model: &Path, text: &Path) -> f64 {
     (2 * TOGETHER * CONTEXT) as f64 / (many - few)
 }
 
+/// A product of `m x k` inputs with `n x k` weights: m, n, k and the weights.
+type Product = (usize, usize, usize, Vec<f32>);
+
 /// The products of one pass: all linear maps on all tokens, the head on the scored ones.
 struct Products {
-    /// Rows of the input, and the widened weights: outputs, inputs, values.
-    all: Vec<(usize, usize, usize, Vec<f32>)>,
+    /// Those of one layer, and that of the head at the end.
+    all: Vec<Product>,
     layers: usize,
 }
 
@@ -112,19 +116,17 @@ impl Products {
     }
 
     fn flops(&self) -> f64 {
-        let flops = |(m, n, k, _): &(usize, usize, usize, Vec<f32>)| (2 * m * n * k) as f64;
+        let flops = |(m, n, k, _): &Product| (2 * m * n * k) as f64;
         let (head, layer) = self.all.split_last().unwrap();
         layer.iter().map(flops).sum::<f64>() * self.layers as f64 + flops(head)
     }
 
     /// Tokens/s if there were nothing but these products.
     fn rate(&self) -> f64 {
-        let most = |size: fn(&(usize, usize, usize, Vec<f32>)) -> usize| {
-            self.all.iter().map(size).max().unwrap()
-        };
+        let most = |size: fn(&Product) -> usize| self.all.iter().map(size).max().unwrap();
         let x = vec![0.5f32; most(|(m, _, k, _)| m * k)];
         let mut y = vec![0.0f32; most(|(m, n, _, _)| m * n)];
-        let mut run = |(m, n, k, w): &(usize, usize, usize, Vec<f32>)| {
+        let mut run = |(m, n, k, w): &Product| {
             let (m, n, k) = (*m, *n, *k);
             assert!(x.len() >= m * k && y.len() >= m * n && w.len() == n * k);
             // SAFETY: x holds m x k values, w n x k and y m x n, as just checked.
@@ -165,11 +167,4 @@ impl Products {
 fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
-}
-
-/// Where `.ci/run` keeps peers and models between runs.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let default = || home().join(".cache/opencog-qat");
-    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
 }

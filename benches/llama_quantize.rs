@@ -3,9 +3,12 @@
 //! `cargo bench --bench llama_quantize`, with `-- --quick` for fewer runs and a smaller model. Needs
 //! llama-quantize and the SmolLM2 test model in the cache folder that `.ci/run` fills.
 
+#[path = "../tests/fetched/mod.rs"]
+mod fetched;
+
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -31,19 +34,16 @@ const DUELS: [(&str, &str, bool, f64); 12] = [
 
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick");
-    let peer = cache().join("llama.cpp/bin/llama-quantize");
-    let smollm2 = cache().join("smollm2-135m-f16.gguf");
+    let peer = fetched::llama_cpp("llama-quantize");
+    let smollm2 = fetched::smollm2();
     let folder = tempfile::tempdir().unwrap();
-    match [&peer, &smollm2].into_iter().find(|path| !path.exists()) {
-        Some(missing) => println!("skipped: {} is missing", missing.display()),
-        None => {
-            let runs = if quick { 3 } else { 7 };
-            race("SmolLM2-135M, F16", &peer, &smollm2, folder.path(), runs);
-            let wide = folder.path().join("wide.gguf");
-            synthetic(&wide, if quick { 100 } else { 200 } << 20);
-            race("random weights, rows of 2048", &peer, &wide, folder.path(), runs);
-            fs::remove_file(wide).unwrap();
-        }
+    if fetched::present(&[&peer, &smollm2]) {
+        let runs = if quick { 3 } else { 7 };
+        race("SmolLM2-135M, F16", &peer, &smollm2, folder.path(), runs);
+        let wide = folder.path().join("wide.gguf");
+        synthetic(&wide, if quick { 100 } else { 200 } << 20);
+        race("random weights, rows of 2048", &peer, &wide, folder.path(), runs);
+        fs::remove_file(wide).unwrap();
     }
     measure_memory(folder.path(), quick);
 }
@@ -181,11 +181,4 @@ fn random_matrix(n: usize) -> Vec<u8> {
         bytes.write_all(&weight.to_le_bytes()).unwrap();
     }
     bytes
-}
-
-/// Where `.ci/run` keeps peers and models between runs.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let default = || home().join(".cache/opencog-qat");
-    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
 }

@@ -3,7 +3,9 @@
 //! `cargo bench --bench sampling`, with `-- --quick` for fewer turns and shorter sequences. Needs
 //! the SmolLM2 test model in the cache folder that `.ci/run` fills.
 
-use std::path::PathBuf;
+#[path = "../tests/fetched/mod.rs"]
+mod fetched;
+
 use std::time::{Duration, Instant};
 
 use opencog_qat::calibrate::{Sampling, draw};
@@ -22,9 +24,8 @@ const WANTED: f64 = 0.5;
 
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick");
-    let path = cache().join("smollm2-135m-f16.gguf");
-    if !path.exists() {
-        println!("skipped: {} is missing", path.display());
+    let path = fetched::smollm2();
+    if !fetched::present(&[&path]) {
         return;
     }
     let gguf = Gguf::open(&path).unwrap();
@@ -115,11 +116,4 @@ fn cpu_time() -> Duration {
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
     Duration::from_millis(10 * ticks)
-}
-
-/// Where `.ci/run` keeps peers and models between runs.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let default = || home().join(".cache/opencog-qat");
-    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
 }

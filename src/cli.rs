@@ -188,8 +188,8 @@ struct QuantizeArgs {
     #[arg(long, value_name = "BITS", conflicts_with = "size", help_heading = "Size")]
     bpw: Option<f64>,
 
-    /// Only these formats, Q4_K,Q6_K for example; where their blocks do not divide the rows, the
-    /// nearest ones that do
+    /// Only these formats, Q4_K,Q6_K for example; where blocks of 256 do not divide the rows, IQ4_NL
+    /// stands in for Q4_K and IQ4_XS, Q5_0 for Q5_K, Q5_1 for Q6_K
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Plan")]
     formats: Option<Vec<Format>>,
 

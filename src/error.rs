@@ -81,18 +81,18 @@ pub enum Error {
     /// The output is the input.
     #[error("{}: is the input {} itself; name another output", .output.display(), .input.display())]
     OutputIsInput {
-        /// The model.
+        /// The model, or the text to measure on.
         input: PathBuf,
         /// The same file, as it was named.
         output: PathBuf,
     },
-    /// The report is a model.
-    #[error("{}: is the model {} itself; name another report", .report.display(), .model.display())]
-    ReportIsModel {
+    /// The report is another file of the run.
+    #[error("{}: is {} itself; name another report", .report.display(), .file.display())]
+    ReportIsOther {
         /// The report, as it was named.
         report: PathBuf,
-        /// The same file: the input or the output.
-        model: PathBuf,
+        /// The same file: the input, the output or the text.
+        file: PathBuf,
     },
     /// The report cannot be written.
     #[error("{}: cannot write the report", .path.display())]

@@ -157,7 +157,7 @@ fn missed_target(config: &Config, evaluations: &[Evaluation]) -> Option<String> 
 }
 
 /// Where a model is kept that misses a target: never under the name that a script would deploy.
-fn below_target(output: &Path) -> PathBuf {
+pub(crate) fn below_target(output: &Path) -> PathBuf {
     let mut name = output.as_os_str().to_owned();
     name.push(".below-target");
     name.into()

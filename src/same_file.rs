@@ -6,18 +6,22 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::gguf::{Gguf, folder_of};
-use crate::pipeline::Job;
+use crate::pipeline::{Job, below_target};
 
-/// Refuses an output or a report that is one of the input's files, and a report that is the output:
-/// by name, through a link, or through a folder that is one.
+/// Refuses an output, by either name that it may get, or a report that is one of the files to read,
+/// and a report that is the output: by name, through a link, or through a folder that is one.
 pub fn refuse_same_files(gguf: &Gguf, job: &Job) -> Result<(), Error> {
-    if let Some(input) = gguf.paths().find(|input| is_same(input, &job.output)) {
-        let (input, output) = (input.to_path_buf(), job.output.clone());
-        return Err(Error::OutputIsInput { input, output });
+    let outputs = [job.output.clone(), below_target(&job.output)];
+    let read = || gguf.paths().chain(job.eval_text.as_deref());
+    for output in &outputs {
+        if let Some(input) = read().find(|input| is_same(input, output)) {
+            let (input, output) = (input.to_path_buf(), output.clone());
+            return Err(Error::OutputIsInput { input, output });
+        }
     }
     let Some(report) = &job.report else { return Ok(()) };
-    match gguf.paths().chain([job.output.as_path()]).find(|model| is_same(model, report)) {
-        Some(model) => Err(Error::ReportIsModel { report: report.clone(), model: model.into() }),
+    match read().chain(outputs.iter().map(PathBuf::as_path)).find(|file| is_same(file, report)) {
+        Some(file) => Err(Error::ReportIsOther { report: report.clone(), file: file.into() }),
         None => Ok(()),
     }
 }

@@ -1,6 +1,8 @@
 //! Our rounding against llama-quantize's, format by format, and our decode against gguf-py's. Needs
 //! the peers and the SmolLM2 test model that `.ci/run` fetches.
 
+mod fetched;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,11 +28,10 @@ const FORMATS: [(Format, &str, f64); 10] = [
 
 #[test]
 fn every_format_loses_less_than_llama_quantize() {
-    let Some(peers) = Peers::found() else { return };
-    if cfg!(debug_assertions) {
-        println!("skipped: needs --release");
+    if !fetched::optimized() {
         return;
     }
+    let Some(peers) = Peers::found() else { return };
     let model = Gguf::open(&peers.model).unwrap();
     let folder = tempfile::tempdir().unwrap();
     println!("sum of squared errors over the tensors of that format, SmolLM2-135M");
@@ -148,21 +149,12 @@ struct Peers {
 impl Peers {
     /// Where `.ci/run` puts them, or a line that says what is missing.
     fn found() -> Option<Peers> {
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-        let default = || home().join(".cache/opencog-qat");
-        let cache = std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from);
         let peers = Peers {
-            quantize: cache.join("llama.cpp/bin/llama-quantize"),
-            python: cache.join("venv/bin/python"),
-            model: cache.join("smollm2-135m-f16.gguf"),
+            quantize: fetched::llama_cpp("llama-quantize"),
+            python: fetched::python(),
+            model: fetched::smollm2(),
         };
-        for path in [&peers.quantize, &peers.python, &peers.model] {
-            if !path.exists() {
-                println!("skipped: {} is missing", path.display());
-                return None;
-            }
-        }
-        Some(peers)
+        fetched::present(&[&peers.quantize, &peers.python, &peers.model]).then_some(peers)
     }
 
     fn quantize(&self, model: &Path, name: &str, file: &Path) {

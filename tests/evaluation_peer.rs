@@ -1,6 +1,8 @@
 //! Our statistics against those that llama-perplexity prints, from its own files of predictions.
 //! Needs its tools, the SmolLM2 test model and the text of `../shared`; `.ci/run` provides them.
 
+mod fetched;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,26 +142,14 @@ struct Peer {
 impl Peer {
     /// Where `.ci/run` puts them, or a line that says what is missing.
     fn found() -> Option<Peer> {
-        if cfg!(debug_assertions) {
-            println!("skipped: needs --release");
-            return None;
-        }
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-        let default = || home().join(".cache/opencog-qat");
-        let cache = std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from);
         let peer = Peer {
-            perplexity: cache.join("llama.cpp/bin/llama-perplexity"),
-            quantize: cache.join("llama.cpp/bin/llama-quantize"),
-            model: cache.join("smollm2-135m-f16.gguf"),
-            text: Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/text/wikitext2-valid.txt"),
+            perplexity: fetched::llama_cpp("llama-perplexity"),
+            quantize: fetched::llama_cpp("llama-quantize"),
+            model: fetched::smollm2(),
+            text: fetched::wikitext(),
         };
-        for path in [&peer.perplexity, &peer.quantize, &peer.model, &peer.text] {
-            if !path.exists() {
-                println!("skipped: {} is missing", path.display());
-                return None;
-            }
-        }
-        Some(peer)
+        let needed: [&Path; 4] = [&peer.perplexity, &peer.quantize, &peer.model, &peer.text];
+        (fetched::optimized() && fetched::present(&needed)).then_some(peer)
     }
 
     fn quantize(&self, output: &Path) {

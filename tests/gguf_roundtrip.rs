@@ -1,7 +1,9 @@
 //! What is written is read back the same, byte for byte.
 
+mod fetched;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use opencog_qat::gguf::{
     Array, Format, Gguf, Metadata, OutputFile, Shape, Strings, TensorSpec, Value, Writer,
@@ -193,18 +195,11 @@ fn a_large_vocabulary_is_opened_at_once() {
     assert_eq!(gguf.metadata(), &metadata);
 }
 
-/// The folder of downloaded models and tools.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let named = std::env::var_os("OPENCOG_QAT_CACHE").map(PathBuf::from);
-    named.unwrap_or_else(|| home().join(".cache/opencog-qat"))
-}
-
 #[test]
 fn a_real_model_is_rewritten_byte_for_byte() {
-    let path = cache().join("smollm2-135m-f16.gguf");
-    if !path.exists() {
-        return println!("skipped: there is no {}", path.display());
+    let path = fetched::smollm2();
+    if !fetched::present(&[&path]) {
+        return;
     }
     let start = std::time::Instant::now();
     let gguf = Gguf::open(&path).unwrap();

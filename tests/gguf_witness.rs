@@ -1,6 +1,8 @@
 //! What we write, readers of others read alike: gguf-rs, and gguf-py where it is installed.
 
-use std::path::{Path, PathBuf};
+mod fetched;
+
+use std::path::Path;
 use std::process::Command;
 
 use opencog_qat::gguf::{
@@ -176,9 +178,7 @@ fn expected(gguf: &Gguf) -> Vec<String> {
 
 #[test]
 fn gguf_py_reads_it_alike() {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let cache = std::env::var_os("OPENCOG_QAT_CACHE").map(PathBuf::from);
-    let python = cache.unwrap_or_else(|| home().join(".cache/opencog-qat")).join("venv/bin/python");
+    let python = fetched::python();
     let probe = Command::new(&python).args(["-c", "import gguf"]).output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
         return println!("skipped: there is no gguf-py at {}", python.display());

@@ -1,8 +1,10 @@
 //! What importance from the model's own text is worth on SmolLM2, against importance from real text
 //! and against none: KL divergence of the whole model on text that neither has seen.
 
+mod fetched;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use opencog_qat::calibrate::{Importance, Recipe, generate, importance, seed_source};
 use opencog_qat::config::Config;
@@ -75,24 +77,6 @@ fn kld(gguf: &Gguf, model: &Model, format: Format, importance: &Importance, text
 
 /// The model and the text, or a line that says what is missing.
 fn inputs() -> Option<(PathBuf, PathBuf)> {
-    if cfg!(debug_assertions) {
-        println!("skipped: needs --release");
-        return None;
-    }
-    let file = cache().join("smollm2-135m-f16.gguf");
-    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/text/wikitext2-valid.txt");
-    for needed in [&file, &text] {
-        if !needed.exists() {
-            println!("skipped: {} is missing", needed.display());
-            return None;
-        }
-    }
-    Some((file, text))
-}
-
-/// Where `.ci/run` keeps peers and models between runs.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let default = || home().join(".cache/opencog-qat");
-    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
+    let (file, text) = (fetched::smollm2(), fetched::wikitext());
+    (fetched::optimized() && fetched::present(&[&file, &text])).then_some((file, text))
 }

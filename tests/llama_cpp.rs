@@ -1,6 +1,8 @@
 //! Stock llama.cpp as the referee: it loads what we write, and computes with it what our own decode
 //! says. Needs its tools and the text of `../shared`; `.ci/run` provides them.
 
+mod fetched;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,9 +45,8 @@ fn perplexity_of_the_model_in_the_box_is_that_of_our_decode() {
 #[test]
 fn perplexity_of_smollm2_is_that_of_our_decode() {
     let Some((tool, text)) = referee() else { return };
-    let model = cache().join("smollm2-135m-f16.gguf");
-    if !model.exists() {
-        println!("skipped: {} is missing", model.display());
+    let model = fetched::smollm2();
+    if !fetched::present(&[&model]) {
         return;
     }
     // On so short a text, activations alone make up to 0.6 %.
@@ -124,24 +125,6 @@ fn perplexity(tool: &Path, model: &Path, judged: &Judged) -> f64 {
 
 /// llama-perplexity and the evaluation text, or a line that says what is missing.
 fn referee() -> Option<(PathBuf, PathBuf)> {
-    if cfg!(debug_assertions) {
-        println!("skipped: needs --release");
-        return None;
-    }
-    let tool = cache().join("llama.cpp/bin/llama-perplexity");
-    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/text/wikitext2-valid.txt");
-    for needed in [&tool, &text] {
-        if !needed.exists() {
-            println!("skipped: {} is missing", needed.display());
-            return None;
-        }
-    }
-    Some((tool, text))
-}
-
-/// Where `.ci/run` keeps peers and models between runs.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let default = || home().join(".cache/opencog-qat");
-    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
+    let (tool, text) = (fetched::llama_cpp("llama-perplexity"), fetched::wikitext());
+    (fetched::optimized() && fetched::present(&[&tool, &text])).then_some((tool, text))
 }

@@ -141,7 +141,7 @@ impl Gguf {
     /// Says that bytes `range` of a tensor are not needed for now, so that they stop counting as
     /// this program's memory. They stay readable: a later use fetches them from the file again.
     ///
-    /// Whole pages inside the range are released, so that a call for a few rows may do nothing.
+    /// Whole pages are released, those at the ends of the range with what others hold of them.
     pub fn release(&self, tensor: &TensorInfo, range: Range<usize>) {
         let place = |at: usize| tensor.range.start.saturating_add(at).min(tensor.range.end);
         self.shards[tensor.shard].release(place(range.start)..place(range.end));
@@ -178,8 +178,8 @@ impl Shard {
         /// A multiple of the page size of every system in use.
         const PAGES: usize = 64 << 10;
         let Backing::Mapped(map) = &self.backing else { return };
-        let start = range.start.next_multiple_of(PAGES);
-        let end = range.end / PAGES * PAGES;
+        let start = range.start / PAGES * PAGES;
+        let end = range.end.next_multiple_of(PAGES).min(map.len());
         if start < end {
             let advice = memmap2::UncheckedAdvice::DontNeed;
             // SAFETY: the mapping is shared with the file and read only, so that a dropped page

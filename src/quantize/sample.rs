@@ -39,6 +39,8 @@ pub fn relative_errors(
             *sum += block::squared_error(&weighted, weighted_decoded);
         }
     }
+    // Around each row the system has mapped more: of a large model, all together would be much.
+    gguf.release(tensor, 0..tensor.bytes() as usize);
     Ok(sums.into_iter().map(SquaredError::relative).collect())
 }
 

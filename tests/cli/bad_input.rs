@@ -230,6 +230,20 @@ fn the_output_must_not_be_a_shard_of_the_input() {
 }
 
 #[test]
+fn nothing_that_is_read_is_replaced() {
+    let folder = Folder::with(&sound());
+    folder.write("text.json", b"measured on");
+    // The name that a model gets when it misses its target.
+    fs::rename(folder.path("in.gguf"), folder.path("m.below-target")).unwrap();
+    let expected = "m.below-target: is the input m.below-target itself";
+    folder.refused_with("m.below-target m", expected);
+    let text = "--force --eval-text text.json m.below-target";
+    folder.refused_with(&format!("{text} text.json"), "is the input text.json itself");
+    let args = format!("--report text.json {text} out.gguf");
+    folder.refused_with(&args, "text.json: is text.json itself; name another report");
+}
+
+#[test]
 fn a_quantized_model_is_refused_unless_allowed() {
     let folder = Folder::with(&sound());
     folder.quantize("--bits 8:8");

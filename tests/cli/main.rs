@@ -7,6 +7,8 @@ mod folder;
 #[cfg(unix)]
 mod interrupted;
 mod measured;
+#[cfg(target_os = "linux")]
+mod memory;
 mod models;
 mod outputs;
 mod report;

@@ -16,6 +16,8 @@
 
 #![allow(dead_code, reason = "every test takes what it needs")]
 
+#[path = "../fetched/mod.rs"]
+mod fetched;
 pub mod golden;
 pub mod peer;
 pub mod reference;

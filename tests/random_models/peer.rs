@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::fetched;
+
 /// What it is asked about.
 pub struct Question<'a> {
     pub model: &'a Path,
@@ -15,12 +17,8 @@ pub struct Question<'a> {
 
 /// The tool, or a line that says that it is missing.
 pub fn tool() -> Option<PathBuf> {
-    let tool = cache().join("llama.cpp/bin/llama-perplexity");
-    if !tool.exists() {
-        println!("skipped: {} is missing", tool.display());
-        return None;
-    }
-    Some(tool)
+    let tool = fetched::llama_cpp("llama-perplexity");
+    fetched::present(&[&tool]).then_some(tool)
 }
 
 /// The file that it writes for `--kl-divergence-base`, computed as exactly as it can: on one
@@ -41,11 +39,4 @@ pub fn ask(tool: &Path, question: &Question) -> Vec<u8> {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "llama-perplexity on {}:\n{said}", model.display());
     fs::read(&logits).unwrap_or_else(|error| panic!("{error}: {}:\n{said}", logits.display()))
-}
-
-/// Where `.ci/run` keeps peers and models between runs.
-pub fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let default = || home().join(".cache/opencog-qat");
-    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
 }

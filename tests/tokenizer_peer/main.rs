@@ -2,6 +2,8 @@
 //! Needs llama.cpp's source and its `llama-tokenize`, the test models, and the text of `../shared`;
 //! `.ci/run` provides them.
 
+#[path = "../fetched/mod.rs"]
+mod fetched;
 mod text;
 
 use std::collections::HashSet;
@@ -154,35 +156,20 @@ struct Text {
 /// llama.cpp's tokenizer and what it is compared on.
 struct Peer {
     tool: PathBuf,
-    cache: PathBuf,
     prose: String,
 }
 
 impl Peer {
     /// Where `.ci/run` puts it, or a line that says what is missing.
     fn found() -> Option<Peer> {
-        if cfg!(debug_assertions) {
-            println!("skipped: needs --release");
-            return None;
-        }
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-        let default = || home().join(".cache/opencog-qat");
-        let cache = std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from);
-        let tool = cache.join("llama.cpp/bin/llama-tokenize");
-        let prose =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/text/wikitext2-valid.txt");
-        for needed in [&tool, &prose] {
-            if !needed.exists() {
-                println!("skipped: {} is missing", needed.display());
-                return None;
-            }
-        }
-        Some(Peer { tool, cache, prose: fs::read_to_string(prose).unwrap() })
+        let (tool, prose) = (fetched::llama_cpp("llama-tokenize"), fetched::wikitext());
+        let found = fetched::optimized() && fetched::present(&[&tool, &prose]);
+        found.then(|| Peer { tool, prose: fs::read_to_string(prose).unwrap() })
     }
 
     /// A vocabulary that comes with llama.cpp's source.
     fn vocabulary(&self, name: &str) -> PathBuf {
-        let folder = fs::read_dir(self.cache.join("llama.cpp")).unwrap();
+        let folder = fs::read_dir(fetched::cache().join("llama.cpp")).unwrap();
         let models = folder.map(|entry| entry.unwrap().path().join("vendor/llama.cpp/models"));
         let models = models.filter(|models| models.exists()).max().expect("llama.cpp's source");
         models.join(format!("ggml-vocab-{name}.gguf"))
@@ -193,7 +180,7 @@ impl Peer {
     fn models(&self) -> Vec<PathBuf> {
         let mut models = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tiny.gguf")];
         for name in ["smollm2-135m-f16.gguf", "gemma3-270m-f16.gguf"] {
-            let model = self.cache.join(name);
+            let model = fetched::cache().join(name);
             if model.exists() {
                 models.push(model);
             } else {

@@ -1,0 +1,46 @@
+//! What `.ci/run` fetches for tests and benches: peers, models and texts.
+
+#![allow(dead_code, reason = "every test takes what it needs")]
+
+use std::path::{Path, PathBuf};
+
+/// Where it is kept between runs.
+pub fn cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let default = || home().join(".cache/opencog-qat");
+    std::env::var_os("OPENCOG_QAT_CACHE").map_or_else(default, PathBuf::from)
+}
+
+/// A tool of llama.cpp.
+pub fn llama_cpp(tool: &str) -> PathBuf {
+    cache().join("llama.cpp/bin").join(tool)
+}
+
+/// A Python with gguf-py.
+pub fn python() -> PathBuf {
+    cache().join("venv/bin/python")
+}
+
+/// The SmolLM2 test model, in F16.
+pub fn smollm2() -> PathBuf {
+    cache().join("smollm2-135m-f16.gguf")
+}
+
+/// A text that no model of ours was trained on.
+pub fn wikitext() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/text/wikitext2-valid.txt")
+}
+
+/// Whether all of these are there; where one is not, it is named as the reason to skip a test.
+pub fn present(needed: &[&Path]) -> bool {
+    let missing = needed.iter().find(|path| !path.exists());
+    missing.inspect(|path| println!("skipped: {} is missing", path.display())).is_none()
+}
+
+/// Whether this is a release build, without which some tests would take too long.
+pub fn optimized() -> bool {
+    if cfg!(debug_assertions) {
+        println!("skipped: needs --release");
+    }
+    !cfg!(debug_assertions)
+}
