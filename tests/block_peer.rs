@@ -28,9 +28,6 @@ const FORMATS: [(Format, &str, f64); 10] = [
 
 #[test]
 fn every_format_loses_less_than_llama_quantize() {
-    if !fetched::optimized() {
-        return;
-    }
     let Some(peers) = Peers::found() else { return };
     let model = Gguf::open(&peers.model).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -154,7 +151,8 @@ impl Peers {
             python: fetched::python(),
             model: fetched::smollm2(),
         };
-        fetched::present(&[&peers.quantize, &peers.python, &peers.model]).then_some(peers)
+        let needed: [&Path; 3] = [&peers.quantize, &peers.python, &peers.model];
+        (fetched::optimized() && fetched::present(&needed)).then_some(peers)
     }
 
     fn quantize(&self, model: &Path, name: &str, file: &Path) {

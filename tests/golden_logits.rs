@@ -6,7 +6,8 @@ mod random_models;
 use std::collections::HashSet;
 
 use opencog_qat::gguf::Gguf;
-use opencog_qat::model::{Cache, Model, Session, Unobserved, Wanted};
+use opencog_qat::model::{Cache, Model, Session};
+use random_models::forward::forward;
 use random_models::golden::{Agreement, Golden};
 use random_models::{Key, VARIANTS, Variant, reference};
 
@@ -70,16 +71,6 @@ fn one_by_one(model: &Model, tokens: &[u32]) -> Vec<Vec<f64>> {
         logits.iter().map(|&logit| f64::from(logit)).collect()
     };
     tokens.chunks(1).map(token).collect()
-}
-
-/// The logits of the forward pass for each position.
-fn forward(model: &Model, tokens: &[u32]) -> Vec<Vec<f64>> {
-    let mut session = Session::new(model);
-    let hidden = session.hidden(&[tokens], Wanted::All, &mut Unobserved).unwrap();
-    let mut logits = Vec::new();
-    session.logits(&hidden, &mut logits);
-    let rows = logits.chunks_exact(model.weights.vocabulary());
-    rows.map(|row| row.iter().map(|&logit| f64::from(logit)).collect()).collect()
 }
 
 /// `rounding`: what the KLD may be beyond that of an exact pass.

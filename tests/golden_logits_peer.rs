@@ -5,6 +5,10 @@ mod random_models;
 
 use std::fs;
 
+use opencog_qat::gguf::Gguf;
+use opencog_qat::model::{Model, Tokenizer};
+use random_models::fetched;
+use random_models::forward::forward;
 use random_models::golden::Golden;
 use random_models::peer::{self, Question};
 use random_models::{VARIANTS, Variant, vocabulary};
@@ -24,6 +28,31 @@ fn llama_cpp_says_what_is_golden() {
             true => fs::write(Golden::path(variant.name), theirs).unwrap(),
             false => compare(variant, &theirs),
         }
+    }
+}
+
+#[test]
+fn the_forward_pass_agrees_on_real_models() {
+    let Some(tool) = peer::tool() else { return };
+    let (text, smollm2) = (fetched::wikitext(), fetched::smollm2());
+    let gemma3 = fetched::cache().join("gemma3-270m-f16.gguf");
+    if !fetched::optimized() || !fetched::present(&[&text, &smollm2, &gemma3]) {
+        return;
+    }
+    for (model, n_ctx, chunks) in [(&smollm2, 256, 8), (&gemma3, 128, 4)] {
+        let question = Question { model, text: &text, n_ctx, chunks };
+        let theirs = Golden::parse(&peer::ask(&tool, &question));
+        let gguf = Gguf::open(model).unwrap();
+        let bos = Tokenizer::read(gguf.metadata()).unwrap().vocabulary().leading();
+        let model = Model::of(&gguf).unwrap();
+        let agreement = theirs.compare(bos, |tokens| forward(&model, tokens));
+        let (kld, same) = (agreement.normalized_kld, agreement.same_top);
+        println!(
+            "{}, {chunks} chunks of {n_ctx}: KLD {kld:.1e}, same top token {:.2} %",
+            model.shape.architecture.name,
+            100.0 * same
+        );
+        assert!(kld < 1e-4 && same >= 0.995, "KLD {kld}, same top {same}");
     }
 }
 

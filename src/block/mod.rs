@@ -84,7 +84,11 @@ pub fn encode(
         "{format} rows of {row_len}"
     );
     assert_eq!(format.bytes_of(values.len() as u64), Some(out.len() as u64), "{format} lengths");
-    let importance = importance.map(|importance| relative(importance, row_len));
+    let fits = importance.is_none_or(|importance| importance.len() == row_len);
+    assert!(fits, "one importance for each column");
+    // Where every column counts the same, nothing is weighted.
+    let uneven = |importance: &&[f32]| importance.iter().any(|&w| w != importance[0]);
+    let importance = importance.filter(uneven).map(|importance| relative(importance, row_len));
     let rows = Rows { values, row_len, importance: importance.as_deref() };
     encode_at(Level::widest(), format, rows, out);
 }
@@ -202,7 +206,6 @@ impl<B: EncodeBlock, W: Weights> WithSimd for EncodeBlocks<'_, B, W> {
 /// that a column that was never active still gets sane values.
 fn relative(importance: &[f32], row_len: usize) -> Vec<f32> {
     const FLOOR: f32 = 1e-5;
-    assert_eq!(importance.len(), row_len, "one importance for each column");
     let sum: f64 = importance.iter().map(|&importance| f64::from(importance)).sum();
     let scale = if sum > 0.0 { row_len as f64 / sum } else { return vec![1.0; row_len] };
     importance.iter().map(|&w| ((f64::from(w) * scale) as f32).max(FLOOR)).collect()

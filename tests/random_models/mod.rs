@@ -17,7 +17,8 @@
 #![allow(dead_code, reason = "every test takes what it needs")]
 
 #[path = "../fetched/mod.rs"]
-mod fetched;
+pub mod fetched;
+pub mod forward;
 pub mod golden;
 pub mod peer;
 pub mod reference;

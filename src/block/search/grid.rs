@@ -9,6 +9,9 @@ pub trait Grid: Copy {
     /// Where the block's value of largest magnitude may land, in units of the scale: the first
     /// candidates of the search.
     const LANDINGS: [f32; LANES];
+    /// Where it may land far outside, when errors do not all count the same: then it is worth a try
+    /// to clip the largest values, which may stand where little counts.
+    const FAR_LANDINGS: [f32; LANES] = far_landings(Self::ENDS);
     /// Where it lands in plain rounding: at either end.
     const ENDS: (f32, f32);
 
@@ -110,6 +113,19 @@ const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
     while l < LANES {
         let outside = step * 0.35 * (2.0 - (l % (LANES / 2)) as f32);
         landings[l] = if l < LANES / 2 { low - outside } else { high + outside };
+        l += 1;
+    }
+    landings
+}
+
+/// Landings up to three times as far out as the ends of the grid.
+const fn far_landings(ends: (f32, f32)) -> [f32; LANES] {
+    const FACTORS: [f32; LANES / 2] = [1.12, 1.25, 1.4, 1.6, 1.85, 2.15, 2.5, 3.0];
+    let mut landings = [0.0; LANES];
+    let mut l = 0;
+    while l < LANES {
+        let end = if l < LANES / 2 { ends.0 } else { ends.1 };
+        landings[l] = end * FACTORS[l % (LANES / 2)];
         l += 1;
     }
     landings

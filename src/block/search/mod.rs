@@ -28,6 +28,8 @@ use pulp::Simd;
 
 /// What a squared error counts, by position in the block.
 pub trait Weights: Copy {
+    /// Whether every error counts the same.
+    const EVEN: bool;
     /// `lanes` times the weight of value `i`.
     fn times<S: Simd>(self, simd: S, i: usize, lanes: Lanes<S>) -> Lanes<S>;
     /// The weights from value `start` on.
@@ -41,6 +43,8 @@ pub trait Weights: Copy {
 pub struct Flat;
 
 impl Weights for Flat {
+    const EVEN: bool = true;
+
     #[inline(always)]
     fn times<S: Simd>(self, _: S, _: usize, lanes: Lanes<S>) -> Lanes<S> {
         lanes
@@ -62,6 +66,8 @@ impl Weights for Flat {
 pub struct Importance<'a>(pub &'a [f32]);
 
 impl Weights for Importance<'_> {
+    const EVEN: bool = false;
+
     #[inline(always)]
     fn times<S: Simd>(self, simd: S, i: usize, lanes: Lanes<S>) -> Lanes<S> {
         lanes * Lanes::splat(simd, self.0[i])

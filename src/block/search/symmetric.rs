@@ -35,7 +35,19 @@ fn fit_coarse_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W, peak
     // Its codes will be the nearest ones to the rounded scale, so the error is this at most.
     let error = refined.error + moved * moved * refined.qq + NOISE * refined.unrefined_error;
     let best = fits.ee.lane_of_least();
-    if fits.ee.to_array()[best] < error { candidates[best] } else { rounded }
+    let (near, near_error) = match fits.ee.to_array()[best] {
+        least if least < error => (candidates[best], least),
+        _ => (rounded, error),
+    };
+    if W::EVEN {
+        return near;
+    }
+    let far = by_lane(|l| peak / G::FAR_LANDINGS[l]);
+    let refined = Fits::new::<G, W>(simd, x, w, &far).refined();
+    let rounded = round_to_f16(refined.scale);
+    let moved = rounded - refined.scale;
+    let error = refined.error + moved * moved * refined.qq + NOISE * refined.unrefined_error;
+    if error < near_error { rounded } else { near }
 }
 
 /// The scale that loses least on `x`, before it is rounded to what the format stores.
@@ -45,8 +57,16 @@ pub fn fit_real_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) ->
     if peak.abs() < NEGLIGIBLE {
         return 0.0;
     }
-    let candidates = by_lane(|l| peak / G::LANDINGS[l]);
-    Fits::new::<G, W>(simd, x, w, &candidates).refined().scale
+    let refined = |landings: &[f32; LANES]| {
+        let candidates = by_lane(|l| peak / landings[l]);
+        Fits::new::<G, W>(simd, x, w, &candidates).refined()
+    };
+    let near = refined(&G::LANDINGS);
+    if W::EVEN {
+        return near.scale;
+    }
+    let far = refined(&G::FAR_LANDINGS);
+    if far.error < near.error { far.scale } else { near.scale }
 }
 
 /// What candidate scales leave of `x`, side by side: with their codes `q` and errors `e`, the
@@ -172,24 +192,29 @@ mod tests {
                 *error = (e * w.at(i)).mul_add(e, *error);
             }
         }
-        let mut best = (f32::INFINITY, 0.0);
-        for landing in G::LANDINGS {
-            let scale = peak / landing;
-            let (mut ee, mut eq, mut qq) = (0.0f32, 0.0f32, 0.0f32);
-            for (i, &x) in x.iter().enumerate() {
-                let q = G::level(x, 1.0 / scale);
-                let e = (-q).mul_add(scale, x);
-                ee = (e * w.at(i)).mul_add(e, ee);
-                eq = (q * w.at(i)).mul_add(e, eq);
-                qq = (q * w.at(i)).mul_add(q, qq);
+        let best_of = |landings: [f32; LANES]| {
+            let mut best = (f32::INFINITY, 0.0);
+            for landing in landings {
+                let scale = peak / landing;
+                let (mut ee, mut eq, mut qq) = (0.0f32, 0.0f32, 0.0f32);
+                for (i, &x) in x.iter().enumerate() {
+                    let q = G::level(x, 1.0 / scale);
+                    let e = (-q).mul_add(scale, x);
+                    ee = (e * w.at(i)).mul_add(e, ee);
+                    eq = (q * w.at(i)).mul_add(e, eq);
+                    qq = (q * w.at(i)).mul_add(q, qq);
+                }
+                let step = eq / qq.max(f32::MIN_POSITIVE);
+                let left = (-step).mul_add(eq, ee).max(0.0);
+                // Errors that differ in the lowest bits only count as equal.
+                if left.to_bits() / (LANES as u32) < f32::to_bits(best.0) / LANES as u32 {
+                    best = (left, scale + step);
+                }
             }
-            let step = eq / qq.max(f32::MIN_POSITIVE);
-            let left = (-step).mul_add(eq, ee).max(0.0);
-            // Errors that differ in the lowest bits only count as equal.
-            if left.to_bits() / (LANES as u32) < f32::to_bits(best.0) / LANES as u32 {
-                best = (left, scale + step);
-            }
-        }
+            best
+        };
+        let (near, far) = (best_of(G::LANDINGS), best_of(G::FAR_LANDINGS));
+        let best = if !W::EVEN && far.0 < near.0 { far } else { near };
         (best.1, errors)
     }
 
