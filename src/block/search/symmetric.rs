@@ -42,8 +42,7 @@ fn fit_coarse_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W, peak
     if W::EVEN {
         return near;
     }
-    let far = by_lane(|l| peak / G::FAR_LANDINGS[l]);
-    let refined = Fits::new::<G, W>(simd, x, w, &far).refined();
+    let refined = land::<G, S, W>(simd, x, w, peak, &G::FAR_LANDINGS);
     let rounded = round_to_f16(refined.scale);
     let moved = rounded - refined.scale;
     let error = refined.error + moved * moved * refined.qq + NOISE * refined.unrefined_error;
@@ -57,16 +56,25 @@ pub fn fit_real_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) ->
     if peak.abs() < NEGLIGIBLE {
         return 0.0;
     }
-    let refined = |landings: &[f32; LANES]| {
-        let candidates = by_lane(|l| peak / landings[l]);
-        Fits::new::<G, W>(simd, x, w, &candidates).refined()
-    };
-    let near = refined(&G::LANDINGS);
+    let near = land::<G, S, W>(simd, x, w, peak, &G::LANDINGS);
     if W::EVEN {
         return near.scale;
     }
-    let far = refined(&G::FAR_LANDINGS);
+    let far = land::<G, S, W>(simd, x, w, peak, &G::FAR_LANDINGS);
     if far.error < near.error { far.scale } else { near.scale }
+}
+
+/// The best scale among those that put `peak` at one of `landings`.
+#[inline(always)]
+fn land<G: Grid, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    peak: f32,
+    landings: &[f32; LANES],
+) -> Refined {
+    let candidates = by_lane(|l| peak / landings[l]);
+    Fits::new::<G, W>(simd, x, w, &candidates).refined()
 }
 
 /// What candidate scales leave of `x`, side by side: with their codes `q` and errors `e`, the
