@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::model::{
-    LinearInput, Model, ModelError, Observer, Product, Session, View, Wanted, multiply,
-};
+use crate::model::{LinearInput, Model, ModelError, Observer, Product, Stepwise, View, multiply};
 
 /// The Gram matrix of an input: the mean of `x^T x` over all tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,30 +25,38 @@ pub fn grams(
     sequences: &[&[u32]],
     each: &mut dyn FnMut(usize, BTreeMap<LinearInput, Gram>),
 ) -> Result<(), ModelError> {
-    let mut observer = Grams { layer: BTreeMap::new(), each };
-    Session::new(model).hidden(sequences, Wanted::All, &mut observer)?;
+    let mut steps = Stepwise::start(model, sequences)?;
+    for (layer, weights) in model.weights.layers.iter().enumerate() {
+        let mut sums = GramSums::default();
+        steps.advance_seen(weights, &mut sums)?;
+        each(layer, sums.means());
+    }
+    let mut sums = GramSums::default();
+    steps.look_at_head(&mut sums);
+    each(model.shape.layers, sums.means());
     Ok(())
 }
 
-struct Grams<'f> {
-    layer: BTreeMap<LinearInput, Gram>,
-    each: &'f mut dyn FnMut(usize, BTreeMap<LinearInput, Gram>),
+/// Gathers the Gram matrices of the inputs of one layer.
+#[derive(Debug, Default)]
+pub struct GramSums {
+    sums: BTreeMap<LinearInput, Gram>,
 }
 
-impl Observer for Grams<'_> {
+impl GramSums {
+    /// The means over all tokens that were seen.
+    pub fn means(mut self) -> BTreeMap<LinearInput, Gram> {
+        self.sums.values_mut().for_each(Gram::finish);
+        self.sums
+    }
+}
+
+impl Observer for GramSums {
     fn see(&mut self, _: usize, input: LinearInput, x: &[f32], columns: usize) {
         let empty = || Gram { columns, values: vec![0.0; columns * columns], tokens: 0 };
-        let gram = self.layer.entry(input).or_insert_with(empty);
+        let gram = self.sums.entry(input).or_insert_with(empty);
         gram.tokens += (x.len() / columns) as u64;
         gram.add(x);
-    }
-
-    fn layer_done(&mut self, layer: usize) {
-        let mut grams = std::mem::take(&mut self.layer);
-        for gram in grams.values_mut() {
-            gram.finish();
-        }
-        (self.each)(layer, grams);
     }
 }
 
@@ -70,6 +76,11 @@ impl Gram {
             let left = right.transposed();
             multiply(product, 1.0, left, right, &mut out[first..], columns, true);
         });
+    }
+
+    /// The mean square of each column: its importance.
+    pub fn diagonal(&self) -> Vec<f32> {
+        self.values.iter().step_by(self.columns + 1).copied().collect()
     }
 
     /// Divides the sums by the tokens and fills in what is left of the diagonal.

@@ -18,13 +18,13 @@ mod statistics;
 
 pub use diversity::Diversity;
 pub use generate::generate;
-pub use gram::{Gram, grams};
+pub use gram::{Gram, GramSums, grams};
 pub use recipe::Recipe;
 pub use sampler::{Drawn, Sampling, draw};
 pub use seed_source::seed_source;
 pub use seeds::{Chat, SeedSource};
 pub use split::{CalibrationText, HeldOut, Learn};
-pub use statistics::{Importance, Place, importance};
+pub use statistics::{HEAD, Importance, Place, importance, place};
 
 /// The tokens of one sequence, to be read from position 0 on.
 pub type Sequence = Vec<u32>;

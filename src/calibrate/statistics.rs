@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::model::{LinearInput, Model, ModelError, Observer, Session, Wanted};
+use crate::model::{LinearInput, Model, ModelError, Observer, Session, Wanted, layer_part};
 use crate::progress::{Amount, Progress};
 
 /// Where an input stands: its layer, and what it is the input of.
 pub type Place = (usize, LinearInput);
 
 /// Where the output head's input stands, however many layers there are.
-const HEAD: Place = (usize::MAX, LinearInput::Head);
+pub const HEAD: Place = (usize::MAX, LinearInput::Head);
 
 /// How much each column of each input matters: the mean of its squares over all tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,28 +28,33 @@ impl Importance {
         self.at(place(name, self.tied)?)
     }
 
+    /// Of inputs whose importance is known; `tied` where the token embedding is the output head.
+    pub fn new(inputs: BTreeMap<Place, Vec<f32>>, tied: bool) -> Importance {
+        Importance { inputs, tied }
+    }
+
     /// The importance of each column of the input at `place`.
     pub fn at(&self, place: Place) -> Option<&[f32]> {
         self.inputs.get(&place).map(Vec::as_slice)
     }
 }
 
-/// What the tensor `name` has for its input.
-fn place(name: &str, tied: bool) -> Option<Place> {
+/// What the tensor `name` has for its input; `tied` where the token embedding is the output head.
+pub fn place(name: &str, tied: bool) -> Option<Place> {
     match name {
         "output.weight" => return Some(HEAD),
         "token_embd.weight" if tied => return Some(HEAD),
         _ => {}
     }
-    let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
-    let input = match part.strip_suffix(".weight")? {
+    let (layer, part) = layer_part(name)?;
+    let input = match part {
         "attn_q" | "attn_k" | "attn_v" => LinearInput::Attention,
         "attn_output" => LinearInput::AttentionOutput,
         "ffn_gate" | "ffn_up" => LinearInput::Ffn,
         "ffn_down" => LinearInput::FfnDown,
         _ => return None,
     };
-    Some((layer.parse().ok()?, input))
+    Some((layer, input))
 }
 
 /// The importance of all inputs on these sequences.

@@ -164,17 +164,17 @@ impl<'m, 'a> Session<'m, 'a> {
 
 /// Sequences that pass a layer together.
 #[derive(Debug)]
-struct Batch {
+pub(super) struct Batch {
     /// Among the rows of all sequences.
-    rows: Range<usize>,
-    spans: Vec<Span>,
+    pub rows: Range<usize>,
+    pub spans: Vec<Span>,
     /// Of each row.
-    positions: Vec<usize>,
+    pub positions: Vec<usize>,
 }
 
 /// Cuts sequences, given by their number of tokens, the position of the first and the slot in the
 /// cache, into batches of about [`TOKENS_AT_WORK`].
-fn batches(sequences: impl Iterator<Item = (usize, usize, usize)>) -> Vec<Batch> {
+pub(super) fn batches(sequences: impl Iterator<Item = (usize, usize, usize)>) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for (tokens, first, slot) in sequences {
         let end = batches.last().map_or(0, |batch| batch.rows.end);
@@ -198,7 +198,7 @@ fn rows_within(tokens: &[usize], rows: &Range<usize>) -> Vec<usize> {
 
 impl Model<'_> {
     /// The embeddings of tokens, scaled: tokens x width.
-    fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
+    pub(super) fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
         let (width, vocabulary) = (self.shape.width, self.weights.vocabulary());
         if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocabulary) {
             return Err(ModelError::UnknownToken { token, vocabulary });
@@ -214,13 +214,13 @@ impl Model<'_> {
 
 /// Sines and cosines of the layers that see everything, and of those with a window.
 #[derive(Debug)]
-struct RopeTables {
+pub(super) struct RopeTables {
     global: RopeTable,
     local: Option<RopeTable>,
 }
 
 impl RopeTables {
-    fn new(model: &Model, positions: usize) -> RopeTables {
+    pub fn new(model: &Model, positions: usize) -> RopeTables {
         let (shape, factors) = (&model.shape, model.weights.rope_factors.as_deref());
         let window = shape.window.as_ref();
         RopeTables {
@@ -229,7 +229,7 @@ impl RopeTables {
         }
     }
 
-    fn of(&self, shape: &ModelShape, layer: usize) -> &RopeTable {
+    pub fn of(&self, shape: &ModelShape, layer: usize) -> &RopeTable {
         match &self.local {
             Some(local) if shape.window_of(layer).is_some() => local,
             _ => &self.global,

@@ -89,6 +89,17 @@ pub struct LayerPass<'m, 'a> {
 }
 
 impl LayerPass<'_, '_> {
+    /// The whole layer, on sequences that begin here.
+    pub fn through(
+        &self,
+        x: &mut [f32],
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ModelError> {
+        self.attend(x, None, workspace, observer);
+        self.project_and_feed(x, workspace, observer)
+    }
+
     /// Values that attention gives for each token.
     pub fn attended_len(&self) -> usize {
         let shape = &self.shape.attention;

@@ -23,6 +23,7 @@ mod role;
 mod rope;
 mod shape;
 mod single;
+mod stepwise;
 mod tokenizer;
 mod weights;
 
@@ -39,8 +40,9 @@ pub use quantizable::may_quantize;
 pub use role::Role;
 pub use rope::{RopeScaling, Rotation};
 pub use shape::{AttentionShape, ModelShape, Window};
+pub use stepwise::Stepwise;
 pub use tokenizer::{TokenKind, Tokenizer, TokenizerError, Vocabulary};
-pub use weights::{Layer, Weights};
+pub use weights::{Layer, Weights, layer_part};
 
 use crate::gguf::Metadata;
 

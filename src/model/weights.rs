@@ -1,7 +1,7 @@
 //! The weights of a model where they lie, found by their names and checked against its shape.
 
 use crate::block;
-use crate::gguf::{Gguf, TensorInfo};
+use crate::gguf::{Format, Gguf, TensorInfo};
 
 use super::activations::Rounding;
 use super::error::ModelError;
@@ -35,6 +35,22 @@ pub struct Layer<'a> {
     pub down: Linear<'a>,
     /// Gain of the norm after the feed-forward network.
     pub ffn_post_norm: Option<Vec<f32>>,
+}
+
+impl<'a> Layer<'a> {
+    /// The linear map `part`, named as in the file but without `blk.N.` and `.weight`.
+    fn linear_mut(&mut self, part: &str) -> Option<&mut Linear<'a>> {
+        Some(match part {
+            "attn_q" => &mut self.q,
+            "attn_k" => &mut self.k,
+            "attn_v" => &mut self.v,
+            "attn_output" => &mut self.output,
+            "ffn_gate" => &mut self.gate,
+            "ffn_up" => &mut self.up,
+            "ffn_down" => &mut self.down,
+            _ => return None,
+        })
+    }
 }
 
 /// All the weights of a model.
@@ -82,6 +98,30 @@ impl<'a> Weights<'a> {
         })
     }
 
+    /// Puts another encoding in the place of the tensor `name`, where it is a matrix of the model;
+    /// whether it is.
+    pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
+        let put = |matrix: &mut Matrix<'a>| {
+            let elements = (matrix.rows * matrix.columns) as u64;
+            assert_eq!(format.bytes_of(elements), Some(bytes.len() as u64), "{name} in {format}");
+            (matrix.format, matrix.bytes) = (format, bytes);
+        };
+        if name == "token_embd.weight" {
+            put(&mut self.embedding);
+            if self.tied {
+                put(&mut self.head.weight);
+            }
+            return true;
+        }
+        if name == "output.weight" && !self.tied {
+            put(&mut self.head.weight);
+            return true;
+        }
+        let Some((layer, part)) = layer_part(name) else { return false };
+        let linear = self.layers.get_mut(layer).and_then(|layer| layer.linear_mut(part));
+        linear.map(|linear| put(&mut linear.weight)).is_some()
+    }
+
     /// Every linear map.
     fn linears(&mut self) -> impl Iterator<Item = &mut Linear<'a>> {
         let layers = self.layers.iter_mut().flat_map(|layer| {
@@ -103,6 +143,12 @@ impl<'a> Weights<'a> {
     pub fn vocabulary(&self) -> usize {
         self.embedding.rows
     }
+}
+
+/// The layer that a weight of a transformer block belongs to, and its name there.
+pub fn layer_part(name: &str) -> Option<(usize, &str)> {
+    let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
+    Some((layer.parse().ok()?, part.strip_suffix(".weight")?))
 }
 
 /// Finds tensors and checks their shapes.

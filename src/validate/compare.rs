@@ -9,9 +9,9 @@ use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
 use crate::progress::{Amount, Progress};
 
 /// Tokens that pass the models together: enough for large matrix products.
-const TOKENS: usize = 4096;
+pub(super) const TOKENS: usize = 4096;
 /// Logits of one model that are in memory at a time, 32 MiB of them, or those of one position.
-const LOGITS: usize = 8 << 20;
+pub(super) const LOGITS: usize = 8 << 20;
 
 /// Why two models could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -93,21 +93,21 @@ pub fn compare<W: Write>(
 }
 
 /// One of the two models at work.
-struct Predictor<'m, 'a> {
+pub(super) struct Predictor<'m, 'a> {
     session: Session<'m, 'a>,
     /// Hidden states of the scored positions of a group of chunks.
-    hidden: Vec<f32>,
+    pub hidden: Vec<f32>,
     /// Logits of some of them.
-    logits: Vec<f32>,
+    pub logits: Vec<f32>,
 }
 
 impl<'m, 'a> Predictor<'m, 'a> {
-    fn new(model: &'m Model<'a>) -> Predictor<'m, 'a> {
+    pub fn new(model: &'m Model<'a>) -> Predictor<'m, 'a> {
         Predictor { session: Session::new(model), hidden: Vec::new(), logits: Vec::new() }
     }
 
     /// Passes a group of chunks through the layers.
-    fn read(&mut self, chunks: &Chunks, group: &[usize]) -> Result<(), ModelError> {
+    pub fn read(&mut self, chunks: &Chunks, group: &[usize]) -> Result<(), ModelError> {
         let context = chunks.context();
         let inputs: Vec<Vec<u32>> = group.iter().map(|&i| chunks.input(i)).collect();
         let inputs: Vec<&[u32]> = inputs.iter().map(Vec::as_slice).collect();
@@ -118,7 +118,7 @@ impl<'m, 'a> Predictor<'m, 'a> {
     }
 
     /// Computes the logits of `count` scored positions of the group, from `first` on.
-    fn predict(&mut self, first: usize, count: usize) {
+    pub fn predict(&mut self, first: usize, count: usize) {
         let width = self.session.model().shape.width;
         let hidden = &self.hidden[first * width..(first + count) * width];
         self.session.logits(hidden, &mut self.logits);
@@ -131,14 +131,18 @@ impl<'m, 'a> Predictor<'m, 'a> {
     }
 }
 
-fn measure(base: &[f32], quantized: &[f32], next: &[u32]) -> Vec<Result<Position, NotFinite>> {
+pub(super) fn measure(
+    base: &[f32],
+    quantized: &[f32],
+    next: &[u32],
+) -> Vec<Result<Position, NotFinite>> {
     let vocabulary = base.len() / next.len();
     let rows = base.par_chunks_exact(vocabulary).zip(quantized.par_chunks_exact(vocabulary));
     rows.zip(next).map(|((base, quantized), &next)| Position::of(base, quantized, next)).collect()
 }
 
 /// The error for the scored position `index`, counted over all chunks.
-fn not_finite(chunks: &Chunks, index: usize, fault: NotFinite) -> CompareError {
+pub(super) fn not_finite(chunks: &Chunks, index: usize, fault: NotFinite) -> CompareError {
     let scored = scored(chunks.context());
     let (chunk, position) = (index / scored.len(), scored.start + index % scored.len());
     CompareError::NotFinite { chunk, position, fault }

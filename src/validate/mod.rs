@@ -9,6 +9,7 @@ mod chunks;
 mod compare;
 mod logits_file;
 mod position;
+mod reference;
 mod softmax;
 mod statistics;
 
@@ -16,4 +17,5 @@ pub use chunks::{CONTEXT, ChunkError, Chunks, scored};
 pub use compare::{CompareError, compare};
 pub use logits_file::{LogitsFileError, LogitsHeader, LogitsReader, LogitsWriter, encode_logits};
 pub use position::{NotFinite, Position, Side};
+pub use reference::Reference;
 pub use statistics::{Estimate, Spread, Statistics, degradation_of};
