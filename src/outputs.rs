@@ -7,13 +7,15 @@ use crate::Error;
 use crate::calibrate::{
     CalibrationText, Diversity, Importance, Recipe, generate, importance, seed_source,
 };
-use crate::config::{Calibration, Config, Effort};
-use crate::evaluate::{NO_LOGITS, evaluation, own_chunks, text_chunks};
+use crate::config::{Calibration, Config, Effort, LEAST_SEQ_LEN};
+use crate::evaluate::{
+    NO_LOGITS, context_within, eval_context, evaluation, model_context, own_chunks, text_chunks,
+};
 use crate::gguf::Gguf;
-use crate::model::{Model, ModelError, Tokenizer, context_length};
+use crate::model::{Model, ModelError, Tokenizer};
 use crate::progress::Progress;
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{CONTEXT, Chunks, compare};
+use crate::validate::{Chunks, compare};
 
 /// A full-precision model that can be run, and the text that it wrote.
 #[derive(Debug)]
@@ -47,33 +49,39 @@ impl<'a> Outputs<'a> {
             Ok(tokenizer) => tokenizer,
             Err(reason) => return Ok(Err(reason.to_string())),
         };
+        let context = model_context(gguf);
+        if let Some(tokens) = context.filter(|&tokens| tokens < LEAST_SEQ_LEN) {
+            let least = LEAST_SEQ_LEN;
+            let reason =
+                format!("its context of {tokens} tokens is too short for text: it needs {least}");
+            return Ok(Err(reason));
+        }
+        let Calibration { batches, batch_size, seq_len } = config.calibration;
+        let seq_len = context_within(gguf, "--seq-len", seq_len)?;
+        let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
         let mut texts = Vec::new();
         if let Some(path) = eval_text {
-            let chunks = text_chunks(path, &tokenizer, CONTEXT, None)?;
+            let chunks = text_chunks(path, &tokenizer, eval_context(gguf), None)?;
             texts.push((TextSource::File(PathBuf::from(path)), chunks));
         }
-        Ok(Outputs::write(model, &tokenizer, config, gguf, texts, progress)
+        Ok(Outputs::write(model, &tokenizer, &recipe, texts, progress)
             .map_err(|reason| reason.to_string()))
     }
 
     fn write(
         model: Model<'a>,
         tokenizer: &Tokenizer,
-        config: &Config,
-        gguf: &Gguf,
+        recipe: &Recipe,
         mut texts: Vec<(TextSource, Chunks)>,
         progress: &dyn Progress,
     ) -> Result<Outputs<'a>, ModelError> {
-        let Calibration { batches, batch_size, seq_len } = config.calibration;
-        let context = context_length(gguf.metadata()).and_then(|n| usize::try_from(n).ok());
-        let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
         let CalibrationText { learn, held_out, diversity } =
-            generate(&model, &seed_source(tokenizer), &recipe, progress)?;
+            generate(&model, &seed_source(tokenizer), recipe, progress)?;
         let learn: Vec<&[u32]> = learn.sequences().iter().map(Vec::as_slice).collect();
         let importance = importance(&model, &learn, progress)?;
         // What is too short to be scored is left out.
-        if let Ok(chunks) = own_chunks(held_out.sequences(), seq_len, tokenizer) {
-            texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
+        if let Ok(chunks) = own_chunks(held_out.sequences(), recipe.seq_len, tokenizer) {
+            texts.insert(0, (TextSource::Own { seed: recipe.seed }, chunks));
         }
         Ok(Outputs { model, importance, diversity, texts })
     }
