@@ -2,6 +2,7 @@
 
 mod budget;
 mod choose;
+mod compensate;
 mod encode;
 mod fixed;
 mod grid;
@@ -11,6 +12,7 @@ mod sample;
 mod size;
 mod store;
 
+pub use compensate::{Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
 pub use plan::{Choice, Plan, PlanError, Planned, check_plan, plan};
 pub use size::{Bytes, Header};

@@ -1,0 +1,86 @@
+//! Rounding that makes its errors good: GPTQ (Frantar et al. 2022) into the block formats.
+//!
+//! Inputs of a linear map are correlated: what one weight errs by, later weights of its row can
+//! make up for. Columns are rounded from left to right, each to the level nearest to what makes
+//! good the errors so far; the scales of a block are found on what its weights are by then wanted
+//! to be. After that, single codes and scales move as long as the error of the output falls.
+
+mod hessian;
+mod output_error;
+mod rows;
+mod tile;
+
+pub use hessian::Regularisation;
+pub use output_error::{OutputError, output_error};
+
+use rayon::prelude::*;
+
+use crate::block;
+use crate::calibrate::Gram;
+use crate::gguf::Format;
+
+use hessian::{Feedback, Hessian};
+use rows::Rows;
+use tile::ROWS;
+
+/// What moves after all columns are rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polish {
+    /// Passes over all columns, at most.
+    pub sweeps: usize,
+    /// Whether scales move, or codes alone.
+    pub scales: bool,
+}
+
+impl Default for Polish {
+    fn default() -> Polish {
+        Polish { sweeps: 3, scales: true }
+    }
+}
+
+/// All that does not depend on the weights, for the linear maps that share an input.
+pub struct Compensation<'g> {
+    hessian: Hessian<'g>,
+    feedback: Feedback,
+    polish: Polish,
+}
+
+impl<'g> Compensation<'g> {
+    /// For inputs with this Gram matrix. Takes columns^3 / 6 multiplications, and as much memory as
+    /// the matrix.
+    pub fn new(gram: &'g Gram, regularisation: Regularisation, polish: Polish) -> Compensation<'g> {
+        let hessian = Hessian::of(gram, regularisation);
+        Compensation { hessian, feedback: Feedback::of(gram, regularisation), polish }
+    }
+
+    /// Encodes rows of finite `values` so that the output on such inputs errs little. Scales are
+    /// searched with `importance`, one for each column, as in [`block::encode`]; the diagonal of
+    /// the Gram matrix is a good one.
+    ///
+    /// Rows are encoded in parallel; the bytes do not depend on the number of threads.
+    ///
+    /// # Panics
+    /// If the format cannot be encoded or the lengths do not agree.
+    pub fn encode(&self, format: Format, values: &[f32], importance: &[f32], out: &mut [u8]) {
+        let columns = self.hessian.columns();
+        assert_eq!(importance.len(), columns, "one importance for each column");
+        assert!(format.fits(columns) && values.len().is_multiple_of(columns), "{format} rows");
+        assert_eq!(
+            format.bytes_of(values.len() as u64),
+            Some(out.len() as u64),
+            "{format} lengths"
+        );
+        assert!(block::can_encode(format), "{format} cannot be encoded");
+        let row_bytes = columns / format.block_len() * format.block_bytes();
+        let tasks = values.par_chunks(ROWS * columns).zip(out.par_chunks_mut(ROWS * row_bytes));
+        tasks.for_each(|(values, out)| {
+            let mut rows = Rows::new(format, values, importance, out);
+            rows.round(&self.feedback);
+            rows.polish(&self.hessian, self.polish);
+            rows.store();
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
