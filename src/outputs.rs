@@ -5,22 +5,23 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::calibrate::{
-    CalibrationText, Diversity, Importance, Recipe, generate, importance, seed_source,
+    CalibrationText, Diversity, Importance, Learn, Recipe, generate, importance, seed_source,
 };
 use crate::config::{Calibration, Config, Effort};
 use crate::evaluate::{NO_LOGITS, evaluation, own_chunks, text_chunks};
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError, Tokenizer, context_length};
 use crate::progress::Progress;
+use crate::quantize::{Aim, Found, Judge, Search, SearchError, Searchable};
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{CONTEXT, Chunks, compare};
+use crate::validate::{CONTEXT, Chunks, Reference, Statistics, compare};
+use crate::work::{Work, WorkError};
 
 /// A full-precision model that can be run, and the text that it wrote.
 #[derive(Debug)]
 pub struct Outputs<'a> {
     model: Model<'a>,
-    /// The importance of every input.
-    pub importance: Importance,
+    learn: Learn,
     /// How varied the text is.
     pub diversity: Diversity,
     /// What losses are measured on.
@@ -28,12 +29,12 @@ pub struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    /// Lets the model write, and gathers what its text shows; where that is not asked for or the
-    /// model cannot be run, the reason.
+    /// Lets the model write; where that is not asked for or the model cannot be run, the reason.
     pub fn see(
         gguf: &'a Gguf,
         config: &Config,
         eval_text: Option<&Path>,
+        work: &Work,
         progress: &dyn Progress,
     ) -> Result<Result<Outputs<'a>, String>, Error> {
         if config.effort == Effort::Fast {
@@ -52,30 +53,53 @@ impl<'a> Outputs<'a> {
             let chunks = text_chunks(path, &tokenizer, CONTEXT, None)?;
             texts.push((TextSource::File(PathBuf::from(path)), chunks));
         }
-        Ok(Outputs::write(model, &tokenizer, config, gguf, texts, progress)
-            .map_err(|reason| reason.to_string()))
+        // What ends a model's writing is as much a result as what it wrote.
+        let text: Result<CalibrationText, String> = work.remember("text", || {
+            let text = write(&model, &tokenizer, config, gguf, progress);
+            Ok::<_, WorkError>(text.map_err(|reason| reason.to_string()))
+        })?;
+        Ok(text.map(|CalibrationText { learn, held_out, diversity }| {
+            // What is too short to be scored is left out.
+            let seq_len = config.calibration.seq_len;
+            if let Ok(chunks) = own_chunks(held_out.sequences(), seq_len, &tokenizer) {
+                texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
+            }
+            Outputs { model, learn, diversity, texts }
+        }))
     }
 
-    fn write(
-        model: Model<'a>,
-        tokenizer: &Tokenizer,
+    /// The importance of every input.
+    pub fn importance(&self, progress: &dyn Progress) -> Result<Importance, ModelError> {
+        importance(&self.model, &self.sequences(), progress)
+    }
+
+    /// Searches for the smallest or the best model; `None` where there is no text to judge it by.
+    pub fn search(
+        &self,
+        gguf: &'a Gguf,
         config: &Config,
-        gguf: &Gguf,
-        mut texts: Vec<(TextSource, Chunks)>,
+        searchable: &Searchable,
+        work: &Work,
         progress: &dyn Progress,
-    ) -> Result<Outputs<'a>, ModelError> {
-        let Calibration { batches, batch_size, seq_len } = config.calibration;
-        let context = context_length(gguf.metadata()).and_then(|n| usize::try_from(n).ok());
-        let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
-        let CalibrationText { learn, held_out, diversity } =
-            generate(&model, &seed_source(tokenizer), &recipe, progress)?;
-        let learn: Vec<&[u32]> = learn.sequences().iter().map(Vec::as_slice).collect();
-        let importance = importance(&model, &learn, progress)?;
-        // What is too short to be scored is left out.
-        if let Ok(chunks) = own_chunks(held_out.sequences(), seq_len, tokenizer) {
-            texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
-        }
-        Ok(Outputs { model, importance, diversity, texts })
+    ) -> Result<Option<Found>, SearchError> {
+        let own = |source: &TextSource| matches!(source, TextSource::Own { .. });
+        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| own(source)) else {
+            return Ok(None);
+        };
+        let aim = match config.allowed_degradation() {
+            Some(allowed) if !config.goal.is_a_size() => {
+                Aim::Smallest { kld: -(1.0 - allowed).ln() }
+            }
+            _ => Aim::Best,
+        };
+        let (model, sequences) = (&self.model, &self.sequences()[..]);
+        let search = Search { gguf, model, config, searchable, sequences, aim, work, progress };
+        let mut referee = Referee { model, chunks, reference: None };
+        search.run(&mut referee).map(Some)
+    }
+
+    fn sequences(&self) -> Vec<&[u32]> {
+        self.learn.sequences().iter().map(Vec::as_slice).collect()
     }
 
     /// How far the quantized model at `path` is from the full-precision one at `base`: on held-out
@@ -94,5 +118,39 @@ impl<'a> Outputs<'a> {
             Ok(evaluation(chunks, &positions, source.clone(), Activations::Float))
         });
         measured.collect()
+    }
+}
+
+/// Lets the model write its calibration text.
+fn write(
+    model: &Model,
+    tokenizer: &Tokenizer,
+    config: &Config,
+    gguf: &Gguf,
+    progress: &dyn Progress,
+) -> Result<CalibrationText, ModelError> {
+    let Calibration { batches, batch_size, seq_len } = config.calibration;
+    let context = context_length(gguf.metadata()).and_then(|n| usize::try_from(n).ok());
+    let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
+    generate(model, &seed_source(tokenizer), &recipe, progress)
+}
+
+/// Measures models on held-out text of the full-precision model's own.
+struct Referee<'r, 'a> {
+    model: &'r Model<'a>,
+    chunks: &'r Chunks,
+    /// What the full-precision model says of the text, once it was asked.
+    reference: Option<Reference<'r, 'a>>,
+}
+
+impl Judge for Referee<'_, '_> {
+    fn kld(&mut self, model: &Model, chunks: usize) -> Result<f64, SearchError> {
+        let reference = match &mut self.reference {
+            Some(reference) => reference,
+            unread => unread.insert(Reference::read(self.model, self.chunks.clone())?),
+        };
+        let positions = reference.compare(model, chunks);
+        let positions = positions.map_err(|reason| SearchError::Measure(Box::new(reason)))?;
+        Ok(Statistics::of(&positions).kld.value)
     }
 }

@@ -126,11 +126,7 @@ impl Work {
     }
 
     /// What `compute` gives, or gave to an earlier run of the same kind.
-    pub fn remember<T, E>(
-        &self,
-        name: &str,
-        compute: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E>
+    pub fn remember<T, E>(&self, name: &str, compute: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         T: Serialize + DeserializeOwned,
         E: From<WorkError>,
@@ -195,8 +191,8 @@ impl Folder {
         }
         let found = fs::read_to_string(&manifest).unwrap_or_default();
         if found != run {
-            // An empty manifest is that of a run that was ended as it began.
-            if !found.is_empty() && foreign == Foreign::Refuse {
+            // A manifest that breaks off is that of a run that was ended as it began.
+            if !run.starts_with(&found) && foreign == Foreign::Refuse {
                 return Err(WorkError::Foreign { folder: path, found });
             }
             for entry in entries(&path).map_err(io)? {

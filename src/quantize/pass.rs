@@ -10,7 +10,7 @@ use crate::model::{Layer, LinearInput, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::work::{Bytes, Work};
 
-use super::compensate::{Compensator, output_error};
+use super::compensate::{Compensation, Polish, Regularisation, output_error};
 use super::encode::{EncodeError, checked_values, encode_tensor};
 use super::encoded::{Encoded, Encodings, with_encodings};
 use super::search::SearchError;
@@ -128,7 +128,7 @@ impl Encode<'_> {
         grams: &BTreeMap<LinearInput, Gram>,
         tied: bool,
     ) -> Result<Encodings, SearchError> {
-        let mut compensators: BTreeMap<LinearInput, Compensator> = BTreeMap::new();
+        let mut compensations: BTreeMap<LinearInput, Compensation> = BTreeMap::new();
         let mut made = Encodings::new();
         for &name in names {
             let Some(tensor) = self.gguf.tensor(name) else { continue };
@@ -138,9 +138,10 @@ impl Encode<'_> {
             let bytes = kept(self.work, self.pass, self.gguf, tensor, format, || match gram {
                 None => plain(self.gguf, tensor, format, self.importance.of(name)),
                 Some((input, gram)) => {
-                    let compensator =
-                        compensators.entry(input).or_insert_with(|| Compensator::new(gram));
-                    compensated(self.gguf, tensor, format, compensator, gram)
+                    let new =
+                        || Compensation::new(gram, Regularisation::default(), Polish::default());
+                    let compensation = compensations.entry(input).or_insert_with(new);
+                    compensated(self.gguf, tensor, format, compensation, gram)
                 }
             })?;
             made.insert(name.clone(), encoded(self.gguf, tensor, format, bytes)?);
@@ -169,17 +170,18 @@ fn compensated(
     gguf: &Gguf,
     tensor: &TensorInfo,
     format: Format,
-    compensator: &Compensator,
+    compensation: &Compensation,
     gram: &Gram,
 ) -> Result<Vec<u8>, SearchError> {
     let mut bytes = Vec::new();
     let (mut kept, mut all) = (0, 0);
+    let importance = gram.diagonal();
     for_each_batch(gguf, tensor, |_, values| {
         let mut plain = vec![0; values.len() / format.block_len() * format.block_bytes()];
-        block::encode(format, values, gram.columns, Some(compensator.importance()), &mut plain);
+        block::encode(format, values, gram.columns, Some(&importance), &mut plain);
         let mut moved = plain.clone();
-        compensator.encode(values, format, &mut moved);
-        let error = |bytes: &[u8]| output_error(values, &decoded(format, bytes), gram);
+        compensation.encode(format, values, &importance, &mut moved);
+        let error = |bytes: &[u8]| output_error(values, &decoded(format, bytes), gram).error;
         let better = error(&moved) < error(&plain);
         bytes.extend(if better { moved } else { plain });
         (kept, all) = (kept + usize::from(better), all + 1);
@@ -245,7 +247,11 @@ fn kept(
     format: Format,
     encode: impl FnOnce() -> Result<Vec<u8>, SearchError>,
 ) -> Result<Bytes, SearchError> {
-    work.remember_bytes(&entry(gguf, pass, tensor, format), format.bytes_of(tensor.elements()), encode)
+    work.remember_bytes(
+        &entry(gguf, pass, tensor, format),
+        format.bytes_of(tensor.elements()),
+        encode,
+    )
 }
 
 /// All encodings of a pass, where all are in the work folder.

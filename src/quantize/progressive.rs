@@ -9,11 +9,13 @@ use crate::model::Role;
 
 use super::allocate::{within_bytes, within_cost};
 use super::choose::Candidate;
-use super::encoded::{Encodings, with_encodings, with_some};
+use super::encoded::{Encodings, with_some};
 use super::knapsack::Item;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
-use super::search::{Aim, Cost, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts};
+use super::search::{
+    Aim, Cost, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
+};
 use super::sensitivity::{Factors, Group, Sensitivity};
 use super::size::Bytes;
 
@@ -176,7 +178,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut best: Option<Reached> = None;
         let mut now = reached;
         for round in 0.. {
-            let smaller = |best: &Reached| self.bytes(&now.choice).file < self.bytes(&best.choice).file;
+            let smaller =
+                |best: &Reached| self.bytes(&now.choice).file < self.bytes(&best.choice).file;
             if now.kld <= allowed && best.as_ref().is_none_or(smaller) {
                 best = Some(now.clone());
             }
@@ -280,9 +283,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let (judge, model) = (&mut *self.judge, self.search.model);
         let name = format!("kld-{}", self.measurements);
         self.measurements += 1;
-        self.search.work.remember(&name, || {
-            judge.kld(&with_some(model, encodings, wanted), chunks)
-        })
+        self.search.work.remember(&name, || judge.kld(&with_some(model, encodings, wanted), chunks))
     }
 
     /// Encodes some tensors as chosen, on the inputs that the finished ones let through.
@@ -345,12 +346,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
 
     /// The choice of fewest bytes that loses `kld` in what is not finished; where nothing loses so
     /// little, that of the lowest KLD within the limits.
-    fn allocate_to(
-        &self,
-        finished: &BTreeMap<usize, usize>,
-        scale: f64,
-        kld: f64,
-    ) -> Vec<usize> {
+    fn allocate_to(&self, finished: &BTreeMap<usize, usize>, scale: f64, kld: f64) -> Vec<usize> {
         let items = self.items(finished, scale);
         within_cost(&items, kld, self.room())
             .map(|chosen| places(chosen, finished))

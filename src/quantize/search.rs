@@ -2,13 +2,12 @@
 //! quantized in the order of their sensitivity, and what the model has become is measured after
 //! each step.
 
-use std::collections::BTreeMap;
 use std::error;
 
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::gguf::{Format, Gguf};
+use crate::gguf::Gguf;
 use crate::model::{Model, ModelError};
 use crate::progress::Progress;
 use crate::work::{Work, WorkError};

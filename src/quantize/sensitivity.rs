@@ -134,8 +134,12 @@ impl Factors {
                 let predicted: f64 = members.map(cost).sum();
                 if predicted > 0.0 && measured > 0.0 {
                     match group {
-                        Group::Role(role) => *factors.roles.entry(role).or_insert(1.0) *= measured / predicted,
-                        Group::Band(band) => *factors.bands.entry(band).or_insert(1.0) *= measured / predicted,
+                        Group::Role(role) => {
+                            *factors.roles.entry(role).or_insert(1.0) *= measured / predicted
+                        }
+                        Group::Band(band) => {
+                            *factors.bands.entry(band).or_insert(1.0) *= measured / predicted
+                        }
                     }
                 }
             }

@@ -12,7 +12,7 @@ use crate::gguf::{Format, Gguf, TensorInfo};
 use crate::model::{Model, Stepwise};
 use crate::progress::{Amount, Progress};
 
-use super::compensate::{Compensator, output_error};
+use super::compensate::{Compensation, Polish, Regularisation, output_error};
 use super::encode::{EncodeError, checked_values};
 use super::search::SearchError;
 use super::sensitivity::Sensitivity;
@@ -26,22 +26,22 @@ pub struct Survey {
     /// The mean square of each column of each input.
     importance: Vec<(Place, Vec<f32>)>,
     /// Of each tensor that has a choice, in each of its formats.
-    output_errors: Vec<Vec<OutputError>>,
+    output_errors: Vec<Vec<FormatError>>,
 }
 
 /// The error of a tensor's outputs in a format, as a share of their square.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct OutputError {
+pub struct FormatError {
     /// Rounded without compensation.
     pub plain: f64,
     /// Rounded as it will be.
     pub least: f64,
 }
 
-impl OutputError {
+impl FormatError {
     /// Where there is nothing to compensate.
-    fn plain(error: f64) -> OutputError {
-        OutputError { plain: error, least: error }
+    fn plain(error: f64) -> FormatError {
+        FormatError { plain: error, least: error }
     }
 }
 
@@ -76,7 +76,17 @@ pub fn survey(
     let tokens: u64 = sequences.iter().map(|tokens| tokens.len() as u64).sum();
     progress.start("weighing tensors", Amount::Tokens(tokens));
     let layers = model.shape.layers;
-    let mut found = Found { gguf, tied, sensitivities, by_place, importance: Vec::new(), output_errors: sensitivities.iter().map(|s| vec![OutputError::default(); s.candidates.len()]).collect() };
+    let mut found = Found {
+        gguf,
+        tied,
+        sensitivities,
+        by_place,
+        importance: Vec::new(),
+        output_errors: sensitivities
+            .iter()
+            .map(|s| vec![FormatError::default(); s.candidates.len()])
+            .collect(),
+    };
     let mut steps = Stepwise::start(model, sequences)?;
     for layer in &model.weights.layers {
         let (number, mut sums) = (steps.layer(), GramSums::default());
@@ -105,27 +115,41 @@ struct Found<'s> {
     /// The tensors that share an input; those that multiply nothing have none.
     by_place: BTreeMap<Option<Place>, Vec<usize>>,
     importance: Vec<(Place, Vec<f32>)>,
-    output_errors: Vec<Vec<OutputError>>,
+    output_errors: Vec<Vec<FormatError>>,
 }
 
 impl Found<'_> {
     fn see(&mut self, place: Place, gram: &Gram) -> Result<(), EncodeError> {
-        let compensator = Compensator::new(gram);
+        let compensation = Compensation::new(gram, Regularisation::default(), Polish::default());
+        let importance = gram.diagonal();
         let compensates = !(self.tied && place == HEAD);
         for i in self.by_place.get(&Some(place)).cloned().unwrap_or_default() {
             self.output_errors[i] = self.errors(i, |sample| {
-                let norm = output_error(&sample.values, &vec![0.0; sample.values.len()], gram);
-                sample.formats().into_par_iter().map(|format| {
-                    let mut bytes = vec![0; sample.bytes_in(format)];
-                    block::encode(format, &sample.values, gram.columns, Some(compensator.importance()), &mut bytes);
-                    let plain = output_error(&sample.values, &sample.decoded(format, &bytes), gram);
-                    if !compensates {
-                        return OutputError::plain(share(plain, norm));
-                    }
-                    compensator.encode(&sample.values, format, &mut bytes);
-                    let error = output_error(&sample.values, &sample.decoded(format, &bytes), gram);
-                    OutputError { plain: share(plain, norm), least: share(error.min(plain), norm) }
-                }).collect()
+                sample
+                    .formats()
+                    .into_par_iter()
+                    .map(|format| {
+                        let mut bytes = vec![0; sample.bytes_in(format)];
+                        block::encode(
+                            format,
+                            &sample.values,
+                            gram.columns,
+                            Some(&importance),
+                            &mut bytes,
+                        );
+                        let plain =
+                            output_error(&sample.values, &sample.decoded(format, &bytes), gram)
+                                .relative();
+                        if !compensates {
+                            return FormatError::plain(plain);
+                        }
+                        compensation.encode(format, &sample.values, &importance, &mut bytes);
+                        let error =
+                            output_error(&sample.values, &sample.decoded(format, &bytes), gram)
+                                .relative();
+                        FormatError { plain, least: error.min(plain) }
+                    })
+                    .collect()
             })?;
         }
         self.importance.push((place, gram.diagonal()));
@@ -137,18 +161,28 @@ impl Found<'_> {
     fn see_inputless(&mut self) -> Result<(), EncodeError> {
         for i in self.by_place.get(&None).cloned().unwrap_or_default() {
             self.output_errors[i] = self.errors(i, |sample| {
-                sample.formats().into_par_iter().map(|format| {
-                    let mut bytes = vec![0; sample.bytes_in(format)];
-                    block::encode(format, &sample.values, sample.columns, None, &mut bytes);
-                    let decoded = sample.decoded(format, &bytes);
-                    OutputError::plain(block::squared_error(&sample.values, &decoded).relative())
-                }).collect()
+                sample
+                    .formats()
+                    .into_par_iter()
+                    .map(|format| {
+                        let mut bytes = vec![0; sample.bytes_in(format)];
+                        block::encode(format, &sample.values, sample.columns, None, &mut bytes);
+                        let decoded = sample.decoded(format, &bytes);
+                        FormatError::plain(
+                            block::squared_error(&sample.values, &decoded).relative(),
+                        )
+                    })
+                    .collect()
             })?;
         }
         Ok(())
     }
 
-    fn errors(&self, i: usize, errors: impl FnOnce(&Sample) -> Vec<OutputError>) -> Result<Vec<OutputError>, EncodeError> {
+    fn errors(
+        &self,
+        i: usize,
+        errors: impl FnOnce(&Sample) -> Vec<FormatError>,
+    ) -> Result<Vec<FormatError>, EncodeError> {
         let sensitivity = &self.sensitivities[i];
         let tensor = &self.gguf.tensors()[sensitivity.tensor];
         let sample = Sample::of(self.gguf, tensor, sensitivity)?;
@@ -156,10 +190,6 @@ impl Found<'_> {
         tracing::trace!(tensor = tensor.name, ?errors, "surveyed");
         Ok(errors)
     }
-}
-
-fn share(error: f64, norm: f64) -> f64 {
-    if error <= 0.0 { 0.0 } else { error / norm }
 }
 
 /// Some rows of a tensor, evenly spread.
@@ -170,7 +200,11 @@ struct Sample<'s> {
 }
 
 impl<'s> Sample<'s> {
-    fn of(gguf: &Gguf, tensor: &TensorInfo, sensitivity: &'s Sensitivity) -> Result<Sample<'s>, EncodeError> {
+    fn of(
+        gguf: &Gguf,
+        tensor: &TensorInfo,
+        sensitivity: &'s Sensitivity,
+    ) -> Result<Sample<'s>, EncodeError> {
         let (rows, columns) = (tensor.rows().min(ROWS), tensor.row_len());
         let mut values = vec![0.0; rows * columns];
         for (i, row) in values.chunks_exact_mut(columns).enumerate() {
