@@ -12,7 +12,7 @@ use crate::hardware::Hardware;
 use crate::pipeline::Job;
 use crate::report::Activations;
 use crate::threads;
-use crate::validate::{CONTEXT, scored};
+use crate::validate::scored;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -75,9 +75,10 @@ pub struct EvalArgs {
     #[arg(long, value_name = "N")]
     chunks: Option<usize>,
 
-    /// Tokens of a chunk; its second half is scored
-    #[arg(long, value_name = "TOKENS", default_value_t = CONTEXT)]
-    context: usize,
+    /// Tokens of a chunk; its second half is scored [default: 512, or the model's context where that
+    /// is shorter]
+    #[arg(long, value_name = "TOKENS")]
+    context: Option<usize>,
 
     /// How activations meet weights: rounded, as llama.cpp rounds them on a CPU, or float, which
     /// shows the loss by the weights alone
@@ -122,8 +123,8 @@ impl EvalArgs {
             bail!("--chunks 0: must be at least 1");
         }
         threads::check(self.threads)?;
-        if scored(self.context).is_empty() || self.context > MOST_CONTEXT {
-            let context = self.context;
+        let odd = |context: &usize| scored(*context).is_empty() || *context > MOST_CONTEXT;
+        if let Some(context) = self.context.filter(odd) {
             bail!("--context {context}: must lie between 3 and {MOST_CONTEXT} tokens");
         }
         Ok(EvaluationJob {
@@ -212,10 +213,9 @@ struct QuantizeArgs {
     #[arg(default_value_t = Calibration::default().batch_size)]
     batch_size: usize,
 
-    /// Tokens of a sequence
+    /// Tokens of a sequence [default: 512, or the model's context where that is shorter]
     #[arg(long, value_name = "TOKENS", help_heading = "Calibration")]
-    #[arg(default_value_t = Calibration::default().seq_len)]
-    seq_len: usize,
+    seq_len: Option<usize>,
 
     /// Also measure what was lost on this text, which is never used to calibrate
     #[arg(long, value_name = "FILE", help_heading = "Calibration")]

@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use crate::gguf::Format;
 use crate::hardware::{Hardware, nominal_bits};
+use crate::validate::CONTEXT;
+
+/// The fewest tokens that a sequence of calibration text has.
+pub(crate) const LEAST_SEQ_LEN: usize = 16;
 
 /// Everything that decides what is written. Where it is the same, so are the bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,13 +152,13 @@ pub struct Calibration {
     pub batches: usize,
     /// Sequences of a batch.
     pub batch_size: usize,
-    /// Tokens of a sequence.
-    pub seq_len: usize,
+    /// Tokens of a sequence; `None` for 512, or the model's context where that is shorter.
+    pub seq_len: Option<usize>,
 }
 
 impl Default for Calibration {
     fn default() -> Calibration {
-        Calibration { batches: 10, batch_size: 8, seq_len: 512 }
+        Calibration { batches: 10, batch_size: 8, seq_len: None }
     }
 }
 
@@ -241,7 +245,9 @@ impl Config {
         let some = |n: usize, flag| check(n > 0, flag, n, "must be at least 1");
         some(batches, "--batches")?;
         some(batch_size, "--batch-size")?;
-        check(seq_len >= 16, "--seq-len", seq_len, "must be at least 16 tokens")?;
+        let seq_len = seq_len.unwrap_or(CONTEXT);
+        let expected = "must be at least 16 tokens";
+        check(seq_len >= LEAST_SEQ_LEN, "--seq-len", seq_len, expected)?;
         let tokens = batches.checked_mul(batch_size).and_then(|n| n.checked_mul(seq_len));
         let few = tokens.is_some_and(|tokens| tokens <= MOST);
         let expected = "with --batch-size and --seq-len makes more than 10 million tokens";
@@ -309,7 +315,10 @@ impl fmt::Display for Config {
         write!(f, " --strategy {} --effort {}", self.strategy.name(), self.effort.name())?;
         if self.effort != Effort::Fast {
             let Calibration { batches, batch_size, seq_len } = self.calibration;
-            write!(f, " --batches {batches} --batch-size {batch_size} --seq-len {seq_len}")?;
+            write!(f, " --batches {batches} --batch-size {batch_size}")?;
+            if let Some(seq_len) = seq_len {
+                write!(f, " --seq-len {seq_len}")?;
+            }
         }
         if self.allow_requantize {
             write!(f, " --allow-requantize")?;
@@ -346,8 +355,8 @@ mod tests {
         assert!(refused(|c| c.goal.bpw = Some(-1.0)).starts_with("--bpw -1:"));
         assert!(refused(|c| c.calibration.batches = 0).starts_with("--batches 0:"));
         assert!(refused(|c| c.calibration.batch_size = 0).starts_with("--batch-size 0:"));
-        assert!(refused(|c| c.calibration.seq_len = 15).starts_with("--seq-len 15:"));
-        assert!(refused(|c| c.calibration.seq_len = usize::MAX).contains("10 million"));
+        assert!(refused(|c| c.calibration.seq_len = Some(15)).starts_with("--seq-len 15:"));
+        assert!(refused(|c| c.calibration.seq_len = Some(usize::MAX)).contains("10 million"));
         assert!(refused(|c| c.context = Some(0)).starts_with("--context 0:"));
         assert!(refused(|c| c.formats = Some(vec![])).starts_with("--formats"));
         assert!(refused(|c| c.formats = Some(vec![Format::Q2_K])).starts_with("--formats Q2_K:"));

@@ -71,6 +71,21 @@ pub enum Error {
         /// Why.
         reason: ChunkError,
     },
+    /// More tokens than the model takes.
+    #[error(
+        "{flag} {asked}: {} has a context of {context} tokens; ask for at most that many",
+        .model.display()
+    )]
+    BeyondContext {
+        /// The model.
+        model: PathBuf,
+        /// The flag that asks for so many.
+        flag: &'static str,
+        /// Tokens asked for.
+        asked: usize,
+        /// Tokens that the model takes.
+        context: usize,
+    },
     /// Two models that cannot be compared.
     #[error("{} against {}: {reason}", .quantized.display(), .base.display())]
     Compare {
@@ -163,7 +178,19 @@ impl Error {
 
     /// Metadata or tensors of the input that cannot be written again.
     pub(crate) fn output(gguf: &Gguf, what: String) -> Error {
-        let path = gguf.paths().next().unwrap_or(Path::new("")).into();
-        Error::Gguf(gguf::Error::Unsupported { path, what })
+        Error::Gguf(gguf::Error::Unsupported { path: first_path(gguf), what })
     }
+
+    pub(crate) fn beyond_context(
+        gguf: &Gguf,
+        flag: &'static str,
+        asked: usize,
+        context: usize,
+    ) -> Error {
+        Error::BeyondContext { model: first_path(gguf), flag, asked, context }
+    }
+}
+
+fn first_path(gguf: &Gguf) -> PathBuf {
+    gguf.paths().next().unwrap_or(Path::new("")).into()
 }

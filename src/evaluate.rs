@@ -10,7 +10,7 @@ use crate::model::{Model, Tokenizer, context_length};
 use crate::progress::Progress;
 use crate::report::{Activations, Evaluation, TextSource};
 use crate::threads;
-use crate::validate::{Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
+use crate::validate::{CONTEXT, Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
 
 /// Chunks of the model's own text where none is given.
 const OWN_CHUNKS: usize = 16;
@@ -26,8 +26,8 @@ pub struct EvaluationJob {
     pub text: Option<PathBuf>,
     /// Chunks of it, at most.
     pub chunks: Option<usize>,
-    /// Tokens of a chunk.
-    pub context: usize,
+    /// Tokens of a chunk; `None` for 512, or the model's context where that is shorter.
+    pub context: Option<usize>,
     /// How activations meet weights.
     pub activations: Activations,
     /// Where the full-precision model's predictions are kept for llama-perplexity.
@@ -50,29 +50,29 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
     let mut base_model = Model::of(&base).map_err(|e| Error::model(&job.base, e))?;
     let mut quantized_model = Model::of(&quantized).map_err(|e| Error::model(&job.quantized, e))?;
     let tokenizer = Tokenizer::read(base.metadata()).map_err(|e| Error::tokenizer(&job.base, e))?;
+    let context = context_within(&base, "--context", job.context)?;
     // Begun before the work, so that a file that cannot be written is known at once.
     let logits =
         job.logits.as_deref().map(|path| OutputFile::create(path, job.force)).transpose()?;
 
     let (chunks, source) = match &job.text {
         Some(text) => {
-            let chunks = text_chunks(text, &tokenizer, job.context, job.chunks)?;
+            let chunks = text_chunks(text, &tokenizer, context, job.chunks)?;
             (chunks, TextSource::File(text.clone()))
         }
         None => {
             let count = job.chunks.unwrap_or(OWN_CHUNKS);
-            let context = context_length(base.metadata()).map(|n| n as usize);
             let recipe = Recipe {
                 batches: 1,
                 batch_size: count,
-                seq_len: job.context,
-                context,
+                seq_len: context,
+                context: model_context(&base),
                 seed: job.seed,
             };
             let own = generate(&base_model, &seed_source(&tokenizer), &recipe, progress)
                 .map_err(|e| Error::model(&job.base, e))?;
             let sequences = [own.learn.sequences(), own.held_out.sequences()].concat();
-            let chunks = own_chunks(&sequences, job.context, &tokenizer);
+            let chunks = own_chunks(&sequences, context, &tokenizer);
             (chunks.map_err(|e| Error::text(&job.base, e))?, TextSource::Own { seed: job.seed })
         }
     };
@@ -86,6 +86,32 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
     };
     let positions = positions.map_err(|e| Error::compare(&job.base, &job.quantized, e))?;
     Ok(evaluation(&chunks, &positions, source, job.activations))
+}
+
+/// The tokens that a model takes, where its metadata tells.
+pub(crate) fn model_context(gguf: &Gguf) -> Option<usize> {
+    context_length(gguf.metadata()).and_then(|tokens| usize::try_from(tokens).ok())
+}
+
+/// The tokens of a piece of text where no number is asked for: [`CONTEXT`], or all that the model
+/// takes.
+pub(crate) fn eval_context(gguf: &Gguf) -> usize {
+    model_context(gguf).map_or(CONTEXT, |context| context.min(CONTEXT))
+}
+
+/// The tokens of a piece of text, as asked for by `flag` where they are, but no more than the model
+/// takes: what lies beyond its context tells nothing of it.
+pub(crate) fn context_within(
+    gguf: &Gguf,
+    flag: &'static str,
+    asked: Option<usize>,
+) -> Result<usize, Error> {
+    match (model_context(gguf), asked) {
+        (Some(context), Some(asked)) if asked > context => {
+            Err(Error::beyond_context(gguf, flag, asked, context))
+        }
+        (_, asked) => Ok(asked.unwrap_or_else(|| eval_context(gguf))),
+    }
 }
 
 /// No file of predictions.

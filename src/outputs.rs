@@ -7,14 +7,16 @@ use crate::Error;
 use crate::calibrate::{
     CalibrationText, Diversity, Importance, Learn, Recipe, generate, importance, seed_source,
 };
-use crate::config::{Calibration, Config, Effort};
-use crate::evaluate::{NO_LOGITS, evaluation, own_chunks, text_chunks};
+use crate::config::{Calibration, Config, Effort, LEAST_SEQ_LEN};
+use crate::evaluate::{
+    NO_LOGITS, context_within, eval_context, evaluation, model_context, own_chunks, text_chunks,
+};
 use crate::gguf::Gguf;
-use crate::model::{Model, ModelError, Tokenizer, context_length};
+use crate::model::{Model, ModelError, Tokenizer};
 use crate::progress::Progress;
 use crate::quantize::{Aim, Found, Judge, Search, SearchError, Searchable};
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{CONTEXT, Chunks, Reference, Statistics, compare};
+use crate::validate::{Chunks, Reference, Statistics, compare};
 use crate::work::{Work, WorkError};
 
 /// A full-precision model that can be run, and the text that it wrote.
@@ -48,20 +50,29 @@ impl<'a> Outputs<'a> {
             Ok(tokenizer) => tokenizer,
             Err(reason) => return Ok(Err(reason.to_string())),
         };
+        let context = model_context(gguf);
+        if let Some(tokens) = context.filter(|&tokens| tokens < LEAST_SEQ_LEN) {
+            let least = LEAST_SEQ_LEN;
+            let reason =
+                format!("its context of {tokens} tokens is too short for text: it needs {least}");
+            return Ok(Err(reason));
+        }
+        let Calibration { batches, batch_size, seq_len } = config.calibration;
+        let seq_len = context_within(gguf, "--seq-len", seq_len)?;
+        let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
         let mut texts = Vec::new();
         if let Some(path) = eval_text {
-            let chunks = text_chunks(path, &tokenizer, CONTEXT, None)?;
+            let chunks = text_chunks(path, &tokenizer, eval_context(gguf), None)?;
             texts.push((TextSource::File(PathBuf::from(path)), chunks));
         }
         // What ends a model's writing is as much a result as what it wrote.
         let text: Result<CalibrationText, String> = work.remember("text", || {
-            let text = write(&model, &tokenizer, config, gguf, progress);
+            let text = generate(&model, &seed_source(&tokenizer), &recipe, progress);
             Ok::<_, WorkError>(text.map_err(|reason| reason.to_string()))
         })?;
         Ok(text.map(|CalibrationText { learn, held_out, diversity }| {
             // What is too short to be scored is left out.
-            let seq_len = config.calibration.seq_len;
-            if let Ok(chunks) = own_chunks(held_out.sequences(), seq_len, &tokenizer) {
+            if let Ok(chunks) = own_chunks(held_out.sequences(), recipe.seq_len, &tokenizer) {
                 texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
             }
             Outputs { model, learn, diversity, texts }
@@ -119,20 +130,6 @@ impl<'a> Outputs<'a> {
         });
         measured.collect()
     }
-}
-
-/// Lets the model write its calibration text.
-fn write(
-    model: &Model,
-    tokenizer: &Tokenizer,
-    config: &Config,
-    gguf: &Gguf,
-    progress: &dyn Progress,
-) -> Result<CalibrationText, ModelError> {
-    let Calibration { batches, batch_size, seq_len } = config.calibration;
-    let context = context_length(gguf.metadata()).and_then(|n| usize::try_from(n).ok());
-    let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
-    generate(model, &seed_source(tokenizer), &recipe, progress)
 }
 
 /// Measures models on held-out text of the full-precision model's own.

@@ -171,6 +171,7 @@ fn warnings(run: &Run) -> Vec<String> {
     if let (Some(accuracy), Some(reason)) = (run.config.accuracy, &run.measured.unmeasured) {
         warnings.push(format!("--accuracy {accuracy} is recorded but not checked: {reason}"));
     }
+    warnings.extend(run.measured.diversity.as_ref().and_then(Diversity::collapse));
     warnings
 }
 

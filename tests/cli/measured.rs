@@ -142,6 +142,61 @@ fn evaluation_texts_are_looked_at_before_the_work() {
 }
 
 #[test]
+fn no_text_goes_beyond_the_models_context() {
+    let folder = quantized("");
+    let beyond = "in.gguf has a context of 512 tokens; ask for at most that many";
+    folder.refused_with("--seq-len 513 in.gguf more.gguf", &format!("--seq-len 513: {beyond}"));
+    let eval = "eval in.gguf out.gguf --context 513";
+    folder.refused_with(eval, &format!("--context 513: {beyond}"));
+    folder.refused_with(&format!("{eval} --text text.txt"), &format!("--context 513: {beyond}"));
+    // What is not asked for fits the model.
+    let number = |tokens: u32| [&[4, 0, 0, 0], &tokens.to_le_bytes()[..]].concat();
+    let key = |tokens| [b"llama.context_length", &number(tokens)[..]].concat();
+    let with_context = |tokens| replaced(&folder.read("in.gguf"), &key(512), &key(tokens));
+    folder.write("short.gguf", &with_context(48));
+    let few = "--batches 1 --batch-size 2 --report r.json --eval-text text.txt";
+    folder.run(&format!("{few} short.gguf short-out.gguf")).success();
+    let report = json(&folder.read("r.json"));
+    let contexts = [0, 1].map(|i| report["evaluations"][i]["context"].clone());
+    assert_eq!(contexts, [48, 48]);
+    folder.run("eval short.gguf out.gguf --chunks 2").success();
+    for tokens in [0, 1, 15] {
+        folder.write("none.gguf", &with_context(tokens));
+        let run = folder.run("--force none.gguf none-out.gguf").success();
+        let reason = format!("not measured: its context of {tokens} tokens is too short");
+        run.stdout(predicate::str::contains(reason));
+    }
+    folder.write("none.gguf", &with_context(0));
+    folder.refused_with("eval none.gguf out.gguf", "a context of 0 tokens scores nothing");
+}
+
+#[test]
+fn text_of_little_variety_is_warned_of() {
+    let folder = Folder::with_tiny();
+    let file = folder.read("in.gguf");
+    let norm = {
+        let gguf = folder.open("in.gguf");
+        let norm = gguf.tensors().iter().find(|tensor| tensor.name == "output_norm.weight");
+        gguf.data(norm.unwrap()).to_vec()
+    };
+    // Logits a thousand times as large: the likeliest token always comes.
+    let louder = |bytes: &[u8; 4]| (1000.0 * f32::from_le_bytes(*bytes)).to_le_bytes();
+    let louder: Vec<u8> = norm.as_chunks().0.iter().flat_map(louder).collect();
+    folder.write("sure.gguf", &replaced(&file, &norm, &louder));
+    let run = folder.run(&format!("{LITTLE} --bpw 6 --report r.json sure.gguf out.gguf")).success();
+    let warning = "the text that the model wrote has little variety: the mean entropy";
+    run.stderr(predicate::str::contains(format!("warning: {warning}")));
+    let report = json(&folder.read("r.json"));
+    assert!(report["warnings"][0].as_str().unwrap().starts_with(warning), "{report}");
+}
+
+/// `file` with `old`, which stands in it once, replaced by `new` of the same length.
+fn replaced(file: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let at = file.windows(old.len()).position(|bytes| bytes == old).unwrap();
+    [&file[..at], new, &file[at + new.len()..]].concat()
+}
+
+#[test]
 fn eval_prints_llama_perplexitys_table() {
     let folder = quantized("--bpw 5");
     let has = predicate::str::contains;

@@ -17,6 +17,9 @@ pub struct Affine {
 /// How far each end of the grid is pulled into the block's range, as a share of it: the search
 /// tries each with each.
 const PULLS: [f32; 4] = [-0.015, 0.015, 0.045, 0.08];
+/// The same, when errors do not all count the same: then it is worth a try to clip the largest
+/// values, which may stand where little counts.
+const FAR_PULLS: [f32; 4] = [0.01, 0.1, 0.18, 0.28];
 
 /// The determinant of the normal equations as a share of its first term, below which rounding
 /// errors may be most of it.
@@ -44,9 +47,6 @@ pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W)
 
 /// The scale and minimum that lose least, before they are rounded to what the format stores; the
 /// minimum is at most `ceiling`.
-///
-/// Each candidate quantizes `x`; for its codes the best scale and minimum follow from the normal
-/// equations of what the candidate leaves of `x`. The pair that leaves least wins.
 #[inline(always)]
 pub fn fit_real_affine<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
@@ -60,9 +60,31 @@ pub fn fit_real_affine<const TOP: i32, S: Simd, W: Weights>(
     if range < NEGLIGIBLE {
         return Affine { scale: 0.0, min: low };
     }
+    let (near, near_error) = pull::<TOP, S, W>(simd, x, w, (low, range), ceiling, &PULLS);
+    if W::EVEN {
+        return near;
+    }
+    let (far, far_error) = pull::<TOP, S, W>(simd, x, w, (low, range), ceiling, &FAR_PULLS);
+    if far_error < near_error { far } else { near }
+}
+
+/// The best scale and minimum among those that pull the ends of the grid into the block's range,
+/// which begins at `low` and is `range` wide; and what they leave.
+///
+/// Each candidate quantizes `x`; for its codes the best scale and minimum follow from the normal
+/// equations of what the candidate leaves of `x`. The pair that leaves least wins.
+#[inline(always)]
+fn pull<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    (low, range): (f32, f32),
+    ceiling: f32,
+    pulls: &[f32; 4],
+) -> (Affine, f32) {
     let splat = |value| Lanes::splat(simd, value);
-    let pull_low = by_lane(|l| PULLS[l % 4]);
-    let steps = by_lane(|l| TOP as f32 / (1.0 - PULLS[l % 4] - PULLS[l / 4]));
+    let pull_low = by_lane(|l| pulls[l % 4]);
+    let steps = by_lane(|l| TOP as f32 / (1.0 - pulls[l % 4] - pulls[l / 4]));
     let (zero, ceiling) = (splat(0.0), splat(ceiling));
     let mins = Lanes::new(simd, &pull_low).mul_add(splat(range), splat(low)).min(ceiling);
     let steps = Lanes::new(simd, &steps);
@@ -92,8 +114,10 @@ pub fn fit_real_affine<const TOP: i32, S: Simd, W: Weights>(
     let min = free_min.min(ceiling - mins);
     let scale = (eq - min * q1).ratio(qq);
     let taken = scale * (two * (eq - min * q1) - scale * qq) + min * (two * e1 - min * sum_w);
-    let best = (ee - taken).max(zero).lane_of_least();
-    Affine { scale: (scales + scale).to_array()[best].max(0.0), min: (mins + min).to_array()[best] }
+    let errors = (ee - taken).max(zero);
+    let best = errors.lane_of_least();
+    let scale = (scales + scale).to_array()[best].max(0.0);
+    (Affine { scale, min: (mins + min).to_array()[best] }, errors.to_array()[best])
 }
 
 /// The error of `x` at each candidate.
@@ -156,7 +180,10 @@ mod tests {
     fn least_plainly<const TOP: i32, W: Weights>(x: &[f32], w: W, ceiling: f32) -> f32 {
         let low = x.iter().copied().fold(ceiling, f32::min);
         let range = x.iter().copied().fold(f32::MIN, f32::max) - low;
-        let pulls = PULLS.iter().flat_map(|low| PULLS.map(|high| (*low, high)));
+        let far = if W::EVEN { &[][..] } else { &[FAR_PULLS] };
+        let pulls = [PULLS].iter().chain(far).copied();
+        let pulls = pulls
+            .flat_map(|pulls| pulls.map(|low| pulls.map(|high| (low, high))).into_iter().flatten());
         let error = |(pull_low, pull_high): (f32, f32)| {
             let scale = range * (1.0 - pull_low - pull_high) / TOP as f32;
             let min = (low + pull_low * range).min(ceiling);
