@@ -10,7 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use memmap2::Mmap;
 use serde::Serialize;
@@ -84,7 +84,14 @@ pub enum Work {
     /// Nowhere.
     Forgetful,
     /// In a folder.
-    Folder(Folder),
+    Folder {
+        /// Where it is, or will be.
+        path: PathBuf,
+        /// What the run is described by.
+        run: String,
+        /// Made when there is something to keep.
+        made: OnceLock<Folder>,
+    },
 }
 
 /// A work folder, locked.
@@ -122,7 +129,23 @@ impl Work {
     pub fn beside(output: &Path, run: &str, foreign: Foreign) -> Result<Work, WorkError> {
         let mut name = output.as_os_str().to_owned();
         name.push(".work");
-        Folder::open(PathBuf::from(name), run, foreign).map(Work::Folder)
+        let (path, made) = (PathBuf::from(name), OnceLock::new());
+        if path.exists() {
+            let folder = Folder::open(path.clone(), run, foreign)?;
+            made.set(folder).expect("it was empty");
+        }
+        Ok(Work::Folder { path, run: run.into(), made })
+    }
+
+    /// The folder, which is made if need be; `None` where nothing is kept.
+    fn folder(&self) -> Result<Option<&Folder>, WorkError> {
+        let Work::Folder { path, run, made } = self else { return Ok(None) };
+        if made.get().is_none() {
+            let folder = Folder::open(path.clone(), run, Foreign::Refuse)?;
+            // A thread that was faster holds the lock: then the line above has failed.
+            let _ = made.set(folder);
+        }
+        Ok(made.get())
     }
 
     /// What `compute` gives, or gave to an earlier run of the same kind.
@@ -131,12 +154,12 @@ impl Work {
         T: Serialize + DeserializeOwned,
         E: From<WorkError>,
     {
-        let Work::Folder(folder) = self else { return compute() };
-        let kept = folder.read(name);
+        let kept = self.recall_bytes(name, None);
         if let Some(value) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
             return Ok(value);
         }
         let value = compute()?;
+        let Some(folder) = self.folder()? else { return Ok(value) };
         let json = serde_json::to_vec(&value).map_err(|e| folder.io(e.into()))?;
         folder.write(name, &json)?;
         Ok(value)
@@ -153,7 +176,9 @@ impl Work {
             return Ok(bytes);
         }
         let bytes = compute()?;
-        let Work::Folder(folder) = self else { return Ok(Bytes(Content::Made(Arc::new(bytes)))) };
+        let Some(folder) = self.folder()? else {
+            return Ok(Bytes(Content::Made(Arc::new(bytes))));
+        };
         folder.write(name, &bytes)?;
         // Read back, so that it is the system that decides what stays in memory.
         Ok(self.recall_bytes(name, len).unwrap_or(Bytes(Content::Made(Arc::new(bytes)))))
@@ -161,15 +186,15 @@ impl Work {
 
     /// The bytes that an earlier run kept, if it did; of this length, where given.
     pub fn recall_bytes(&self, name: &str, len: Option<u64>) -> Option<Bytes> {
-        let Work::Folder(folder) = self else { return None };
-        folder.read(name).filter(|bytes| len.is_none_or(|len| len == bytes.len() as u64))
+        let Work::Folder { made, .. } = self else { return None };
+        made.get()?.read(name).filter(|bytes| len.is_none_or(|len| len == bytes.len() as u64))
     }
 
     /// Removes the folder: the work is done.
     pub fn finish(self) -> Result<(), WorkError> {
         match self {
             Work::Forgetful => Ok(()),
-            Work::Folder(folder) => folder.remove(),
+            Work::Folder { made, .. } => made.into_inner().map_or(Ok(()), Folder::remove),
         }
     }
 }
@@ -367,6 +392,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out.gguf");
         let first = open(&output, "a").unwrap();
+        remember(&first, 1.0);
         assert!(matches!(open(&output, "a"), Err(WorkError::Busy { .. })));
         drop(first);
         open(&output, "a").unwrap();
