@@ -12,7 +12,7 @@ mod sample;
 mod size;
 mod store;
 
-pub use compensate::{Compensation, OutputError, Polish, Regularisation, output_error};
+pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
 pub use plan::{Choice, Plan, PlanError, Planned, check_plan, plan};
 pub use size::{Bytes, Header};

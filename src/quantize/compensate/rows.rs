@@ -326,9 +326,8 @@ impl<'a> Rows<'a> {
         let cost = FindGridCost { first, gradient, hessian, chosen }.run();
         let units = self.units(sub * sub_len / STEP * STEP);
         let mut best = self.grids[sub];
-        for row in 0..self.rows() {
-            let grid = best.at(row);
-            best.set(row, best_grid(self.format, units[row], grid, &cost, row));
+        for (row, &unit) in units.iter().enumerate().take(self.rows()) {
+            best.set(row, best_grid(self.format, unit, best.at(row), &cost, row));
         }
         let old = self.grids[sub];
         if (0..self.rows()).all(|row| old.at(row) == best.at(row)) {
