@@ -20,7 +20,7 @@ mod size;
 mod store;
 mod survey;
 
-pub use compensate::{Compensation, OutputError, Polish, Regularisation, output_error};
+pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
 pub use encoded::{Encoded, Encodings};
 pub use plan::{Choice, Plan, PlanError, Planned, check_plan, plan};

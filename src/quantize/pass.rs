@@ -10,7 +10,7 @@ use crate::model::{Layer, LinearInput, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::work::{Bytes, Work};
 
-use super::compensate::{Compensation, Polish, Regularisation, output_error};
+use super::compensate::{Compensation, Polish, Regularisation};
 use super::encode::{EncodeError, checked_values, encode_tensor};
 use super::encoded::{Encoded, Encodings, with_encodings};
 use super::search::SearchError;
@@ -173,17 +173,14 @@ fn compensated(
     compensation: &Compensation,
     gram: &Gram,
 ) -> Result<Vec<u8>, SearchError> {
-    let mut bytes = Vec::new();
+    let mut bytes: Vec<u8> = Vec::new();
     let (mut kept, mut all) = (0, 0);
     let importance = gram.diagonal();
     for_each_batch(gguf, tensor, |_, values| {
-        let mut plain = vec![0; values.len() / format.block_len() * format.block_bytes()];
-        block::encode(format, values, gram.columns, Some(&importance), &mut plain);
-        let mut moved = plain.clone();
-        compensation.encode(format, values, &importance, &mut moved);
-        let error = |bytes: &[u8]| output_error(values, &decoded(format, bytes), gram).error;
-        let better = error(&moved) < error(&plain);
-        bytes.extend(if better { moved } else { plain });
+        let start = bytes.len();
+        bytes.resize(start + values.len() / format.block_len() * format.block_bytes(), 0);
+        let out = &mut bytes[start..];
+        let better = compensation.encode_best(format, values, &importance, gram, out).gains();
         (kept, all) = (kept + usize::from(better), all + 1);
     })?;
     tracing::debug!(tensor = tensor.name, %format, kept, all, "compensated");

@@ -12,7 +12,7 @@ use crate::gguf::{Format, Gguf, TensorInfo};
 use crate::model::{Model, Stepwise};
 use crate::progress::{Amount, Progress};
 
-use super::compensate::{Compensation, Polish, Regularisation, output_error};
+use super::compensate::{Comparison, Compensation, Polish, Regularisation, output_error};
 use super::encode::{EncodeError, checked_values};
 use super::search::SearchError;
 use super::sensitivity::Sensitivity;
@@ -125,31 +125,20 @@ impl Found<'_> {
         let compensates = !(self.tied && place == HEAD);
         for i in self.by_place.get(&Some(place)).cloned().unwrap_or_default() {
             self.output_errors[i] = self.errors(i, |sample| {
-                sample
-                    .formats()
-                    .into_par_iter()
-                    .map(|format| {
-                        let mut bytes = vec![0; sample.bytes_in(format)];
-                        block::encode(
-                            format,
-                            &sample.values,
-                            gram.columns,
-                            Some(&importance),
-                            &mut bytes,
-                        );
-                        let plain =
-                            output_error(&sample.values, &sample.decoded(format, &bytes), gram)
-                                .relative();
-                        if !compensates {
-                            return FormatError::plain(plain);
-                        }
-                        compensation.encode(format, &sample.values, &importance, &mut bytes);
-                        let error =
-                            output_error(&sample.values, &sample.decoded(format, &bytes), gram)
-                                .relative();
-                        FormatError { plain, least: error.min(plain) }
-                    })
-                    .collect()
+                let error = |format| {
+                    let (values, mut bytes) = (&sample.values, vec![0; sample.bytes_in(format)]);
+                    if !compensates {
+                        let importance = Some(&importance[..]);
+                        block::encode(format, values, gram.columns, importance, &mut bytes);
+                        let decoded = sample.decoded(format, &bytes);
+                        return FormatError::plain(output_error(values, &decoded, gram).relative());
+                    }
+                    let Comparison { plain, compensated } =
+                        compensation.encode_best(format, values, &importance, gram, &mut bytes);
+                    let (plain, compensated) = (plain.relative(), compensated.relative());
+                    FormatError { plain, least: compensated.min(plain) }
+                };
+                sample.formats().into_par_iter().map(error).collect()
             })?;
         }
         self.importance.push((place, gram.diagonal()));

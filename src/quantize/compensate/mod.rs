@@ -80,6 +80,55 @@ impl<'g> Compensation<'g> {
             rows.store();
         });
     }
+
+    /// [`Compensation::encode`] or plain [`block::encode`], whichever errs less on inputs with the
+    /// Gram matrix `judge`: best one of other text, as what is learnt by heart helps nowhere else.
+    pub fn encode_best(
+        &self,
+        format: Format,
+        values: &[f32],
+        importance: &[f32],
+        judge: &Gram,
+        out: &mut [u8],
+    ) -> Comparison {
+        let mut decoded = vec![0.0; values.len()];
+        let mut plain_bytes = vec![0; out.len()];
+        encode_plain(format, values, importance, &mut plain_bytes);
+        block::decode(format, &plain_bytes, &mut decoded);
+        let plain = output_error(values, &decoded, judge);
+        self.encode(format, values, importance, out);
+        block::decode(format, out, &mut decoded);
+        let compensated = output_error(values, &decoded, judge);
+        let comparison = Comparison { plain, compensated };
+        if !comparison.gains() {
+            out.copy_from_slice(&plain_bytes);
+        }
+        comparison
+    }
+}
+
+/// What the output errs by without and with compensation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Comparison {
+    /// Each weight rounded for itself, scales searched with importance.
+    pub plain: OutputError,
+    /// Errors made good.
+    pub compensated: OutputError,
+}
+
+impl Comparison {
+    /// Whether compensation lowers the error.
+    pub fn gains(self) -> bool {
+        self.compensated.error < self.plain.error
+    }
+}
+
+/// [`block::encode`] of all rows, in parallel.
+fn encode_plain(format: Format, values: &[f32], importance: &[f32], out: &mut [u8]) {
+    let columns = importance.len();
+    let row_bytes = columns / format.block_len() * format.block_bytes();
+    let tasks = values.par_chunks(ROWS * columns).zip(out.par_chunks_mut(ROWS * row_bytes));
+    tasks.for_each(|(values, out)| block::encode(format, values, columns, Some(importance), out));
 }
 
 #[cfg(test)]

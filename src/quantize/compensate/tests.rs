@@ -112,6 +112,24 @@ fn the_bytes_do_not_depend_on_threads() {
 }
 
 #[test]
+fn what_does_not_help_is_not_taken() {
+    let n = 64;
+    let (gram, values) = (correlated_gram(n, n, 15), noise(8 * n, 16));
+    // Inputs of another kind: no column has anything in common with another one.
+    let mut other = Gram { columns: n, values: vec![0.0; n * n], tokens: 1 };
+    other.values.iter_mut().step_by(n + 1).for_each(|g| *g = 1.0);
+    let compensation = Compensation::new(&gram, Regularisation::default(), Polish::default());
+    for (judge, gains) in [(&gram, true), (&other, false)] {
+        let mut bytes = vec![0; Format::Q4_0.bytes_of(values.len() as u64).unwrap() as usize];
+        let importance = importance(&gram);
+        let found = compensation.encode_best(Format::Q4_0, &values, &importance, judge, &mut bytes);
+        assert_eq!(found.gains(), gains, "{found:?}");
+        let least = found.plain.error.min(found.compensated.error);
+        assert_eq!(error(Format::Q4_0, &values, &bytes, judge), least);
+    }
+}
+
+#[test]
 fn odd_inputs_give_sound_blocks() {
     for (n, rows) in [(32, 1), (32, 40), (256, 3)] {
         let mut dead = correlated_gram(n, n, 10);
