@@ -27,7 +27,8 @@ const REVISED_ABOVE: f64 = 1.3;
 const EXCHANGES: usize = 3;
 /// By how much the tensors of a role count more in an exchange.
 const EMPHASIS: f64 = 1.6;
-/// Rounds that bring the smallest model to the KLD that is allowed.
+/// Rounds that bring the smallest model to the KLD that is allowed, and as many more where it is
+/// still above.
 const FITTING_ROUNDS: usize = 3;
 /// A model within this share below the allowed KLD is as small as it should be.
 const CLOSE: f64 = 0.04;
@@ -177,6 +178,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     pub fn fit(&mut self, reached: Reached, allowed: f64) -> Result<Reached, SearchError> {
         let mut best: Option<Reached> = None;
         let mut now = reached;
+        // How far below the allowed KLD is aimed, as a share: further after each miss.
+        let mut margin = 0.5 * CLOSE;
         for round in 0.. {
             let smaller =
                 |best: &Reached| self.bytes(&now.choice).file < self.bytes(&best.choice).file;
@@ -184,12 +187,16 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
                 best = Some(now.clone());
             }
             let close = now.kld <= allowed && now.kld >= allowed * (1.0 - CLOSE);
-            if close || round == FITTING_ROUNDS {
+            let rounds = if best.is_some() { FITTING_ROUNDS } else { 2 * FITTING_ROUNDS };
+            if close || round >= rounds {
                 break;
+            }
+            if now.kld > allowed && round > 0 {
+                margin += CLOSE;
             }
             let raw = self.sum_all(&now.choice);
             let scale = if raw > 0.0 { now.kld / raw } else { 1.0 };
-            let aimed = allowed * (1.0 - 0.5 * CLOSE);
+            let aimed = allowed * (1.0 - margin);
             let choice = self.allocate_to(&BTreeMap::new(), scale, aimed);
             let predicted = scale * self.sum_all(&choice);
             let Some(next) = self.changed(&now, choice)? else { break };
