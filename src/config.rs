@@ -74,6 +74,11 @@ pub struct Goal {
 impl Goal {
     /// The memory reduction aimed at where nothing else is asked for.
     pub const REDUCTION: f64 = 0.75;
+
+    /// Whether the best model of a size is wanted, not the smallest that is good enough.
+    pub fn is_a_size(&self) -> bool {
+        self.size.is_some() || self.bpw.is_some()
+    }
 }
 
 /// Nominal bits, from `min` to `max`.
@@ -186,7 +191,7 @@ impl Config {
     /// The degradation that may not be exceeded. Who asks for a size, and for no accuracy, gets the
     /// best model of that size.
     pub fn allowed_degradation(&self) -> Option<f64> {
-        let sized = self.goal.size.is_some() || self.goal.bpw.is_some() || self.formats.is_some();
+        let sized = self.goal.is_a_size() || self.formats.is_some();
         self.accuracy.or((!sized).then_some(Config::ACCURACY))
     }
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::config::ConfigError;
 use crate::gguf::{self, Gguf};
 use crate::model::{ModelError, TokenizerError};
-use crate::quantize::{PlanError, StoreError};
+use crate::quantize::{PlanError, SearchError, StoreError};
 use crate::validate::{ChunkError, CompareError};
+use crate::work::WorkError;
 
 /// Why a run failed. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,18 @@ pub enum Error {
         /// Which weight, and why.
         reason: StoreError,
     },
+    /// A search that ended without a model.
+    #[error("{}: {reason}", .input.display())]
+    Search {
+        /// The model.
+        input: PathBuf,
+        /// Why.
+        #[source]
+        reason: SearchError,
+    },
+    /// The work folder cannot be used.
+    #[error(transparent)]
+    Work(#[from] WorkError),
     /// A model that cannot be run.
     #[error("{}: {reason}", .path.display())]
     Model {
@@ -148,6 +161,14 @@ impl Error {
     }
 
     /// What went wrong with the output names it; what went wrong with weights, the input.
+    pub(crate) fn search(input: &Path, reason: SearchError) -> Error {
+        match reason {
+            SearchError::Work(reason) => Error::Work(reason),
+            SearchError::Plan(reason) => Error::plan(input, reason),
+            reason => Error::Search { input: input.into(), reason },
+        }
+    }
+
     pub(crate) fn store(input: &Path, reason: StoreError) -> Error {
         match reason {
             StoreError::Write(error) => Error::Gguf(error),

@@ -41,6 +41,7 @@ mod simd;
 pub mod terminal;
 mod threads;
 pub mod validate;
+pub mod work;
 
 pub use config::Config;
 pub use error::Error;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::calibrate::{
-    CalibrationText, Diversity, Importance, Recipe, generate, importance, seed_source,
+    CalibrationText, Diversity, Importance, Learn, Recipe, generate, importance, seed_source,
 };
 use crate::config::{Calibration, Config, Effort, LEAST_SEQ_LEN};
 use crate::evaluate::{
@@ -14,15 +14,16 @@ use crate::evaluate::{
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError, Tokenizer};
 use crate::progress::Progress;
+use crate::quantize::{Aim, Found, Judge, Search, SearchError, Searchable};
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{Chunks, compare};
+use crate::validate::{Chunks, Reference, Statistics, compare};
+use crate::work::{Work, WorkError};
 
 /// A full-precision model that can be run, and the text that it wrote.
 #[derive(Debug)]
 pub struct Outputs<'a> {
     model: Model<'a>,
-    /// The importance of every input.
-    pub importance: Importance,
+    learn: Learn,
     /// How varied the text is.
     pub diversity: Diversity,
     /// What losses are measured on.
@@ -30,12 +31,12 @@ pub struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    /// Lets the model write, and gathers what its text shows; where that is not asked for or the
-    /// model cannot be run, the reason.
+    /// Lets the model write; where that is not asked for or the model cannot be run, the reason.
     pub fn see(
         gguf: &'a Gguf,
         config: &Config,
         eval_text: Option<&Path>,
+        work: &Work,
         progress: &dyn Progress,
     ) -> Result<Result<Outputs<'a>, String>, Error> {
         if config.effort == Effort::Fast {
@@ -64,26 +65,52 @@ impl<'a> Outputs<'a> {
             let chunks = text_chunks(path, &tokenizer, eval_context(gguf), None)?;
             texts.push((TextSource::File(PathBuf::from(path)), chunks));
         }
-        Ok(Outputs::write(model, &tokenizer, &recipe, texts, progress)
-            .map_err(|reason| reason.to_string()))
+        // What ends a model's writing is as much a result as what it wrote.
+        let text: Result<CalibrationText, String> = work.remember("text", || {
+            let text = generate(&model, &seed_source(&tokenizer), &recipe, progress);
+            Ok::<_, WorkError>(text.map_err(|reason| reason.to_string()))
+        })?;
+        Ok(text.map(|CalibrationText { learn, held_out, diversity }| {
+            // What is too short to be scored is left out.
+            if let Ok(chunks) = own_chunks(held_out.sequences(), recipe.seq_len, &tokenizer) {
+                texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
+            }
+            Outputs { model, learn, diversity, texts }
+        }))
     }
 
-    fn write(
-        model: Model<'a>,
-        tokenizer: &Tokenizer,
-        recipe: &Recipe,
-        mut texts: Vec<(TextSource, Chunks)>,
+    /// The importance of every input.
+    pub fn importance(&self, progress: &dyn Progress) -> Result<Importance, ModelError> {
+        importance(&self.model, &self.sequences(), progress)
+    }
+
+    /// Searches for the smallest or the best model; `None` where there is no text to judge it by.
+    pub fn search(
+        &self,
+        gguf: &'a Gguf,
+        config: &Config,
+        searchable: &Searchable,
+        work: &Work,
         progress: &dyn Progress,
-    ) -> Result<Outputs<'a>, ModelError> {
-        let CalibrationText { learn, held_out, diversity } =
-            generate(&model, &seed_source(tokenizer), recipe, progress)?;
-        let learn: Vec<&[u32]> = learn.sequences().iter().map(Vec::as_slice).collect();
-        let importance = importance(&model, &learn, progress)?;
-        // What is too short to be scored is left out.
-        if let Ok(chunks) = own_chunks(held_out.sequences(), recipe.seq_len, tokenizer) {
-            texts.insert(0, (TextSource::Own { seed: recipe.seed }, chunks));
-        }
-        Ok(Outputs { model, importance, diversity, texts })
+    ) -> Result<Option<Found>, SearchError> {
+        let own = |source: &TextSource| matches!(source, TextSource::Own { .. });
+        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| own(source)) else {
+            return Ok(None);
+        };
+        let aim = match config.allowed_degradation() {
+            Some(allowed) if !config.goal.is_a_size() => {
+                Aim::Smallest { kld: -(1.0 - allowed).ln() }
+            }
+            _ => Aim::Best,
+        };
+        let (model, sequences) = (&self.model, &self.sequences()[..]);
+        let search = Search { gguf, model, config, searchable, sequences, aim, work, progress };
+        let mut referee = Referee { model, chunks, reference: None };
+        search.run(&mut referee).map(Some)
+    }
+
+    fn sequences(&self) -> Vec<&[u32]> {
+        self.learn.sequences().iter().map(Vec::as_slice).collect()
     }
 
     /// How far the quantized model at `path` is from the full-precision one at `base`: on held-out
@@ -102,5 +129,25 @@ impl<'a> Outputs<'a> {
             Ok(evaluation(chunks, &positions, source.clone(), Activations::Float))
         });
         measured.collect()
+    }
+}
+
+/// Measures models on held-out text of the full-precision model's own.
+struct Referee<'r, 'a> {
+    model: &'r Model<'a>,
+    chunks: &'r Chunks,
+    /// What the full-precision model says of the text, once it was asked.
+    reference: Option<Reference<'r, 'a>>,
+}
+
+impl Judge for Referee<'_, '_> {
+    fn kld(&mut self, model: &Model, chunks: usize) -> Result<f64, SearchError> {
+        let reference = match &mut self.reference {
+            Some(reference) => reference,
+            unread => unread.insert(Reference::read(self.model, self.chunks.clone())?),
+        };
+        let positions = reference.compare(model, chunks);
+        let positions = positions.map_err(|reason| SearchError::Measure(Box::new(reason)))?;
+        Ok(Statistics::of(&positions).kld.value)
     }
 }

@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use crate::Error;
 use crate::calibrate::Importance;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Effort, Strategy};
 use crate::gguf::{self, Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
-use crate::provenance::{header, output_metadata};
-use crate::quantize::{check_plan, plan, store};
+use crate::provenance::{header, output_metadata, run_description};
+use crate::quantize::{
+    Encodings, Found, Header, Plan, Record, Searchable, check_plan, plan, store,
+};
 use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
 use crate::same_file::refuse_same_files;
 use crate::threads;
+use crate::work::{Foreign, Work};
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,25 +69,24 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let header = header(&gguf, config).map_err(|e| Error::output(&gguf, e))?;
     check_plan(&gguf, config, header, context).map_err(|e| Error::plan(&job.input, e))?;
 
-    let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), progress)?;
-    let unseen = Importance::default();
-    let importance = outputs.as_ref().map_or(&unseen, |outputs| &outputs.importance);
-    clock.lap("calibrate");
+    let work = work(job, config, &gguf)?;
+    let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), &work, progress)?;
+    clock.lap("write text");
 
-    let plan = plan(&gguf, config, importance, header, context);
-    let plan = plan.map_err(|e| Error::plan(&job.input, e))?;
+    let decide = Decide { job, config, gguf: &gguf, header, context, work: &work, progress };
+    let Decided { plan, encodings, importance, search } = decide.with(outputs.as_ref().ok())?;
     let metadata = output_metadata(gguf.metadata(), config, &plan);
     debug_assert_eq!(
         Ok(header.file_with(plan.bytes(header.alignment))),
         encoded_size(&metadata, &plan.specs()),
         "limits were counted as the file will be"
     );
-    clock.lap("plan");
+    clock.lap(if search.is_some() { "search" } else { "plan" });
 
     let (mut made, mut errors) = (None, vec![None; plan.tensors.len()]);
     let mut evaluations = Vec::new();
     if let Some(output) = output {
-        let stored = store(&gguf, &plan, &metadata, importance, output, progress);
+        let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         clock.lap("encode and write");
         if let Ok(outputs) = &outputs {
@@ -102,7 +104,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     };
     let missed = missed_target(config, &evaluations);
     let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
-    let measured = Measured { evaluations, diversity, unmeasured, missed };
+    let measured = Measured { evaluations, diversity, search, unmeasured, missed };
     let stages = clock.stages;
     let run = Run {
         job,
@@ -128,7 +130,62 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         Err(error) if !job.dry_run => report.warnings.push(without_report(error)),
         named => named?,
     }
+    if let Err(error) = work.finish() {
+        report.warnings.push(error.to_string());
+    }
     Ok(report)
+}
+
+/// Where the state of the run is kept.
+fn work(job: &Job, config: &Config, gguf: &Gguf) -> Result<Work, Error> {
+    if job.dry_run || config.effort == Effort::Fast {
+        return Ok(Work::Forgetful);
+    }
+    let foreign = if job.force { Foreign::Replace } else { Foreign::Refuse };
+    Ok(Work::beside(&job.output, &run_description(gguf, config), foreign)?)
+}
+
+/// What the choice of formats rests on.
+struct Decide<'d, 'a> {
+    job: &'d Job,
+    config: &'d Config,
+    gguf: &'a Gguf,
+    header: Header,
+    context: u64,
+    work: &'d Work,
+    progress: &'d dyn Progress,
+}
+
+/// The formats, and what is known of the tensors in them.
+struct Decided {
+    plan: Plan,
+    /// Of the tensors that are encoded already.
+    encodings: Encodings,
+    importance: Importance,
+    search: Option<Record>,
+}
+
+impl<'a> Decide<'_, 'a> {
+    /// By a search where the model's outputs can be seen, else by its weights.
+    fn with(&self, outputs: Option<&Outputs<'a>>) -> Result<Decided, Error> {
+        let Decide { job, config, gguf, header, context, work, progress } = *self;
+        let mut importance = Importance::default();
+        if let Some(outputs) = outputs {
+            if config.strategy == Strategy::Search {
+                let searchable = Searchable::new(gguf, config, header, context);
+                let searchable = searchable.map_err(|e| Error::plan(&job.input, e))?;
+                let found = outputs.search(gguf, config, &searchable, work, progress);
+                if let Some(found) = found.map_err(|e| Error::search(&job.input, e))? {
+                    let Found { plan, encodings, record } = found;
+                    return Ok(Decided { plan, encodings, importance, search: Some(record) });
+                }
+            }
+            importance = outputs.importance(progress).map_err(|e| Error::model(&job.input, e))?;
+        }
+        let plan = plan(gguf, config, &importance, header, context);
+        let plan = plan.map_err(|e| Error::plan(&job.input, e))?;
+        Ok(Decided { plan, encodings: Encodings::new(), importance, search: None })
+    }
 }
 
 /// The report on the disk.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use crate::config::Config;
 use crate::gguf::{Array, Format, Gguf, Metadata, Value, header_size};
 use crate::quantize::{Header, Plan};
@@ -22,6 +24,22 @@ pub fn output_metadata(input: &Metadata, config: &Config, plan: &Plan) -> Metada
     metadata.set("opencog_qat.plan", Value::Array(Array::String(plan.lines().iter().collect())));
     metadata.set("opencog_qat.seed", Value::U64(config.seed));
     metadata
+}
+
+/// What a run's state belongs to: the program, the flags and the model.
+pub fn run_description(gguf: &Gguf, config: &Config) -> String {
+    let mut hash = Sha256::new();
+    for tensor in gguf.tensors() {
+        hash.update(&tensor.name);
+        hash.update(gguf.data(tensor));
+        gguf.release(tensor, 0..gguf.data(tensor).len());
+    }
+    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "opencog-qat {}, {config}, a model of {} bytes with the hash {hash}",
+        env!("CARGO_PKG_VERSION"),
+        gguf.file_bytes()
+    )
 }
 
 /// The header of an output with these flags, before there is a plan; or why there can be none.

@@ -11,7 +11,7 @@ use opencog_qat::config::Config;
 use opencog_qat::gguf::{Format, Gguf, OutputFile};
 use opencog_qat::model::{Model, Role, Tokenizer};
 use opencog_qat::progress::Silent;
-use opencog_qat::quantize::{Header, plan, store};
+use opencog_qat::quantize::{Encodings, Header, plan, store};
 use opencog_qat::validate::{CONTEXT, Chunks, LogitsWriter, Statistics, compare};
 
 /// Sequences of [`CONTEXT`] tokens to learn from.
@@ -67,7 +67,8 @@ fn kld(gguf: &Gguf, model: &Model, format: Format, importance: &Importance, text
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quantized.gguf");
     let output = OutputFile::create(&path, false).unwrap();
-    let stored = store(gguf, &plan, gguf.metadata(), importance, output, &Silent).unwrap();
+    let none = Encodings::new();
+    let stored = store(gguf, &plan, gguf.metadata(), importance, &none, output, &Silent).unwrap();
     stored.0.commit().unwrap();
     let quantized = Gguf::open(&path).unwrap();
     let quantized = Model::of(&quantized).unwrap();

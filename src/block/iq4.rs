@@ -37,17 +37,32 @@ impl EncodeBlock for IQ4_NL {
     }
 }
 
+impl IQ4_XS {
+    /// The scale of sub-block `k` in units of `d`, from -32 to 31.
+    #[inline(always)]
+    pub fn sub(block: &[u8], k: usize) -> i32 {
+        let low = (block[4 + k / 2] >> (4 * (k % 2))) & 15;
+        let high = u16::from_le_bytes([block[2], block[3]]);
+        (low as i32 | (((high >> (2 * k)) & 3) << 4) as i32) - 32
+    }
+
+    /// Writes that scale.
+    pub fn set_sub(block: &mut [u8], k: usize, sub: i32) {
+        let stored = (sub + 32) as u8;
+        let (low, high) = (4 * (k % 2), 2 * (k % 4));
+        block[4 + k / 2] = (block[4 + k / 2] & !(15 << low)) | ((stored & 15) << low);
+        block[2 + k / 4] = (block[2 + k / 4] & !(3 << high)) | ((stored >> 4) << high);
+    }
+}
+
 impl Block for IQ4_XS {
     const FORMAT: Format = Format::IQ4_XS;
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
         let d = f16_at(block, 0);
-        let high = u16::from_le_bytes([block[2], block[3]]);
         for k in 0..8 {
-            let low = (block[4 + k / 2] >> (4 * (k % 2))) & 15;
-            let sub = low as i32 | (((high >> (2 * k)) & 3) << 4) as i32;
-            let scale = d * (sub - 32) as f32;
+            let scale = d * IQ4_XS::sub(block, k) as f32;
             let mut codes = [0; 32];
             unpack_nibbles(&block[8 + 16 * k..][..16], &mut codes);
             for (out, code) in out[32 * k..].iter_mut().zip(codes) {

@@ -65,16 +65,54 @@ impl Block for Q3_K {
     }
 }
 
+impl Q4_K {
+    #[inline(always)]
+    pub fn unpack(block: &[u8], codes: &mut [u8]) {
+        for (codes, bytes) in codes.chunks_exact_mut(64).zip(block[16..].chunks_exact(32)) {
+            unpack_nibbles(bytes, codes);
+        }
+    }
+
+    #[inline(always)]
+    pub fn pack(codes: &[u8], block: &mut [u8]) {
+        for (codes, bytes) in codes.chunks_exact(64).zip(block[16..].chunks_exact_mut(32)) {
+            pack_nibbles(codes, bytes);
+        }
+    }
+}
+
 impl Block for Q4_K {
     const FORMAT: Format = Format::Q4_K;
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
         let mut codes = [0; 256];
-        for (codes, bytes) in codes.chunks_exact_mut(64).zip(block[16..].chunks_exact(32)) {
+        Q4_K::unpack(block, &mut codes);
+        decode_affine(&block[..16], &codes, out);
+    }
+}
+
+impl Q5_K {
+    #[inline(always)]
+    pub fn unpack(block: &[u8], codes: &mut [u8]) {
+        for (codes, bytes) in codes.chunks_exact_mut(64).zip(block[48..].chunks_exact(32)) {
             unpack_nibbles(bytes, codes);
         }
-        decode_affine(&block[..16], &codes, out);
+        for (k, codes) in codes.chunks_exact_mut(32).enumerate() {
+            for (code, high) in codes.iter_mut().zip(&block[16..48]) {
+                *code |= ((high >> k) & 1) << 4;
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn pack(codes: &[u8], block: &mut [u8]) {
+        for (codes, bytes) in codes.chunks_exact(64).zip(block[48..].chunks_exact_mut(32)) {
+            pack_nibbles(codes, bytes);
+        }
+        for (i, high) in block[16..48].iter_mut().enumerate() {
+            *high = (0..8).fold(0, |bits, k| bits | ((codes[32 * k + i] >> 4) << k));
+        }
     }
 }
 
@@ -84,14 +122,7 @@ impl Block for Q5_K {
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
         let mut codes = [0; 256];
-        for (codes, bytes) in codes.chunks_exact_mut(64).zip(block[48..].chunks_exact(32)) {
-            unpack_nibbles(bytes, codes);
-        }
-        for (k, codes) in codes.chunks_exact_mut(32).enumerate() {
-            for (code, high) in codes.iter_mut().zip(&block[16..48]) {
-                *code |= ((high >> k) & 1) << 4;
-            }
-        }
+        Q5_K::unpack(block, &mut codes);
         decode_affine(&block[..16], &codes, out);
     }
 }
@@ -133,9 +164,7 @@ impl EncodeBlock for Q4_K {
     #[inline(always)]
     fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
         let codes = encode_affine::<15, S, W>(simd, x, w, &mut block[..16]);
-        for (codes, bytes) in codes.chunks_exact(64).zip(block[16..].chunks_exact_mut(32)) {
-            pack_nibbles(codes, bytes);
-        }
+        Q4_K::pack(&codes, block);
     }
 }
 
@@ -143,11 +172,37 @@ impl EncodeBlock for Q5_K {
     #[inline(always)]
     fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
         let codes = encode_affine::<31, S, W>(simd, x, w, &mut block[..16]);
-        for (codes, bytes) in codes.chunks_exact(64).zip(block[48..].chunks_exact_mut(32)) {
-            pack_nibbles(codes, bytes);
+        Q5_K::pack(&codes, block);
+    }
+}
+
+impl Q6_K {
+    /// The codes of one half of the block.
+    #[inline(always)]
+    fn unpack_half(block: &[u8], half: usize, codes: &mut [u8]) {
+        unpack_nibbles(&block[64 * half..][..64], codes);
+        for (k, codes) in codes.chunks_exact_mut(32).enumerate() {
+            for (code, high) in codes.iter_mut().zip(&block[128 + 32 * half..]) {
+                *code |= ((high >> (2 * k)) & 3) << 4;
+            }
         }
-        for (i, high) in block[16..48].iter_mut().enumerate() {
-            *high = (0..8).fold(0, |bits, k| bits | ((codes[32 * k + i] >> 4) << k));
+    }
+
+    #[inline(always)]
+    pub fn unpack(block: &[u8], codes: &mut [u8]) {
+        for (half, codes) in codes.chunks_exact_mut(128).enumerate() {
+            Q6_K::unpack_half(block, half, codes);
+        }
+    }
+
+    #[inline(always)]
+    pub fn pack(codes: &[u8], block: &mut [u8]) {
+        for (half, codes) in codes.chunks_exact(128).enumerate() {
+            pack_nibbles(codes, &mut block[64 * half..][..64]);
+            for i in 0..32 {
+                let upper = (0..4).fold(0, |bits, k| bits | ((codes[32 * k + i] >> 4) << (2 * k)));
+                block[128 + 32 * half + i] = upper;
+            }
         }
     }
 }
@@ -157,16 +212,11 @@ impl Block for Q6_K {
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
-        let (low, high, subs) = (&block[..128], &block[128..192], &block[192..208]);
+        let subs = &block[192..208];
         let d = f16_at(block, 208);
         for half in 0..2 {
             let mut codes = [0; 128];
-            unpack_nibbles(&low[64 * half..][..64], &mut codes);
-            for (k, codes) in codes.chunks_exact_mut(32).enumerate() {
-                for (code, high) in codes.iter_mut().zip(&high[32 * half..]) {
-                    *code |= ((high >> (2 * k)) & 3) << 4;
-                }
-            }
+            Q6_K::unpack_half(block, half, &mut codes);
             let out = out[128 * half..][..128].chunks_exact_mut(16);
             for ((out, codes), sub) in out.zip(codes.chunks_exact(16)).zip(&subs[8 * half..]) {
                 let scale = d * (*sub as i8) as f32;
@@ -193,12 +243,6 @@ impl EncodeBlock for Q6_K {
                 *code = G::code(*x, inverse);
             }
         }
-        for (half, codes) in codes.chunks_exact(128).enumerate() {
-            pack_nibbles(codes, &mut block[64 * half..][..64]);
-            for i in 0..32 {
-                let upper = (0..4).fold(0, |bits, k| bits | ((codes[32 * k + i] >> 4) << (2 * k)));
-                block[128 + 32 * half + i] = upper;
-            }
-        }
+        Q6_K::pack(&codes, block);
     }
 }

@@ -24,7 +24,7 @@ pub struct Q8_0;
 const LEN: usize = 32;
 
 #[inline(always)]
-fn unpack_high_bits(bytes: &[u8], codes: &mut [u8; LEN]) {
+pub(super) fn unpack_high_bits(bytes: &[u8], codes: &mut [u8]) {
     let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     for (i, code) in codes.iter_mut().enumerate() {
         *code |= (((bits >> i) & 1) << 4) as u8;
@@ -32,7 +32,7 @@ fn unpack_high_bits(bytes: &[u8], codes: &mut [u8; LEN]) {
 }
 
 #[inline(always)]
-fn pack_high_bits(codes: &[u8; LEN], bytes: &mut [u8]) {
+pub(super) fn pack_high_bits(codes: &[u8], bytes: &mut [u8]) {
     let mut bits = 0;
     for (i, &code) in codes.iter().enumerate() {
         bits |= u32::from(code >> 4) << i;

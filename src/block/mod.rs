@@ -5,6 +5,7 @@
 //! written, `EncodeBlock` (how to find and store the best block). [`decode`] and [`encode`] pick
 //! the type, and run it with the widest vectors that the CPU has.
 
+pub mod codes;
 mod float;
 #[expect(non_camel_case_types, reason = "ggml's names")]
 mod iq4;

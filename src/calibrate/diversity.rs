@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 /// Below this mean entropy, in nats, a text is no sample of a language any more. SmolLM2-135M comes
@@ -14,7 +14,7 @@ const LEAST_DISTINCT_4: f64 = 0.5;
 const MOST_DROPPED: f64 = 0.3;
 
 /// How varied a text is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Diversity {
     /// Mean entropy of the model's next-token distributions at temperature 1, in nats.
     pub entropy: f64,

@@ -1,5 +1,7 @@
 //! Text to learn from, and text to judge by: two types, so that neither is taken for the other.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Diversity, Sequence};
 
 /// One sequence of so many is held out.
@@ -8,7 +10,7 @@ const HELD_OUT: usize = 5;
 const FEWEST: usize = 2;
 
 /// What the model wrote.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationText {
     /// Statistics are gathered on these sequences, and weights trained on them.
     pub learn: Learn,
@@ -19,11 +21,11 @@ pub struct CalibrationText {
 }
 
 /// Sequences to learn from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learn(Vec<Sequence>);
 
 /// Sequences that nothing was learnt from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldOut(Vec<Sequence>);
 
 impl Learn {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::TOKENS_PER_TASK;
 use super::attention::{KeysValues, Queries, attend};
@@ -21,7 +22,7 @@ use super::weights::Layer;
 const QUERIES_PER_TASK: usize = 64;
 
 /// The inputs of linear maps, by the maps that share them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LinearInput {
     /// Of queries, keys and values.
     Attention,

@@ -32,6 +32,16 @@ impl<'a> Matrix<'a> {
         block::decode(self.format, bytes, out);
     }
 
+    /// Puts another encoding of a matrix of this shape in its place.
+    ///
+    /// # Panics
+    /// If there are not as many weights.
+    pub fn replace(&mut self, format: Format, bytes: &'a [u8]) {
+        let weights = (self.rows * self.columns) as u64;
+        assert_eq!(format.bytes_of(weights), Some(bytes.len() as u64), "{format} lengths");
+        (self.format, self.bytes) = (format, bytes);
+    }
+
     /// The bytes of some rows.
     fn bytes_of(&self, rows: Range<usize>) -> &'a [u8] {
         let row_bytes = self.columns / self.format.block_len() * self.format.block_bytes();

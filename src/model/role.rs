@@ -1,9 +1,9 @@
 //! What each tensor does, told from its name (`gguf-py/gguf/constants.py` lists the names).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a tensor does in the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Token embedding; also the output head where no other is there.

@@ -38,6 +38,13 @@ pub struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
+    /// Puts another encoding in the place of the tensor `name`, where it is a matrix of this block;
+    /// whether it is.
+    pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
+        let part = layer_part(name).and_then(|(_, part)| self.linear_mut(part));
+        part.map(|linear| linear.weight.replace(format, bytes)).is_some()
+    }
+
     /// The linear map `part`, named as in the file but without `blk.N.` and `.weight`.
     fn linear_mut(&mut self, part: &str) -> Option<&mut Linear<'a>> {
         Some(match part {
@@ -101,11 +108,7 @@ impl<'a> Weights<'a> {
     /// Puts another encoding in the place of the tensor `name`, where it is a matrix of the model;
     /// whether it is.
     pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
-        let put = |matrix: &mut Matrix<'a>| {
-            let elements = (matrix.rows * matrix.columns) as u64;
-            assert_eq!(format.bytes_of(elements), Some(bytes.len() as u64), "{name} in {format}");
-            (matrix.format, matrix.bytes) = (format, bytes);
-        };
+        let put = |matrix: &mut Matrix<'a>| matrix.replace(format, bytes);
         if name == "token_embd.weight" {
             put(&mut self.embedding);
             if self.tied {
@@ -117,9 +120,8 @@ impl<'a> Weights<'a> {
             put(&mut self.head.weight);
             return true;
         }
-        let Some((layer, part)) = layer_part(name) else { return false };
-        let linear = self.layers.get_mut(layer).and_then(|layer| layer.linear_mut(part));
-        linear.map(|linear| put(&mut linear.weight)).is_some()
+        let layer = layer_part(name).and_then(|(layer, _)| self.layers.get_mut(layer));
+        layer.is_some_and(|layer| layer.replace(name, format, bytes))
     }
 
     /// Every linear map.

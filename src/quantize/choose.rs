@@ -44,16 +44,23 @@ struct Way {
     bytes: Bytes,
 }
 
-/// The candidate of each group that together lose least within the limits.
+/// The candidate of each group that together lose least within the limits and within `bytes`;
+/// `None` where nothing is that small.
 pub fn choose<'a>(
     gguf: &Gguf,
     config: &Config,
     importance: &Importance,
     fixed: &Fixed,
     groups: &Groups<'a>,
-) -> Result<Chosen<'a>, PlanError> {
+    bytes: Bytes,
+) -> Result<Option<Chosen<'a>>, PlanError> {
     let ways = ways_of_all(fixed, groups);
     let Limits { budget, warnings, least } = limits(config, fixed, &ways)?;
+    let budget = budget.min(bytes);
+    let least_bytes: Bytes = ways.iter().zip(&least).map(|(ways, &way)| ways[way].bytes).sum();
+    if !least_bytes.within(budget) {
+        return Ok(None);
+    }
 
     let mut items = Vec::new();
     for ((role, groups), ways) in groups.iter().zip(&ways) {
@@ -78,12 +85,22 @@ pub fn choose<'a>(
             candidates.insert((role, group), group[at]);
         }
     }
-    Ok(Chosen { candidates, warnings })
+    Ok(Some(Chosen { candidates, warnings }))
 }
 
 /// Whether anything can be chosen within the limits.
 pub fn check_limits(config: &Config, fixed: &Fixed, groups: &Groups) -> Result<(), PlanError> {
     limits(config, fixed, &ways_of_all(fixed, groups)).map(|_| ())
+}
+
+/// What the quantized tensors may take by the limits, and what to tell of limits that gave way.
+pub fn budget(
+    config: &Config,
+    fixed: &Fixed,
+    groups: &Groups,
+) -> Result<(Bytes, Vec<String>), PlanError> {
+    let Limits { budget, warnings, .. } = limits(config, fixed, &ways_of_all(fixed, groups))?;
+    Ok((budget, warnings))
 }
 
 fn ways_of_all(fixed: &Fixed, groups: &Groups) -> Vec<Vec<Way>> {

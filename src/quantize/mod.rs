@@ -1,17 +1,33 @@
 //! Which format each tensor gets, and the tensors in those formats.
 
+mod allocate;
 mod budget;
 mod choose;
+mod compensate;
 mod encode;
+mod encoded;
 mod fixed;
 mod grid;
 mod knapsack;
+mod pass;
 mod plan;
+mod progressive;
 mod sample;
+mod search;
+mod searchable;
+mod sensitivity;
 mod size;
 mod store;
+mod survey;
 
+pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
+pub use encoded::{Encoded, Encodings};
 pub use plan::{Choice, Plan, PlanError, Planned, check_plan, plan};
+pub use search::{
+    Aim, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
+};
+pub use searchable::Searchable;
+pub use sensitivity::Group;
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};

@@ -98,16 +98,26 @@ pub enum PlanError {
 
 /// What may become of one tensor.
 #[derive(Debug, Clone, PartialEq)]
-enum Options {
+pub(super) enum Options {
     /// Not encoded.
     Kept(Kept),
     /// Encoded in one of these.
     Formats(Vec<Candidate>),
 }
 
+impl Options {
+    /// The formats that it may be encoded in.
+    pub(super) fn candidates(&self) -> &[Candidate] {
+        match self {
+            Options::Kept(_) => &[],
+            Options::Formats(candidates) => candidates,
+        }
+    }
+}
+
 /// What happens to a tensor that is not encoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kept {
+pub(super) enum Kept {
     OnGrid,
     Copied,
     CopiedForRows,
@@ -126,25 +136,39 @@ pub fn plan(
     let options = options_of_all(gguf, config)?;
     let fixed = fixed_part(gguf, &options, header, context);
     let groups = groups(gguf, &options)?;
-    let Chosen { candidates: chosen, warnings } =
-        choose(gguf, config, importance, &fixed, &groups)?;
+    let any = Bytes { tensors: u64::MAX, file: u64::MAX };
+    let chosen = choose(gguf, config, importance, &fixed, &groups, any)?;
+    let chosen = chosen.expect("what the limits allow is within any number of bytes");
+    Ok(plan_of(gguf, &options, chosen))
+}
 
+/// The plan in which each group of tensors has its chosen format.
+pub(super) fn plan_of(gguf: &Gguf, options: &[Options], chosen: Chosen) -> Plan {
+    let Chosen { candidates: chosen, warnings } = chosen;
     let planned = |(tensor, options): (&TensorInfo, &Options)| {
-        let role = Role::of(&tensor.name);
-        let (format, choice) = match options {
-            Options::Kept(Kept::OnGrid) => (Format::F32, Choice::OnGrid),
-            Options::Kept(Kept::Copied) => (tensor.format, Choice::Copied),
-            Options::Kept(Kept::CopiedForRows) => (tensor.format, Choice::CopiedForRows),
-            Options::Formats(candidates) => {
-                let Candidate { format, instead_of } = chosen[&(role, candidates.as_slice())];
-                (format, instead_of.map_or(Choice::Encoded, Choice::InsteadOf))
-            }
-        };
-        let spec = TensorSpec { format, ..tensor.spec() };
-        Planned { spec, role, from: tensor.format, choice }
+        planned_with(tensor, options, || chosen[&(Role::of(&tensor.name), options.candidates())])
     };
-    let tensors = gguf.tensors().iter().zip(&options).map(planned).collect();
-    Ok(Plan { tensors, warnings })
+    let tensors = gguf.tensors().iter().zip(options).map(planned).collect();
+    Plan { tensors, warnings }
+}
+
+/// What becomes of a tensor that is encoded, if it is, in the candidate `chosen`.
+pub(super) fn planned_with(
+    tensor: &TensorInfo,
+    options: &Options,
+    chosen: impl FnOnce() -> Candidate,
+) -> Planned {
+    let (format, choice) = match options {
+        Options::Kept(Kept::OnGrid) => (Format::F32, Choice::OnGrid),
+        Options::Kept(Kept::Copied) => (tensor.format, Choice::Copied),
+        Options::Kept(Kept::CopiedForRows) => (tensor.format, Choice::CopiedForRows),
+        Options::Formats(_) => {
+            let Candidate { format, instead_of } = chosen();
+            (format, instead_of.map_or(Choice::Encoded, Choice::InsteadOf))
+        }
+    };
+    let spec = TensorSpec { format, ..tensor.spec() };
+    Planned { spec, role: Role::of(&tensor.name), from: tensor.format, choice }
 }
 
 /// Whether there can be a plan within the limits, before any work that would be in vain.
@@ -159,12 +183,12 @@ pub fn check_plan(
     check_limits(config, &fixed, &groups(gguf, &options)?)
 }
 
-fn options_of_all(gguf: &Gguf, config: &Config) -> Result<Vec<Options>, PlanError> {
+pub(super) fn options_of_all(gguf: &Gguf, config: &Config) -> Result<Vec<Options>, PlanError> {
     gguf.tensors().iter().map(|tensor| options(gguf, tensor, config)).collect()
 }
 
 /// The tensors that get the same format.
-fn groups<'a>(gguf: &'a Gguf, options: &'a [Options]) -> Result<Groups<'a>, PlanError> {
+pub(super) fn groups<'a>(gguf: &'a Gguf, options: &'a [Options]) -> Result<Groups<'a>, PlanError> {
     let mut groups = Groups::new();
     for (tensor, options) in gguf.tensors().iter().zip(options) {
         if let Options::Formats(candidates) = options {
@@ -251,7 +275,7 @@ fn stand_in(config: &Config, format: Format) -> Format {
 }
 
 /// What does not depend on the choice of formats.
-fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, context: u64) -> Fixed {
+pub(super) fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, context: u64) -> Fixed {
     let mut fixed = Fixed {
         parameters: 0,
         quantized_parameters: 0,

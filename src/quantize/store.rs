@@ -9,6 +9,7 @@ use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
 use crate::progress::{Amount, Progress};
 
 use super::encode::{EncodeError, check_finite, encode_tensor};
+use super::encoded::Encodings;
 use super::grid::on_256_levels;
 use super::plan::{Choice, Plan, Planned};
 
@@ -38,12 +39,14 @@ impl From<SendError<Vec<u8>>> for StoreError {
 }
 
 /// Writes the whole model to `output`, and returns it with what each changed tensor lost. Errors
-/// are weighted by `importance` where it is known.
+/// are weighted by `importance` where it is known. Tensors that are encoded already are taken from
+/// `encodings`, in the formats of the plan.
 pub fn store(
     gguf: &Gguf,
     plan: &Plan,
     metadata: &Metadata,
     importance: &Importance,
+    encodings: &Encodings,
     output: OutputFile,
     progress: &dyn Progress,
 ) -> Result<(OutputFile, Vec<Option<SquaredError>>), StoreError> {
@@ -59,7 +62,7 @@ pub fn store(
             }
             writer.finish()
         });
-        let errors = store_tensors(gguf, plan, importance, &sender, progress);
+        let errors = store_tensors(gguf, plan, importance, encodings, &sender, progress);
         drop(sender);
         (written.join().expect("the writer does not panic"), errors)
     });
@@ -78,12 +81,20 @@ fn store_tensors(
     gguf: &Gguf,
     plan: &Plan,
     importance: &Importance,
+    encodings: &Encodings,
     sender: &SyncSender<Vec<u8>>,
     progress: &dyn Progress,
 ) -> Result<Vec<Option<SquaredError>>, StoreError> {
     let mut errors = Vec::with_capacity(plan.tensors.len());
     for (tensor, planned) in gguf.tensors().iter().zip(&plan.tensors) {
-        let error = store_tensor(gguf, tensor, planned, importance, sender, progress)?;
+        let error = match encodings.get(&tensor.name) {
+            Some(encoded) => {
+                send(&encoded.bytes, sender)?;
+                progress.advance(tensor.bytes());
+                Some(encoded.error)
+            }
+            None => store_tensor(gguf, tensor, planned, importance, sender, progress)?,
+        };
         tracing::debug!(
             tensor = tensor.name,
             from = %tensor.format,
@@ -93,6 +104,11 @@ fn store_tensors(
         errors.push(error);
     }
     Ok(errors)
+}
+
+/// Hands over bytes that are made already.
+fn send(bytes: &[u8], sender: &SyncSender<Vec<u8>>) -> Result<(), StoreError> {
+    bytes.chunks(COPY).try_for_each(|part| sender.send(part.to_vec()).map_err(StoreError::from))
 }
 
 fn store_tensor(

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, encoded_size};
 use crate::model::{Role, architecture_name, kv_cache_bytes};
 use crate::pipeline::Job;
-use crate::quantize::{Choice, Plan, Planned};
+use crate::quantize::{Choice, Plan, Planned, Record};
 
 /// What a run did. Its fields are the JSON of `--report x.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +56,8 @@ pub struct Report {
     pub unmeasured: Option<String>,
     /// How varied the text is that the model wrote.
     pub diversity: Option<Diversity>,
+    /// How formats were searched for, where they were.
+    pub search: Option<Record>,
     /// Seconds of each stage, in order.
     pub stages: Vec<Stage>,
     /// Every tensor, in the order of the file.
@@ -157,6 +159,7 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Measured {
     pub evaluations: Vec<Evaluation>,
     pub diversity: Option<Diversity>,
+    pub search: Option<Record>,
     /// Why nothing was measured, where nothing was.
     pub unmeasured: Option<String>,
     /// What was asked for and not reached.
@@ -196,6 +199,7 @@ impl Report {
             evaluations: run.measured.evaluations,
             unmeasured: run.measured.unmeasured,
             diversity: run.measured.diversity,
+            search: run.measured.search,
             stages: run.stages,
             tensors,
         }

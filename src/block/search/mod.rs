@@ -95,7 +95,7 @@ const F16_MIN: f32 = 5.960_464_5e-8;
 
 /// `value` rounded to the nearest F16, kept finite. Plain arithmetic, so that it vectorises.
 #[inline(always)]
-fn round_to_f16(value: f32) -> f32 {
+pub fn round_to_f16(value: f32) -> f32 {
     let bits = value.to_bits();
     let normal = f32::from_bits((bits + 0xfff + ((bits >> 13) & 1)) & !0x1fff);
     // Adding 0.75 leaves a last place worth 2^-24, the step of subnormal F16.

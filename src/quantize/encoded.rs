@@ -1,0 +1,40 @@
+//! Tensors in their new formats, before they are written, and models that run with them.
+
+use std::collections::BTreeMap;
+
+use crate::block::SquaredError;
+use crate::gguf::Format;
+use crate::model::Model;
+use crate::work::Bytes;
+
+/// A tensor in its new format.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// The format.
+    pub format: Format,
+    /// Its blocks, row by row.
+    pub bytes: Bytes,
+    /// What was lost of its weights.
+    pub error: SquaredError,
+}
+
+/// Tensors in their new formats, by name.
+pub type Encodings = BTreeMap<String, Encoded>;
+
+/// The model with these tensors in the place of its own.
+pub fn with_encodings<'e>(model: &Model<'e>, encodings: &'e Encodings) -> Model<'e> {
+    with_some(model, encodings, |_| true)
+}
+
+/// The model with those of these tensors in the place of its own that are `wanted`.
+pub fn with_some<'e>(
+    model: &Model<'e>,
+    encodings: &'e Encodings,
+    wanted: impl Fn(&str) -> bool,
+) -> Model<'e> {
+    let mut model = model.clone();
+    for (name, encoded) in encodings.iter().filter(|(name, _)| wanted(name)) {
+        model.weights.replace(name, encoded.format, &encoded.bytes);
+    }
+    model
+}

@@ -1,0 +1,271 @@
+//! Encoding tensors on what they will really see: the inputs that the layers before them, already
+//! quantized, make of calibration text.
+
+use std::collections::BTreeMap;
+
+use crate::block::{self, SquaredError};
+use crate::calibrate::{Gram, GramSums, HEAD, Importance, Place, place};
+use crate::gguf::{Format, Gguf, TensorInfo};
+use crate::model::{Layer, LinearInput, Model, Stepwise};
+use crate::progress::{Amount, Progress};
+use crate::work::{Bytes, Work};
+
+use super::compensate::{Compensation, Polish, Regularisation};
+use super::encode::{EncodeError, checked_values, encode_tensor};
+use super::encoded::{Encoded, Encodings, with_encodings};
+use super::search::SearchError;
+
+/// What a pass needs beside what it encodes.
+#[derive(Clone, Copy)]
+pub struct PassContext<'c, 'a> {
+    pub gguf: &'a Gguf,
+    /// In full precision.
+    pub model: &'c Model<'a>,
+    pub sequences: &'c [&'c [u32]],
+    pub importance: &'c Importance,
+    pub work: &'c Work,
+    pub progress: &'c dyn Progress,
+}
+
+/// Encodes tensors without compensation, each in its format. `pass` names the pass in the work
+/// folder.
+pub fn encode_plainly(
+    context: PassContext,
+    pass: &str,
+    todo: &BTreeMap<String, Format>,
+) -> Result<Encodings, SearchError> {
+    let PassContext { gguf, importance, work, progress, .. } = context;
+    let tensors = || gguf.tensors().iter().filter(|tensor| todo.contains_key(&tensor.name));
+    progress.start("encoding", Amount::Bytes(tensors().map(TensorInfo::bytes).sum()));
+    let encoded = tensors().map(|tensor| {
+        let format = todo[&tensor.name];
+        let bytes = kept(work, pass, gguf, tensor, format, || {
+            plain(gguf, tensor, format, importance.of(&tensor.name))
+        })?;
+        progress.advance(tensor.bytes());
+        Ok((tensor.name.clone(), encoded(gguf, tensor, format, bytes)?))
+    });
+    let encoded = encoded.collect();
+    progress.finish();
+    encoded
+}
+
+/// Encodes tensors layer by layer with compensation, on the inputs that the model has with what is
+/// `finished` and with what this pass encoded before.
+pub fn encode_in_passing(
+    context: PassContext,
+    pass: &str,
+    finished: &Encodings,
+    todo: &BTreeMap<String, Format>,
+) -> Result<Encodings, SearchError> {
+    let PassContext { gguf, model, sequences, importance, work, progress } = context;
+    let mut made = Encodings::new();
+    // Where a run goes on that was ended, all may be there.
+    if let Some(all) = all_kept(work, pass, gguf, todo)? {
+        return Ok(all);
+    }
+    let variant = with_encodings(model, finished);
+    let tied = variant.weights.tied;
+    // An embedding that is looked up too is not compensated: that would lower what the head loses
+    // at the cost of the first layer's input.
+    let compensated = |&place: &Place| !(tied && place == HEAD);
+    let places = todo.keys().filter_map(|name| place(name, tied)).filter(compensated);
+    let last = places.map(|(layer, _)| layer).max();
+    let tokens: u64 = sequences.iter().map(|tokens| tokens.len() as u64).sum();
+    progress.start("encoding in passing", Amount::Tokens(tokens));
+    let mut steps = Stepwise::start(&variant, sequences)?;
+    for (number, layer) in variant.weights.layers.iter().enumerate() {
+        if last.is_none_or(|last| number > last) {
+            break;
+        }
+        let here = |name: &String| place(name, tied).is_some_and(|(layer, _)| layer == number);
+        let names: Vec<&String> = todo.keys().filter(|name| here(name)).collect();
+        if names.is_empty() {
+            steps.advance(layer)?;
+        } else {
+            let mut sums = GramSums::default();
+            steps.look(layer, &mut sums)?;
+            let grams = sums.means();
+            let encode = Encode { gguf, importance, work, pass, todo };
+            let encoded = encode.all(&names, &grams, tied)?;
+            let mut layer: Layer = layer.clone();
+            for (name, encoded) in &encoded {
+                layer.replace(name, encoded.format, &encoded.bytes);
+            }
+            steps.advance(&layer)?;
+            drop(layer);
+            made.extend(encoded);
+        }
+        progress.advance(tokens / variant.shape.layers as u64);
+    }
+    let left: Vec<&String> = todo.keys().filter(|name| !made.contains_key(*name)).collect();
+    let mut grams = BTreeMap::new();
+    if last == Some(HEAD.0) {
+        let mut sums = GramSums::default();
+        steps.look_at_head(&mut sums);
+        grams = sums.means();
+    }
+    let encode = Encode { gguf, importance, work, pass, todo };
+    made.extend(encode.all(&left, &grams, tied)?);
+    progress.finish();
+    Ok(made)
+}
+
+/// How tensors of a pass are encoded.
+struct Encode<'e> {
+    gguf: &'e Gguf,
+    importance: &'e Importance,
+    work: &'e Work,
+    pass: &'e str,
+    todo: &'e BTreeMap<String, Format>,
+}
+
+impl Encode<'_> {
+    /// Encodes these tensors, with compensation where there is a Gram matrix of their inputs.
+    fn all(
+        &self,
+        names: &[&String],
+        grams: &BTreeMap<LinearInput, Gram>,
+        tied: bool,
+    ) -> Result<Encodings, SearchError> {
+        let mut compensations: BTreeMap<LinearInput, Compensation> = BTreeMap::new();
+        let mut made = Encodings::new();
+        for &name in names {
+            let Some(tensor) = self.gguf.tensor(name) else { continue };
+            let format = self.todo[name];
+            let input = place(name, tied).map(|(_, input)| input);
+            let gram = input.and_then(|input| grams.get(&input).map(|gram| (input, gram)));
+            let bytes = kept(self.work, self.pass, self.gguf, tensor, format, || match gram {
+                None => plain(self.gguf, tensor, format, self.importance.of(name)),
+                Some((input, gram)) => {
+                    let new =
+                        || Compensation::new(gram, Regularisation::default(), Polish::default());
+                    let compensation = compensations.entry(input).or_insert_with(new);
+                    compensated(self.gguf, tensor, format, compensation, gram)
+                }
+            })?;
+            made.insert(name.clone(), encoded(self.gguf, tensor, format, bytes)?);
+        }
+        Ok(made)
+    }
+}
+
+fn plain(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    format: Format,
+    importance: Option<&[f32]>,
+) -> Result<Vec<u8>, SearchError> {
+    let mut bytes = Vec::new();
+    encode_tensor::<SearchError>(gguf, tensor, format, importance, |batch| {
+        bytes.extend(batch);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+/// The better of the compensated and of the plain encoding, on the outputs of the linear map, for
+/// each batch of rows.
+fn compensated(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    format: Format,
+    compensation: &Compensation,
+    gram: &Gram,
+) -> Result<Vec<u8>, SearchError> {
+    let mut bytes: Vec<u8> = Vec::new();
+    let (mut kept, mut all) = (0, 0);
+    let importance = gram.diagonal();
+    for_each_batch(gguf, tensor, |_, values| {
+        let start = bytes.len();
+        bytes.resize(start + values.len() / format.block_len() * format.block_bytes(), 0);
+        let out = &mut bytes[start..];
+        let better = compensation.encode_best(format, values, &importance, gram, out).gains();
+        (kept, all) = (kept + usize::from(better), all + 1);
+    })?;
+    tracing::debug!(tensor = tensor.name, %format, kept, all, "compensated");
+    Ok(bytes)
+}
+
+/// Hands over the weights of a tensor in batches of whole rows, each with the number of weights
+/// before it.
+fn for_each_batch(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    mut each: impl FnMut(usize, &[f32]),
+) -> Result<(), EncodeError> {
+    /// Weights of a batch.
+    const BATCH: usize = 4 << 20;
+    let columns = tensor.row_len();
+    let batch = (BATCH / columns).max(1);
+    for first in (0..tensor.rows()).step_by(batch) {
+        let rows = batch.min(tensor.rows() - first);
+        let mut values = vec![0.0; rows * columns];
+        for (row, values) in values.chunks_exact_mut(columns).enumerate() {
+            checked_values(gguf, tensor, first + row, values)?;
+        }
+        each(first * columns, &values);
+    }
+    Ok(())
+}
+
+fn decoded(format: Format, bytes: &[u8]) -> Vec<f32> {
+    let mut decoded = vec![0.0; bytes.len() / format.block_bytes() * format.block_len()];
+    block::decode(format, bytes, &mut decoded);
+    decoded
+}
+
+fn encoded(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    format: Format,
+    bytes: Bytes,
+) -> Result<Encoded, SearchError> {
+    let mut error = SquaredError::default();
+    for_each_batch(gguf, tensor, |first, values| {
+        let bytes_of = |weights: usize| weights / format.block_len() * format.block_bytes();
+        let bytes = &bytes[bytes_of(first)..bytes_of(first + values.len())];
+        error += block::squared_error(values, &decoded(format, bytes));
+    })?;
+    Ok(Encoded { format, error, bytes })
+}
+
+/// The name of a tensor's encoding in the work folder.
+fn entry(gguf: &Gguf, pass: &str, tensor: &TensorInfo, format: Format) -> String {
+    let at = gguf.tensors().iter().position(|other| other.name == tensor.name).unwrap_or(0);
+    format!("{pass}-tensor-{at}-{format}")
+}
+
+fn kept(
+    work: &Work,
+    pass: &str,
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    format: Format,
+    encode: impl FnOnce() -> Result<Vec<u8>, SearchError>,
+) -> Result<Bytes, SearchError> {
+    work.remember_bytes(
+        &entry(gguf, pass, tensor, format),
+        format.bytes_of(tensor.elements()),
+        encode,
+    )
+}
+
+/// All encodings of a pass, where all are in the work folder.
+fn all_kept(
+    work: &Work,
+    pass: &str,
+    gguf: &Gguf,
+    todo: &BTreeMap<String, Format>,
+) -> Result<Option<Encodings>, SearchError> {
+    let mut all = Encodings::new();
+    for (name, &format) in todo {
+        let Some(tensor) = gguf.tensor(name) else { continue };
+        let entry = entry(gguf, pass, tensor, format);
+        match work.recall_bytes(&entry, format.bytes_of(tensor.elements())) {
+            Some(bytes) => all.insert(name.clone(), encoded(gguf, tensor, format, bytes)?),
+            None => return Ok(None),
+        };
+    }
+    Ok(Some(all))
+}

@@ -1,0 +1,446 @@
+//! The progressive protocol: tensors are quantized in the order of their sensitivity, the least
+//! sensitive first, and what the model has become is measured after each step.
+
+use std::collections::BTreeMap;
+
+use crate::calibrate::Importance;
+use crate::gguf::Format;
+use crate::model::Role;
+
+use super::allocate::{within_bytes, within_cost};
+use super::choose::Candidate;
+use super::encoded::{Encodings, with_some};
+use super::knapsack::Item;
+use super::pass::{PassContext, encode_in_passing, encode_plainly};
+use super::plan::Plan;
+use super::search::{
+    Aim, Cost, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
+};
+use super::sensitivity::{Factors, Group, Sensitivity};
+use super::size::Bytes;
+
+/// Steps in which the tensors are quantized.
+const STEPS: usize = 4;
+/// A step that costs so many times what the steps before let expect is planned anew.
+const REVISED_ABOVE: f64 = 1.3;
+/// Exchanges at equal bytes that are tried at the end.
+const EXCHANGES: usize = 3;
+/// By how much the tensors of a role count more in an exchange.
+const EMPHASIS: f64 = 1.6;
+/// Rounds that bring the smallest model to the KLD that is allowed, and as many more where it is
+/// still above.
+const FITTING_ROUNDS: usize = 3;
+/// A model within this share below the allowed KLD is as small as it should be.
+const CLOSE: f64 = 0.04;
+/// Chunks of held-out text that probes are measured on.
+const PROBE_CHUNKS: usize = 4;
+const ALL_CHUNKS: usize = usize::MAX;
+
+/// A search on its way.
+pub struct Progressive<'p, 's, 'a> {
+    search: &'p Search<'s, 'a>,
+    importance: &'p Importance,
+    sensitivities: &'p [Sensitivity],
+    judge: &'p mut dyn Judge,
+    factors: Factors,
+    /// What the cost of each tensor is multiplied with, from what was found on the way.
+    weights: Vec<f64>,
+    /// Passes and measurements so far, which name them in the work folder.
+    passes: usize,
+    measurements: usize,
+    record: Record,
+}
+
+/// A model that was made.
+#[derive(Clone)]
+pub struct Reached {
+    /// The place of each tensor's candidate.
+    choice: Vec<usize>,
+    encodings: Encodings,
+    /// Measured, in nats per token.
+    kld: f64,
+}
+
+impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
+    pub fn new(
+        search: &'p Search<'s, 'a>,
+        importance: &'p Importance,
+        sensitivities: &'p [Sensitivity],
+        judge: &'p mut dyn Judge,
+    ) -> Self {
+        Progressive {
+            search,
+            importance,
+            sensitivities,
+            judge,
+            factors: Factors::fit(sensitivities, &BTreeMap::new()),
+            weights: vec![1.0; sensitivities.len()],
+            passes: 0,
+            measurements: 0,
+            record: Record::default(),
+        }
+    }
+
+    /// Measures what groups of tensors cost in their smallest formats, and fits the factors.
+    pub fn probe(&mut self) -> Result<(), SearchError> {
+        if self.sensitivities.iter().all(|s| s.candidates.len() == 1) {
+            return Ok(()); // nothing to choose
+        }
+        let probes = |s: &Sensitivity| (s.name.clone(), s.candidates[s.probe()].format);
+        let todo = self.sensitivities.iter().map(probes).collect();
+        let encodings = encode_plainly(self.context(), "probe", &todo)?;
+        let mut measured = BTreeMap::new();
+        for group in Group::all(self.sensitivities) {
+            let members = self.sensitivities.iter().filter(|s| group.holds(s));
+            let names: Vec<&str> = members.map(|s| s.name.as_str()).collect();
+            let kld = self.kld(&encodings, &|name| names.contains(&name), PROBE_CHUNKS)?;
+            measured.insert(group, kld);
+            self.record.probes.push(Probe { group, measured_kld: kld });
+        }
+        self.factors = Factors::fit(self.sensitivities, &measured);
+        Ok(())
+    }
+
+    /// Quantizes all tensors, the least sensitive first.
+    pub fn quantize_by_sensitivity(&mut self) -> Result<Reached, SearchError> {
+        let all = self.sensitivities.len();
+        // What the model lost so far, of what was predicted for the tensors that are done.
+        let mut scale = 1.0;
+        let mut choice = self.allocate(&BTreeMap::new(), scale, 0.0);
+        let mut encodings = Encodings::new();
+        let (mut kld, mut revised) = (0.0, false);
+        for step in 0.. {
+            let mut pending: Vec<usize> = (0..all)
+                .filter(|&i| !encodings.contains_key(&self.sensitivities[i].name))
+                .collect();
+            if pending.is_empty() {
+                break;
+            }
+            pending.sort_by(|&a, &b| self.cost(a, choice[a]).total_cmp(&self.cost(b, choice[b])));
+            let group = self.next_group(&pending, &choice, STEPS.saturating_sub(step));
+            let done = encodings.len();
+            let predicted = kld + scale * self.sum(&group, &choice);
+            encodings.extend(self.encode(&group, &choice, &encodings)?);
+            let measured = self.kld(&encodings, &|_| true, ALL_CHUNKS)?;
+            self.note(StepKind::Next, group.len(), predicted, measured, true);
+
+            let expected = scale * self.sum(&group, &choice);
+            let cost_more = (measured - kld) / expected.max(f64::MIN_POSITIVE);
+            if done > 0 && cost_more > REVISED_ABOVE && !revised {
+                // More bits for these, at the cost of the others.
+                revised = true;
+                group.iter().for_each(|&i| self.weights[i] *= cost_more);
+                let anew = self.allocate(&BTreeMap::new(), scale, 0.0);
+                let changed: Vec<usize> = (0..all).filter(|&i| anew[i] != choice[i]).collect();
+                for &i in &changed {
+                    encodings.remove(&self.sensitivities[i].name);
+                }
+                choice = anew;
+                kld = match encodings.is_empty() {
+                    true => 0.0,
+                    false => self.kld(&encodings, &|_| true, ALL_CHUNKS)?,
+                };
+                continue;
+            }
+            kld = measured;
+            let finished: BTreeMap<usize, usize> = (0..all)
+                .filter(|&i| encodings.contains_key(&self.sensitivities[i].name))
+                .map(|i| (i, choice[i]))
+                .collect();
+            let places: Vec<usize> = finished.keys().copied().collect();
+            let raw = self.sum(&places, &choice);
+            if raw > 0.0 {
+                scale = kld / raw;
+            }
+            choice = self.allocate(&finished, scale, kld);
+        }
+        self.record.predicted_kld = self.record.steps.last().map(|step| step.predicted_kld);
+        Ok(Reached { choice, encodings, kld })
+    }
+
+    /// The least sensitive of the pending tensors, which are in that order: so many that they cost
+    /// as much as each of the steps that are left.
+    fn next_group(&self, pending: &[usize], choice: &[usize], steps: usize) -> Vec<usize> {
+        if steps <= 1 {
+            return pending.to_vec();
+        }
+        let share = self.sum(pending, choice) / steps as f64;
+        let mut cost = 0.0;
+        let within = |&&i: &&usize| {
+            let room = cost < share;
+            cost += self.cost(i, choice[i]);
+            room
+        };
+        pending.iter().take_while(within).copied().collect()
+    }
+
+    /// Changes formats until the model is as small as the allowed KLD lets it be.
+    pub fn fit(&mut self, reached: Reached, allowed: f64) -> Result<Reached, SearchError> {
+        let mut best: Option<Reached> = None;
+        let mut now = reached;
+        // How far below the allowed KLD is aimed, as a share: further after each miss.
+        let mut margin = 0.5 * CLOSE;
+        for round in 0.. {
+            let smaller =
+                |best: &Reached| self.bytes(&now.choice).file < self.bytes(&best.choice).file;
+            if now.kld <= allowed && best.as_ref().is_none_or(smaller) {
+                best = Some(now.clone());
+            }
+            let close = now.kld <= allowed && now.kld >= allowed * (1.0 - CLOSE);
+            let rounds = if best.is_some() { FITTING_ROUNDS } else { 2 * FITTING_ROUNDS };
+            if close || round >= rounds {
+                break;
+            }
+            if now.kld > allowed && round > 0 {
+                margin += CLOSE;
+            }
+            let raw = self.sum_all(&now.choice);
+            let scale = if raw > 0.0 { now.kld / raw } else { 1.0 };
+            let aimed = allowed * (1.0 - margin);
+            let choice = self.allocate_to(&BTreeMap::new(), scale, aimed);
+            let predicted = scale * self.sum_all(&choice);
+            let Some(next) = self.changed(&now, choice)? else { break };
+            self.note(StepKind::Fit, next.changed, predicted, next.reached.kld, true);
+            self.record.predicted_kld = Some(predicted);
+            now = next.reached;
+        }
+        Ok(best.unwrap_or(now))
+    }
+
+    /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others.
+    pub fn exchange(&mut self, reached: Reached) -> Result<Reached, SearchError> {
+        let mut roles: BTreeMap<Role, f64> = BTreeMap::new();
+        for (i, sensitivity) in self.sensitivities.iter().enumerate() {
+            *roles.entry(sensitivity.role).or_default() += self.cost(i, reached.choice[i]);
+        }
+        let mut roles: Vec<(Role, f64)> = roles.into_iter().collect();
+        roles.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let mut best = reached;
+        for (role, _) in roles.into_iter().take(EXCHANGES) {
+            let before = self.weights.clone();
+            for (weight, sensitivity) in self.weights.iter_mut().zip(self.sensitivities) {
+                *weight *= if sensitivity.role == role { EMPHASIS } else { 1.0 };
+            }
+            let choice = self.allocate(&BTreeMap::new(), 1.0, 0.0);
+            let Some(next) = self.changed(&best, choice)? else { continue };
+            let better = next.reached.kld < best.kld;
+            self.note(StepKind::Exchange, next.changed, best.kld, next.reached.kld, better);
+            if better {
+                best = next.reached;
+            } else {
+                self.weights = before;
+            }
+        }
+        Ok(best)
+    }
+
+    /// The plan and its tensors, or those of the plain recipe of the same size, if that loses less.
+    pub fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Encodings), SearchError> {
+        let Search { gguf, config, searchable, .. } = *self.search;
+        let plan = searchable.plan(gguf, &self.candidates(&reached.choice));
+        self.record.measured_kld = reached.kld;
+        let bytes = plan.bytes(searchable.alignment());
+        let kept = bytes_of_kept(&plan, searchable.alignment());
+        let room = Bytes { tensors: bytes.tensors - kept.tensors, file: bytes.file - kept.file };
+        let Some(recipe) = searchable.recipe(gguf, config, self.importance, room)? else {
+            return Ok((plan, reached.encodings));
+        };
+        let encoded = recipe.tensors.iter().filter(|tensor| tensor.choice.is_encoded());
+        let todo = encoded.map(|tensor| (tensor.spec.name.clone(), tensor.spec.format)).collect();
+        let encodings = encode_plainly(self.context(), "recipe", &todo)?;
+        let kld = self.kld(&encodings, &|_| true, ALL_CHUNKS)?;
+        self.record.recipe_kld = Some(kld);
+        if kld < reached.kld {
+            self.record.measured_kld = kld;
+            self.record.predicted_kld = None;
+            return Ok((recipe, encodings));
+        }
+        Ok((plan, reached.encodings))
+    }
+
+    /// How it went.
+    pub fn into_record(mut self) -> Record {
+        let costs = |(i, s): (usize, &Sensitivity)| TensorCosts {
+            tensor: s.name.clone(),
+            formats: (0..s.candidates.len())
+                .map(|at| Cost {
+                    format: s.candidates[at].format.name(),
+                    output_error: s.output_errors[at],
+                    predicted_kld: self.cost(i, at),
+                })
+                .collect(),
+        };
+        let sensitivities = self.sensitivities.iter().enumerate().map(costs).collect();
+        self.record.sensitivities = sensitivities;
+        self.record
+    }
+
+    fn context(&self) -> PassContext<'p, 'a> {
+        let Search { gguf, model, sequences, work, progress, .. } = *self.search;
+        PassContext { gguf, model, sequences, importance: self.importance, work, progress }
+    }
+
+    /// Measures the model with those of the encodings that are `wanted`.
+    fn kld(
+        &mut self,
+        encodings: &Encodings,
+        wanted: &dyn Fn(&str) -> bool,
+        chunks: usize,
+    ) -> Result<f64, SearchError> {
+        let (judge, model) = (&mut *self.judge, self.search.model);
+        let name = format!("kld-{}", self.measurements);
+        self.measurements += 1;
+        self.search.work.remember(&name, || judge.kld(&with_some(model, encodings, wanted), chunks))
+    }
+
+    /// Encodes some tensors as chosen, on the inputs that the finished ones let through.
+    fn encode(
+        &mut self,
+        group: &[usize],
+        choice: &[usize],
+        finished: &Encodings,
+    ) -> Result<Encodings, SearchError> {
+        let todo: BTreeMap<String, Format> = group
+            .iter()
+            .map(|&i| {
+                let sensitivity = &self.sensitivities[i];
+                (sensitivity.name.clone(), sensitivity.candidates[choice[i]].format)
+            })
+            .collect();
+        let pass = format!("pass-{}", self.passes);
+        self.passes += 1;
+        encode_in_passing(self.context(), &pass, finished, &todo)
+    }
+
+    /// The model with another choice; `None` where it is the same.
+    fn changed(
+        &mut self,
+        from: &Reached,
+        choice: Vec<usize>,
+    ) -> Result<Option<Changed>, SearchError> {
+        let group: Vec<usize> =
+            (0..choice.len()).filter(|&i| choice[i] != from.choice[i]).collect();
+        if group.is_empty() {
+            return Ok(None);
+        }
+        let mut encodings = from.encodings.clone();
+        group.iter().for_each(|&i| drop(encodings.remove(&self.sensitivities[i].name)));
+        encodings.extend(self.encode(&group, &choice, &encodings)?);
+        let kld = self.kld(&encodings, &|_| true, ALL_CHUNKS)?;
+        let reached = Reached { choice, encodings, kld };
+        Ok(Some(Changed { reached, changed: group.len() }))
+    }
+
+    fn note(&mut self, kind: StepKind, tensors: usize, predicted: f64, measured: f64, kept: bool) {
+        tracing::info!(?kind, tensors, predicted, measured, kept, "step");
+        self.record.steps.push(Step {
+            kind,
+            tensors,
+            predicted_kld: predicted,
+            measured_kld: measured,
+            kept,
+        });
+    }
+
+    /// The choice by what is aimed at. `finished` tensors keep theirs, and lost `lost` together;
+    /// what is predicted of the others is multiplied by `scale`.
+    fn allocate(&self, finished: &BTreeMap<usize, usize>, scale: f64, lost: f64) -> Vec<usize> {
+        match self.search.aim {
+            Aim::Best => self.allocate_bytes(finished),
+            Aim::Smallest { kld } => self.allocate_to(finished, scale, kld - lost),
+        }
+    }
+
+    /// The choice of fewest bytes that loses `kld` in what is not finished; where nothing loses so
+    /// little, that of the lowest KLD within the limits.
+    fn allocate_to(&self, finished: &BTreeMap<usize, usize>, scale: f64, kld: f64) -> Vec<usize> {
+        let items = self.items(finished, scale);
+        within_cost(&items, kld, self.room())
+            .map(|chosen| places(chosen, finished))
+            .unwrap_or_else(|| self.allocate_bytes(finished))
+    }
+
+    /// The choice of the lowest KLD within the limits; where nothing is small enough with what is
+    /// finished, the smallest.
+    fn allocate_bytes(&self, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
+        let items = self.items(finished, 1.0);
+        let chosen = within_bytes(&items, self.room()).unwrap_or_else(|| {
+            let least = |items: &Vec<Item>| {
+                let bytes = |&at: &usize| (items[at].bytes.file, items[at].bytes.tensors);
+                (0..items.len()).min_by_key(bytes).unwrap_or(0)
+            };
+            items.iter().map(least).collect()
+        });
+        places(chosen, finished)
+    }
+
+    /// What the tensors may take, beside the lines about them.
+    fn room(&self) -> Bytes {
+        let searchable = self.search.searchable;
+        let file = searchable.budget.file.saturating_sub(searchable.lines.file);
+        Bytes { tensors: searchable.budget.tensors, file }
+    }
+
+    fn items(&self, finished: &BTreeMap<usize, usize>, scale: f64) -> Vec<Vec<Item>> {
+        let item = |i: usize, at: usize, cost: f64| Item { bytes: self.tensor_bytes(i, at), cost };
+        let items = |(i, s): (usize, &Sensitivity)| match finished.get(&i) {
+            Some(&at) => vec![item(i, at, 0.0)],
+            None => {
+                (0..s.candidates.len()).map(|at| item(i, at, scale * self.cost(i, at))).collect()
+            }
+        };
+        self.sensitivities.iter().enumerate().map(items).collect()
+    }
+
+    fn tensor_bytes(&self, i: usize, at: usize) -> Bytes {
+        let sensitivity = &self.sensitivities[i];
+        let elements = self.search.gguf.tensors()[sensitivity.tensor].elements();
+        let bytes = sensitivity.candidates[at].format.bytes_of(elements).unwrap_or(0);
+        Bytes::of_tensor(bytes, self.search.searchable.alignment())
+    }
+
+    fn bytes(&self, choice: &[usize]) -> Bytes {
+        choice.iter().enumerate().map(|(i, &at)| self.tensor_bytes(i, at)).sum()
+    }
+
+    /// What a tensor is predicted to cost in the candidate at a place.
+    fn cost(&self, i: usize, at: usize) -> f64 {
+        self.weights[i] * self.factors.cost(&self.sensitivities[i], at)
+    }
+
+    fn sum(&self, group: &[usize], choice: &[usize]) -> f64 {
+        group.iter().map(|&i| self.cost(i, choice[i])).sum()
+    }
+
+    fn sum_all(&self, choice: &[usize]) -> f64 {
+        choice.iter().enumerate().map(|(i, &at)| self.cost(i, at)).sum()
+    }
+
+    fn candidates(&self, choice: &[usize]) -> BTreeMap<&'p str, Candidate> {
+        let chosen = self.sensitivities.iter().zip(choice);
+        chosen.map(|(s, &at)| (s.name.as_str(), s.candidates[at])).collect()
+    }
+}
+
+/// A model after formats were changed.
+struct Changed {
+    reached: Reached,
+    /// Tensors whose formats changed.
+    changed: usize,
+}
+
+/// Places among all candidates: those of finished tensors were the only ones to choose from.
+fn places(mut chosen: Vec<usize>, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
+    finished.iter().for_each(|(&i, &at)| chosen[i] = at);
+    chosen
+}
+
+/// What the tensors that are not encoded take.
+fn bytes_of_kept(plan: &Plan, alignment: u64) -> Bytes {
+    let kept = plan.tensors.iter().filter(|tensor| !tensor.choice.is_encoded());
+    kept.map(|tensor| {
+        let bytes = tensor.spec.format.bytes_of(tensor.spec.shape.elements()).unwrap_or(0);
+        Bytes::of_tensor(bytes, alignment)
+    })
+    .sum()
+}

@@ -1,0 +1,90 @@
+//! What a search may choose from, tensor by tensor, and the plans that come of its choices.
+
+use std::collections::BTreeMap;
+
+use crate::calibrate::Importance;
+use crate::config::Config;
+use crate::gguf::{Format, Gguf};
+use crate::model::Role;
+
+use super::choose::{Candidate, budget, choose};
+use super::plan::{
+    Options, Plan, PlanError, fixed_part, groups, options_of_all, plan_of, planned_with,
+};
+use super::sensitivity::{Bands, Sensitivity};
+use super::size::{Bytes, Header, line_bytes};
+
+/// What may become of each tensor, and the limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Searchable {
+    options: Vec<Options>,
+    header: Header,
+    context: u64,
+    /// What the quantized tensors may take, with the lines of metadata about them.
+    pub budget: Bytes,
+    /// What the lines of metadata about the formats of each role take at most.
+    pub lines: Bytes,
+    /// What to tell of limits that gave way.
+    warnings: Vec<String>,
+}
+
+impl Searchable {
+    /// Of this file, with `header` and `context` as in [`plan`](super::plan()).
+    pub fn new(
+        gguf: &Gguf,
+        config: &Config,
+        header: Header,
+        context: u64,
+    ) -> Result<Searchable, PlanError> {
+        let options = options_of_all(gguf, config)?;
+        let fixed = fixed_part(gguf, &options, header, context);
+        let (budget, warnings) = budget(config, &fixed, &groups(gguf, &options)?)?;
+        let mut lines: BTreeMap<(Role, Format), usize> = BTreeMap::new();
+        for (tensor, options) in gguf.tensors().iter().zip(&options) {
+            for candidate in options.candidates() {
+                *lines.entry((Role::of(&tensor.name), candidate.format)).or_default() += 1;
+            }
+        }
+        let lines = lines.into_iter().map(|((role, format), n)| line_bytes(role, format, n)).sum();
+        Ok(Searchable { options, header, context, budget, lines, warnings })
+    }
+
+    /// Bytes of the file's alignment.
+    pub fn alignment(&self) -> u64 {
+        self.header.alignment
+    }
+
+    /// The tensors that have a choice, before anything was looked at.
+    pub fn sensitivities(&self, gguf: &Gguf, bands: Bands) -> Vec<Sensitivity> {
+        let tensors = gguf.tensors().iter().zip(&self.options).enumerate();
+        let encoded = tensors.filter(|(_, (_, options))| !options.candidates().is_empty());
+        encoded
+            .map(|(at, (tensor, options))| {
+                Sensitivity::new(at, tensor, bands, options.candidates().to_vec())
+            })
+            .collect()
+    }
+
+    /// The plan in which the tensors have the formats that `chosen` has for their names.
+    pub fn plan(&self, gguf: &Gguf, chosen: &BTreeMap<&str, Candidate>) -> Plan {
+        let tensors = gguf.tensors().iter().zip(&self.options);
+        let planned =
+            |(tensor, options)| planned_with(tensor, options, || chosen[tensor.name.as_str()]);
+        Plan { tensors: tensors.map(planned).collect(), warnings: self.warnings.clone() }
+    }
+
+    /// The plain recipe: the best plan that gives all tensors of a role the same format, within the
+    /// limits and within `bytes`; `None` where there is none that small.
+    pub fn recipe(
+        &self,
+        gguf: &Gguf,
+        config: &Config,
+        importance: &Importance,
+        bytes: Bytes,
+    ) -> Result<Option<Plan>, PlanError> {
+        let fixed = fixed_part(gguf, &self.options, self.header, self.context);
+        let groups = groups(gguf, &self.options)?;
+        let chosen = choose(gguf, config, importance, &fixed, &groups, bytes)?;
+        Ok(chosen.map(|chosen| plan_of(gguf, &self.options, chosen)))
+    }
+}

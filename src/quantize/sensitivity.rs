@@ -1,0 +1,159 @@
+//! What each tensor loses in each format, first on the outputs of its own linear map, then, by
+//! factors that are measured, on those of the whole model.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gguf::TensorInfo;
+use crate::model::{Role, layer_part};
+
+use super::choose::Candidate;
+
+/// What a tensor loses in the formats that it may get.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensitivity {
+    /// The tensor, by its place in the file.
+    pub tensor: usize,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// Layers that count as one, from 0; the last are the embedding and the output head.
+    pub band: usize,
+    /// The formats.
+    pub candidates: Vec<Candidate>,
+    /// In each: `tr(E G E^T) / tr(W G W^T)`, with the error `E` of the weights `W` and the Gram
+    /// matrix `G` of their inputs.
+    pub output_errors: Vec<f64>,
+    /// The same where weights are rounded without compensation, as they are for probes.
+    pub plain_errors: Vec<f64>,
+}
+
+impl Sensitivity {
+    /// Before anything was looked at.
+    pub fn new(at: usize, tensor: &TensorInfo, bands: Bands, candidates: Vec<Candidate>) -> Self {
+        Sensitivity {
+            tensor: at,
+            name: tensor.name.clone(),
+            role: Role::of(&tensor.name),
+            band: bands.of(&tensor.name),
+            output_errors: vec![0.0; candidates.len()],
+            plain_errors: vec![0.0; candidates.len()],
+            candidates,
+        }
+    }
+
+    /// The format that probes use: of those with fewest bits, the one that loses least.
+    pub fn probe(&self) -> usize {
+        let key = |&at: &usize| (self.candidates[at].format.bpw(), self.plain_errors[at]);
+        let places = 0..self.candidates.len();
+        places.min_by(|a, b| key(a).partial_cmp(&key(b)).expect("errors are numbers")).unwrap_or(0)
+    }
+}
+
+/// How layers are put together whose factors are measured at once, so that a deep model takes no
+/// more measurements than a flat one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bands {
+    layers: usize,
+    bands: usize,
+}
+
+impl Bands {
+    /// Bands at most.
+    const MOST: usize = 10;
+
+    /// Of a model of so many layers.
+    pub fn new(layers: usize) -> Bands {
+        Bands { layers, bands: layers.min(Self::MOST) }
+    }
+
+    /// How many there are, that of embedding and head included.
+    pub fn count(self) -> usize {
+        self.bands + 1
+    }
+
+    fn of(self, name: &str) -> usize {
+        match layer_part(name) {
+            Some((layer, _)) if layer < self.layers => layer * self.bands / self.layers,
+            _ => self.bands,
+        }
+    }
+}
+
+/// Tensors that were probed together: all others in full precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Group {
+    /// Those of a role.
+    Role(Role),
+    /// Those of a band of layers.
+    Band(usize),
+}
+
+impl Group {
+    /// Whether a tensor belongs to it.
+    pub fn holds(self, sensitivity: &Sensitivity) -> bool {
+        match self {
+            Group::Role(role) => sensitivity.role == role,
+            Group::Band(band) => sensitivity.band == band,
+        }
+    }
+
+    /// All that are worth a probe.
+    pub fn all(sensitivities: &[Sensitivity]) -> Vec<Group> {
+        let mut groups: Vec<Group> =
+            sensitivities.iter().flat_map(|s| [Group::Role(s.role), Group::Band(s.band)]).collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+}
+
+/// What a unit of output error costs in KLD: a factor for each role and for each band, so that the
+/// probes come out as they were measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Factors {
+    roles: BTreeMap<Role, f64>,
+    bands: BTreeMap<usize, f64>,
+}
+
+impl Factors {
+    /// Fits both kinds of factors by turns (iterative proportional fitting).
+    pub fn fit(sensitivities: &[Sensitivity], probes: &BTreeMap<Group, f64>) -> Factors {
+        /// After some dozen turns nothing moves any more.
+        const TURNS: usize = 50;
+        let mut factors = Factors {
+            roles: sensitivities.iter().map(|s| (s.role, 1.0)).collect(),
+            bands: sensitivities.iter().map(|s| (s.band, 1.0)).collect(),
+        };
+        for _ in 0..TURNS {
+            for (&group, &measured) in probes {
+                let members = sensitivities.iter().filter(|s| group.holds(s));
+                let cost = |s: &Sensitivity| factors.of(s) * s.plain_errors[s.probe()];
+                let predicted: f64 = members.map(cost).sum();
+                if predicted > 0.0 && measured > 0.0 {
+                    match group {
+                        Group::Role(role) => {
+                            *factors.roles.entry(role).or_insert(1.0) *= measured / predicted
+                        }
+                        Group::Band(band) => {
+                            *factors.bands.entry(band).or_insert(1.0) *= measured / predicted
+                        }
+                    }
+                }
+            }
+        }
+        factors
+    }
+
+    /// What a tensor costs in KLD, in nats per token, in the candidate at a place.
+    pub fn cost(&self, sensitivity: &Sensitivity, candidate: usize) -> f64 {
+        self.of(sensitivity) * sensitivity.output_errors[candidate]
+    }
+
+    fn of(&self, sensitivity: &Sensitivity) -> f64 {
+        let role = self.roles.get(&sensitivity.role).copied().unwrap_or(1.0);
+        role * self.bands.get(&sensitivity.band).copied().unwrap_or(1.0)
+    }
+}

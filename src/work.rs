@@ -1,0 +1,400 @@
+//! The work folder beside the output: what a run has found so far, so that the same command goes on
+//! where a run was ended, and ends with the same bytes.
+//!
+//! Every stage is a function of what came before it, so what it gives is kept under its name and
+//! read back by the next run. An entry is written under another name, synced and renamed, and ends
+//! with the hash of its content: what is not whole is made anew, never trusted. The manifest names
+//! what the entries belong to: the program, the flags and the model.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use memmap2::Mmap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+/// The file that says what the entries belong to; it is locked while a run is at work.
+const MANIFEST: &str = "manifest";
+/// How the names of entries end; nothing else in the folder is ours.
+const SUFFIX: &str = ".kept";
+/// How the names of entries end that are being written.
+const PART: &str = ".part";
+/// Bytes of a hash.
+const HASH: usize = 32;
+
+/// Why the work folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// It belongs to another run.
+    #[error(
+        "{}: holds the state of another run ({found}); remove the folder, give another output, or \
+         have it done anew with --force",
+        .folder.display()
+    )]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// What it belongs to.
+        found: String,
+    },
+    /// It holds what no run of this program wrote.
+    #[error(
+        "{}: is where the state of this run is kept, but holds {name}, which this program did not \
+         write; move that away or give another output",
+        .folder.display()
+    )]
+    NotOurs {
+        /// The folder.
+        folder: PathBuf,
+        /// A file in it.
+        name: String,
+    },
+    /// Another run is at work in it.
+    #[error("{}: another run is at work on this output", .folder.display())]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// It cannot be read or written.
+    #[error("{}: cannot keep the state of the run", .folder.display())]
+    Io {
+        /// The folder.
+        folder: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// What to do with the state of another run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// Refuse to work.
+    Refuse,
+    /// Remove it.
+    Replace,
+}
+
+/// Where a run keeps its state.
+#[derive(Debug)]
+pub enum Work {
+    /// Nowhere.
+    Forgetful,
+    /// In a folder.
+    Folder {
+        /// Where it is, or will be.
+        path: PathBuf,
+        /// What the run is described by.
+        run: String,
+        /// Made when there is something to keep.
+        made: OnceLock<Folder>,
+    },
+}
+
+/// A work folder, locked.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Holds the lock.
+    _manifest: File,
+}
+
+/// Bytes that were made by this run, or read from the work folder.
+#[derive(Debug, Clone)]
+pub struct Bytes(Content);
+
+#[derive(Debug, Clone)]
+enum Content {
+    Made(Arc<Vec<u8>>),
+    /// An entry, with its hash at the end.
+    Kept(Arc<Mmap>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Content::Made(bytes) => bytes,
+            Content::Kept(map) => &map[..map.len() - HASH],
+        }
+    }
+}
+
+impl Work {
+    /// Keeps the state in a folder beside `output`, for runs that are described by `run`.
+    pub fn beside(output: &Path, run: &str, foreign: Foreign) -> Result<Work, WorkError> {
+        let mut name = output.as_os_str().to_owned();
+        name.push(".work");
+        let (path, made) = (PathBuf::from(name), OnceLock::new());
+        if path.exists() {
+            let folder = Folder::open(path.clone(), run, foreign)?;
+            made.set(folder).expect("it was empty");
+        }
+        Ok(Work::Folder { path, run: run.into(), made })
+    }
+
+    /// The folder, which is made if need be; `None` where nothing is kept.
+    fn folder(&self) -> Result<Option<&Folder>, WorkError> {
+        let Work::Folder { path, run, made } = self else { return Ok(None) };
+        if made.get().is_none() {
+            let folder = Folder::open(path.clone(), run, Foreign::Refuse)?;
+            // A thread that was faster holds the lock: then the line above has failed.
+            let _ = made.set(folder);
+        }
+        Ok(made.get())
+    }
+
+    /// What `compute` gives, or gave to an earlier run of the same kind.
+    pub fn remember<T, E>(&self, name: &str, compute: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<WorkError>,
+    {
+        let kept = self.recall_bytes(name, None);
+        if let Some(value) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            return Ok(value);
+        }
+        let value = compute()?;
+        let Some(folder) = self.folder()? else { return Ok(value) };
+        let json = serde_json::to_vec(&value).map_err(|e| folder.io(e.into()))?;
+        folder.write(name, &json)?;
+        Ok(value)
+    }
+
+    /// The bytes that `compute` gives, or gave to an earlier run; of this length, where given.
+    pub fn remember_bytes<E: From<WorkError>>(
+        &self,
+        name: &str,
+        len: Option<u64>,
+        compute: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Bytes, E> {
+        if let Some(bytes) = self.recall_bytes(name, len) {
+            return Ok(bytes);
+        }
+        let bytes = compute()?;
+        let Some(folder) = self.folder()? else {
+            return Ok(Bytes(Content::Made(Arc::new(bytes))));
+        };
+        folder.write(name, &bytes)?;
+        // Read back, so that it is the system that decides what stays in memory.
+        Ok(self.recall_bytes(name, len).unwrap_or(Bytes(Content::Made(Arc::new(bytes)))))
+    }
+
+    /// The bytes that an earlier run kept, if it did; of this length, where given.
+    pub fn recall_bytes(&self, name: &str, len: Option<u64>) -> Option<Bytes> {
+        let Work::Folder { made, .. } = self else { return None };
+        made.get()?.read(name).filter(|bytes| len.is_none_or(|len| len == bytes.len() as u64))
+    }
+
+    /// Removes the folder: the work is done.
+    pub fn finish(self) -> Result<(), WorkError> {
+        match self {
+            Work::Forgetful => Ok(()),
+            Work::Folder { made, .. } => made.into_inner().map_or(Ok(()), Folder::remove),
+        }
+    }
+}
+
+impl Folder {
+    fn open(path: PathBuf, run: &str, foreign: Foreign) -> Result<Folder, WorkError> {
+        let io = |source| WorkError::Io { folder: path.clone(), source };
+        fs::create_dir_all(&path).map_err(io)?;
+        if let Some(name) = not_ours(&path).map_err(io)? {
+            return Err(WorkError::NotOurs { folder: path, name });
+        }
+        let manifest = path.join(MANIFEST);
+        let file = File::options().create(true).truncate(false).write(true).open(&manifest);
+        let file = file.map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(WorkError::Busy { folder: path }),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let found = fs::read_to_string(&manifest).unwrap_or_default();
+        if found != run {
+            // A manifest that breaks off is that of a run that was ended as it began.
+            if !run.starts_with(&found) && foreign == Foreign::Refuse {
+                return Err(WorkError::Foreign { folder: path, found });
+            }
+            for entry in entries(&path).map_err(io)? {
+                fs::remove_file(path.join(entry)).map_err(io)?;
+            }
+            let mut file = &file;
+            file.set_len(0).and_then(|()| file.write_all(run.as_bytes())).map_err(io)?;
+            file.sync_all().map_err(io)?;
+        }
+        Ok(Folder { path, _manifest: file })
+    }
+
+    fn io(&self, source: io::Error) -> WorkError {
+        WorkError::Io { folder: self.path.clone(), source }
+    }
+
+    /// The entry, if it is there and whole.
+    fn read(&self, name: &str) -> Option<Bytes> {
+        let file = File::open(self.path.join(format!("{name}{SUFFIX}"))).ok()?;
+        if file.metadata().ok()?.len() < HASH as u64 {
+            return None;
+        }
+        // SAFETY: entries are never written in place, and the folder is locked: nobody who goes by
+        // the lock changes them while they are mapped.
+        let map = unsafe { Mmap::map(&file) }.ok()?;
+        let (content, hash) = map.split_at(map.len() - HASH);
+        let whole = Sha256::digest(content).as_slice() == hash;
+        whole.then(|| Bytes(Content::Kept(Arc::new(map))))
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), WorkError> {
+        let part = self.path.join(format!("{name}{PART}"));
+        let write = || {
+            let mut file = File::create(&part)?;
+            file.write_all(content)?;
+            file.write_all(&Sha256::digest(content))?;
+            file.sync_all()?;
+            fs::rename(&part, self.path.join(format!("{name}{SUFFIX}")))
+        };
+        write().map_err(|source| {
+            let _ = fs::remove_file(&part); // it may be what fills the disk
+            self.io(source)
+        })
+    }
+
+    fn remove(self) -> Result<(), WorkError> {
+        let remove = || {
+            for entry in entries(&self.path)? {
+                fs::remove_file(self.path.join(entry))?;
+            }
+            fs::remove_file(self.path.join(MANIFEST))?;
+            fs::remove_dir(&self.path)
+        };
+        remove().map_err(|source| self.io(source))
+    }
+}
+
+/// The entries, and what was to become one.
+fn entries(folder: &Path) -> io::Result<Vec<String>> {
+    let names = names(folder)?;
+    Ok(names.into_iter().filter(|name| name.ends_with(SUFFIX) || name.ends_with(PART)).collect())
+}
+
+/// A file that this program does not write, if there is one.
+fn not_ours(folder: &Path) -> io::Result<Option<String>> {
+    let ours = |name: &String| name == MANIFEST || name.ends_with(SUFFIX) || name.ends_with(PART);
+    Ok(names(folder)?.into_iter().find(|name| !ours(name)))
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let name = |entry: io::Result<fs::DirEntry>| {
+        entry.map(|entry| entry.file_name().to_string_lossy().into_owned())
+    };
+    fs::read_dir(folder)?.map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRY: &str = "entry";
+
+    fn open(output: &Path, run: &str) -> Result<Work, WorkError> {
+        Work::beside(output, run, Foreign::Refuse)
+    }
+
+    fn remember(work: &Work, value: f64) -> f64 {
+        work.remember(ENTRY, || Ok::<f64, WorkError>(value)).unwrap()
+    }
+
+    fn remember_bytes(work: &Work, bytes: &[u8]) -> Vec<u8> {
+        let len = Some(bytes.len() as u64);
+        work.remember_bytes(ENTRY, len, || Ok::<_, WorkError>(bytes.to_vec())).unwrap().to_vec()
+    }
+
+    #[test]
+    fn what_was_found_is_found_again_bit_by_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        let value = 0.1 + 0.2;
+        let work = open(&output, "a").unwrap();
+        assert_eq!(remember(&work, value), value);
+        drop(work);
+        let work = open(&output, "a").unwrap();
+        assert_eq!(remember(&work, 7.0).to_bits(), value.to_bits());
+        work.finish().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(remember(&Work::Forgetful, 7.0), 7.0);
+    }
+
+    #[test]
+    fn what_is_not_whole_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        let work = open(&output, "a").unwrap();
+        remember_bytes(&work, b"content");
+        let path = folder.path().join("out.gguf.work/entry.kept");
+        let whole = fs::read(&path).unwrap();
+        for len in 0..whole.len() {
+            fs::write(&path, &whole[..len]).unwrap();
+            assert_eq!(remember_bytes(&work, b"another"), b"another", "cut to {len}");
+        }
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 4;
+            fs::write(&path, flipped).unwrap();
+            assert_eq!(remember_bytes(&work, b"another"), b"another", "changed at {at}");
+        }
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(remember_bytes(&work, b"another"), b"content");
+        assert_eq!(remember_bytes(&work, b"of another length"), b"of another length");
+    }
+
+    #[test]
+    fn the_state_of_another_run_is_refused_or_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        remember(&open(&output, "a").unwrap(), 1.0);
+        let error = open(&output, "b").unwrap_err().to_string();
+        assert!(error.contains("out.gguf.work") && error.contains("--force"), "{error}");
+        assert_eq!(remember(&open(&output, "a").unwrap(), 2.0), 1.0, "it was left as it was");
+        let work = Work::beside(&output, "b", Foreign::Replace).unwrap();
+        assert_eq!(remember(&work, 2.0), 2.0);
+    }
+
+    #[test]
+    fn a_run_that_was_ended_as_it_began_is_no_hindrance() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        fs::create_dir(folder.path().join("out.gguf.work")).unwrap();
+        fs::write(folder.path().join("out.gguf.work/manifest"), "").unwrap();
+        fs::write(folder.path().join("out.gguf.work/entry.part"), "half").unwrap();
+        open(&output, "a").unwrap().finish().unwrap();
+    }
+
+    #[test]
+    fn what_others_wrote_is_never_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        let theirs = folder.path().join("out.gguf.work/notes.txt");
+        fs::create_dir(folder.path().join("out.gguf.work")).unwrap();
+        fs::write(&theirs, "notes").unwrap();
+        for foreign in [Foreign::Refuse, Foreign::Replace] {
+            let error = Work::beside(&output, "a", foreign).unwrap_err().to_string();
+            assert!(error.contains("notes.txt"), "{error}");
+        }
+        assert_eq!(fs::read_to_string(theirs).unwrap(), "notes");
+    }
+
+    #[test]
+    fn two_runs_at_once_do_not_share_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        let first = open(&output, "a").unwrap();
+        remember(&first, 1.0);
+        assert!(matches!(open(&output, "a"), Err(WorkError::Busy { .. })));
+        drop(first);
+        open(&output, "a").unwrap();
+    }
+}
