@@ -106,7 +106,7 @@ fn gguf_py_decodes_our_files_to_the_same_bits() {
     for (format, ..) in FORMATS {
         let file = folder.path().join("ours.gguf");
         let status = Command::new(env!("CARGO_BIN_EXE_opencog-qat"))
-            .args(["--quiet", "--force", "--formats", format.name()])
+            .args(["--quiet", "--force", "--effort", "fast", "--formats", format.name()])
             .args([&tiny(), &file])
             .status();
         assert!(status.unwrap().success());
