@@ -20,21 +20,20 @@ pub struct Gram {
 /// Runs the sequences through the model and hands over the Gram matrices of each layer's inputs as
 /// soon as all tokens have passed it, so that those of one layer only are in memory. The input of
 /// the output head comes last, as if of one layer more.
-pub fn grams(
+pub fn grams<E: From<ModelError>>(
     model: &Model,
     sequences: &[&[u32]],
-    each: &mut dyn FnMut(usize, BTreeMap<LinearInput, Gram>),
-) -> Result<(), ModelError> {
+    mut each: impl FnMut(usize, BTreeMap<LinearInput, Gram>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut steps = Stepwise::start(model, sequences)?;
     for (layer, weights) in model.weights.layers.iter().enumerate() {
         let mut sums = GramSums::default();
         steps.advance_seen(weights, &mut sums)?;
-        each(layer, sums.means());
+        each(layer, sums.means())?;
     }
     let mut sums = GramSums::default();
     steps.look_at_head(&mut sums);
-    each(model.shape.layers, sums.means());
-    Ok(())
+    each(model.shape.layers, sums.means())
 }
 
 /// Gathers the Gram matrices of the inputs of one layer.
@@ -128,7 +127,7 @@ mod tests {
         let tokens: Vec<u32> = (0..256).map(|i| i * 11 % 1000).collect();
         let importance = importance(&model, &[&tokens], &Silent).unwrap();
         let mut layers = 0;
-        grams(&model, &[&tokens], &mut |layer, grams| {
+        grams(&model, &[&tokens], |layer, grams| {
             assert_eq!(layer, layers);
             layers += 1;
             if layer < model.shape.layers {
@@ -140,6 +139,7 @@ mod tests {
                     assert!((diagonal - importance).abs() <= 1e-4 * importance);
                 }
             }
+            Ok::<(), ModelError>(())
         })
         .unwrap();
         assert_eq!(layers, model.shape.layers + 1);

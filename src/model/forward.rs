@@ -138,7 +138,7 @@ impl<'m, 'a> Session<'m, 'a> {
                 let rope = rope.of(shape, layer);
                 let Batch { spans, positions, .. } = batch;
                 let pass = LayerPass { shape, layer, weights, rope, spans, positions };
-                let x = &mut x[batch.rows.start * width..batch.rows.end * width];
+                let x = &mut x[batch.values(width)];
                 let slots = cache.as_mut().map(|cache| cache.layer(layer));
                 pass.attend(x, slots, workspace, observer);
                 if let (true, Wanted::Tokens(tokens)) = (layer + 1 == shape.layers, wanted) {
@@ -170,6 +170,13 @@ pub(super) struct Batch {
     pub spans: Vec<Span>,
     /// Of each row.
     pub positions: Vec<usize>,
+}
+
+impl Batch {
+    /// Where the values of its rows lie in a matrix of rows of `width`.
+    pub fn values(&self, width: usize) -> Range<usize> {
+        self.rows.start * width..self.rows.end * width
+    }
 }
 
 /// Cuts sequences, given by their number of tokens, the position of the first and the slot in the

@@ -45,8 +45,7 @@ impl<'m, 'a> Stepwise<'m, 'a> {
     pub fn look(&mut self, weights: &Layer, observer: &mut dyn Observer) -> Result<(), ModelError> {
         let Stepwise { model, rope, workspace, batches, x, layer } = self;
         for batch in batches.iter() {
-            let rows = batch.rows.start * model.shape.width..batch.rows.end * model.shape.width;
-            let mut x = x[rows].to_vec();
+            let mut x = x[batch.values(model.shape.width)].to_vec();
             pass(model, rope, *layer, weights, batch).through(&mut x, workspace, observer)?;
         }
         Ok(())
@@ -65,9 +64,8 @@ impl<'m, 'a> Stepwise<'m, 'a> {
     ) -> Result<(), ModelError> {
         let Stepwise { model, rope, workspace, batches, x, layer } = self;
         for batch in batches.iter() {
-            let rows = batch.rows.start * model.shape.width..batch.rows.end * model.shape.width;
-            let pass = pass(model, rope, *layer, weights, batch);
-            pass.through(&mut x[rows], workspace, observer)?;
+            let x = &mut x[batch.values(model.shape.width)];
+            pass(model, rope, *layer, weights, batch).through(x, workspace, observer)?;
         }
         self.layer += 1;
         Ok(())
@@ -77,7 +75,7 @@ impl<'m, 'a> Stepwise<'m, 'a> {
     pub fn look_at_head(&self, observer: &mut dyn Observer) {
         let (shape, weights) = (&self.model.shape, &self.model.weights);
         for batch in &self.batches {
-            let x = &self.x[batch.rows.start * shape.width..batch.rows.end * shape.width];
+            let x = &self.x[batch.values(shape.width)];
             let mut normed = vec![0.0; x.len()];
             rms_norm(x, &weights.output_norm, shape.norm_epsilon, &mut normed);
             observer.see(shape.layers, LinearInput::Head, &normed, shape.width);

@@ -9,9 +9,9 @@ use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
 use crate::progress::{Amount, Progress};
 
 /// Tokens that pass the models together: enough for large matrix products.
-pub(super) const TOKENS: usize = 4096;
+const TOKENS: usize = 4096;
 /// Logits of one model that are in memory at a time, 32 MiB of them, or those of one position.
-pub(super) const LOGITS: usize = 8 << 20;
+const LOGITS: usize = 8 << 20;
 
 /// Why two models could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -57,27 +57,20 @@ pub fn compare<W: Write>(
         return Err(CompareError::Vocabularies { base: vocabulary, quantized });
     }
     let mut sides = [base, quantized].map(Predictor::new);
-    let together = (TOKENS / chunks.context()).max(1);
     let mut positions = Vec::with_capacity(chunks.positions());
     progress.start("evaluating", Amount::Tokens((chunks.len() * chunks.context()) as u64));
-    for first in (0..chunks.len()).step_by(together) {
-        let group: Vec<usize> = (first..chunks.len().min(first + together)).collect();
+    for group in groups(chunks, chunks.len()) {
         for side in &mut sides {
             side.read(chunks, &group)?;
         }
-        let next: Vec<u32> = group.iter().flat_map(|&i| chunks.next_tokens(i)).copied().collect();
-        let rows = (LOGITS / vocabulary).max(1);
+        let (next, rows) = (next_tokens(chunks, &group), rows_at_a_time(vocabulary));
         for (block, next) in next.chunks(rows).enumerate() {
             let scored_before = positions.len();
             for side in &mut sides {
                 side.predict(block * rows, next.len());
             }
             let [base, quantized] = &sides;
-            let measured = measure(&base.logits, &quantized.logits, next);
-            for (i, position) in measured.into_iter().enumerate() {
-                let at = |fault| not_finite(chunks, scored_before + i, fault);
-                positions.push(position.map_err(at)?);
-            }
+            measure(chunks, base, quantized, next, &mut positions)?;
             if let Some(logits) = &mut logits {
                 for record in base.records() {
                     logits.position(
@@ -90,6 +83,23 @@ pub fn compare<W: Write>(
     }
     progress.finish();
     Ok(positions)
+}
+
+/// The first `limit` chunks, by those that pass the models together.
+pub(super) fn groups(chunks: &Chunks, limit: usize) -> Vec<Vec<usize>> {
+    let (together, end) = ((TOKENS / chunks.context()).max(1), chunks.len().min(limit));
+    let group = |first: usize| (first..end.min(first + together)).collect();
+    (0..end).step_by(together).map(group).collect()
+}
+
+/// The tokens that the scored positions of a group of chunks should predict.
+pub(super) fn next_tokens(chunks: &Chunks, group: &[usize]) -> Vec<u32> {
+    group.iter().flat_map(|&i| chunks.next_tokens(i)).copied().collect()
+}
+
+/// Positions whose logits are in memory at a time.
+pub(super) fn rows_at_a_time(vocabulary: usize) -> usize {
+    (LOGITS / vocabulary).max(1)
 }
 
 /// One of the two models at work.
@@ -131,18 +141,29 @@ impl<'m, 'a> Predictor<'m, 'a> {
     }
 }
 
+/// Adds what both models say at the positions that they have predicted, which are the next ones.
 pub(super) fn measure(
-    base: &[f32],
-    quantized: &[f32],
+    chunks: &Chunks,
+    base: &Predictor,
+    quantized: &Predictor,
     next: &[u32],
-) -> Vec<Result<Position, NotFinite>> {
-    let vocabulary = base.len() / next.len();
+    positions: &mut Vec<Position>,
+) -> Result<(), CompareError> {
+    let vocabulary = base.logits.len() / next.len();
+    let (base, quantized) = (&base.logits, &quantized.logits);
     let rows = base.par_chunks_exact(vocabulary).zip(quantized.par_chunks_exact(vocabulary));
-    rows.zip(next).map(|((base, quantized), &next)| Position::of(base, quantized, next)).collect()
+    let measured: Vec<Result<Position, NotFinite>> = rows
+        .zip(next)
+        .map(|((base, quantized), &next)| Position::of(base, quantized, next))
+        .collect();
+    for position in measured {
+        positions.push(position.map_err(|fault| not_finite(chunks, positions.len(), fault))?);
+    }
+    Ok(())
 }
 
 /// The error for the scored position `index`, counted over all chunks.
-pub(super) fn not_finite(chunks: &Chunks, index: usize, fault: NotFinite) -> CompareError {
+fn not_finite(chunks: &Chunks, index: usize, fault: NotFinite) -> CompareError {
     let scored = scored(chunks.context());
     let (chunk, position) = (index / scored.len(), scored.start + index % scored.len());
     CompareError::NotFinite { chunk, position, fault }

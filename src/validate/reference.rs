@@ -1,7 +1,7 @@
 //! What the full-precision model says of a text, kept, so that many quantized models can be compared
 //! with it.
 
-use super::compare::{CompareError, LOGITS, Predictor, TOKENS, measure, not_finite};
+use super::compare::{CompareError, Predictor, groups, measure, next_tokens, rows_at_a_time};
 use super::{Chunks, Position};
 use crate::model::{Model, ModelError};
 
@@ -9,8 +9,6 @@ use crate::model::{Model, ModelError};
 pub struct Reference<'m, 'a> {
     base: Predictor<'m, 'a>,
     chunks: Chunks,
-    /// Values of a hidden state.
-    width: usize,
     vocabulary: usize,
 }
 
@@ -19,18 +17,12 @@ impl<'m, 'a> Reference<'m, 'a> {
     pub fn read(base: &'m Model<'a>, chunks: Chunks) -> Result<Reference<'m, 'a>, ModelError> {
         let mut predictor = Predictor::new(base);
         let mut hidden = Vec::new();
-        for group in groups(&chunks) {
+        for group in groups(&chunks, chunks.len()) {
             predictor.read(&chunks, &group)?;
             hidden.append(&mut predictor.hidden);
         }
         predictor.hidden = hidden;
-        let (width, vocabulary) = (base.shape.width, base.weights.vocabulary());
-        Ok(Reference { base: predictor, chunks, width, vocabulary })
-    }
-
-    /// The text.
-    pub fn chunks(&self) -> &Chunks {
-        &self.chunks
+        Ok(Reference { base: predictor, chunks, vocabulary: base.weights.vocabulary() })
     }
 
     /// What both models say at every scored position of the first `limit` chunks, in order. The
@@ -42,32 +34,18 @@ impl<'m, 'a> Reference<'m, 'a> {
     ) -> Result<Vec<Position>, CompareError> {
         let mut other = Predictor::new(quantized);
         let mut positions = Vec::with_capacity(self.chunks.positions());
-        let rows = (LOGITS / self.vocabulary).max(1);
-        for mut group in groups(&self.chunks) {
-            group.retain(|&chunk| chunk < limit);
+        let rows = rows_at_a_time(self.vocabulary);
+        for group in groups(&self.chunks, limit) {
             other.read(&self.chunks, &group)?;
-            let next: Vec<u32> =
-                group.iter().flat_map(|&i| self.chunks.next_tokens(i)).copied().collect();
-            let first = positions.len();
-            debug_assert_eq!(other.hidden.len(), next.len() * self.width);
+            let (first, next) = (positions.len(), next_tokens(&self.chunks, &group));
             for (block, next) in next.chunks(rows).enumerate() {
                 other.predict(block * rows, next.len());
                 self.base.predict(first + block * rows, next.len());
-                for position in measure(&self.base.logits, &other.logits, next) {
-                    let at = |fault| not_finite(&self.chunks, positions.len(), fault);
-                    positions.push(position.map_err(at)?);
-                }
+                measure(&self.chunks, &self.base, &other, next, &mut positions)?;
             }
         }
         Ok(positions)
     }
-}
-
-/// The chunks that pass the models together.
-fn groups(chunks: &Chunks) -> Vec<Vec<usize>> {
-    let together = (TOKENS / chunks.context()).max(1);
-    let group = |first: usize| (first..chunks.len().min(first + together)).collect();
-    (0..chunks.len()).step_by(together).map(group).collect()
 }
 
 #[cfg(test)]
