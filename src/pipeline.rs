@@ -11,9 +11,7 @@ use crate::model::context_length;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata, run_description};
-use crate::quantize::{
-    Encodings, Found, Header, Plan, Record, Searchable, check_plan, plan, store,
-};
+use crate::quantize::{Encodings, Found, Plan, Record, Searchable, store};
 use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
 use crate::same_file::refuse_same_files;
 use crate::threads;
@@ -67,13 +65,15 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 
     let context = context(config, gguf.metadata());
     let header = header(&gguf, config).map_err(|e| Error::output(&gguf, e))?;
-    check_plan(&gguf, config, header, context).map_err(|e| Error::plan(&job.input, e))?;
+    let searchable = Searchable::new(&gguf, config, header, context);
+    let searchable = searchable.map_err(|e| Error::plan(&job.input, e))?;
 
     let work = work(job, config, &gguf)?;
     let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), &work, progress)?;
     clock.lap("write text");
 
-    let decide = Decide { job, config, gguf: &gguf, header, context, work: &work, progress };
+    let decide =
+        Decide { job, config, gguf: &gguf, searchable: &searchable, work: &work, progress };
     let Decided { plan, encodings, importance, search } = decide.with(outputs.as_ref().ok())?;
     let metadata = output_metadata(gguf.metadata(), config, &plan);
     debug_assert_eq!(
@@ -150,8 +150,7 @@ struct Decide<'d, 'a> {
     job: &'d Job,
     config: &'d Config,
     gguf: &'a Gguf,
-    header: Header,
-    context: u64,
+    searchable: &'d Searchable,
     work: &'d Work,
     progress: &'d dyn Progress,
 }
@@ -168,13 +167,11 @@ struct Decided {
 impl<'a> Decide<'_, 'a> {
     /// By a search where the model's outputs can be seen, else by its weights.
     fn with(&self, outputs: Option<&Outputs<'a>>) -> Result<Decided, Error> {
-        let Decide { job, config, gguf, header, context, work, progress } = *self;
+        let Decide { job, config, gguf, searchable, work, progress } = *self;
         let mut importance = Importance::default();
         if let Some(outputs) = outputs {
             if config.strategy == Strategy::Search {
-                let searchable = Searchable::new(gguf, config, header, context);
-                let searchable = searchable.map_err(|e| Error::plan(&job.input, e))?;
-                let found = outputs.search(gguf, config, &searchable, work, progress);
+                let found = outputs.search(gguf, config, searchable, work, progress);
                 if let Some(found) = found.map_err(|e| Error::search(&job.input, e))? {
                     let Found { plan, encodings, record } = found;
                     return Ok(Decided { plan, encodings, importance, search: Some(record) });
@@ -182,7 +179,7 @@ impl<'a> Decide<'_, 'a> {
             }
             importance = outputs.importance(progress).map_err(|e| Error::model(&job.input, e))?;
         }
-        let plan = plan(gguf, config, &importance, header, context);
+        let plan = searchable.best_by_role(gguf, config, &importance);
         let plan = plan.map_err(|e| Error::plan(&job.input, e))?;
         Ok(Decided { plan, encodings: Encodings::new(), importance, search: None })
     }

@@ -88,11 +88,6 @@ pub fn choose<'a>(
     Ok(Some(Chosen { candidates, warnings }))
 }
 
-/// Whether anything can be chosen within the limits.
-pub fn check_limits(config: &Config, fixed: &Fixed, groups: &Groups) -> Result<(), PlanError> {
-    limits(config, fixed, &ways_of_all(fixed, groups)).map(|_| ())
-}
-
 /// What the quantized tensors may take by the limits, and what to tell of limits that gave way.
 pub fn budget(
     config: &Config,

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::block::{self, SquaredError};
 use crate::gguf::{Format, Gguf, TensorInfo};
 
-/// Weights encoded between two writes. Large enough to keep all threads busy.
+/// Weights encoded between two writes, or held at a time. Large enough to keep all threads busy.
 const BATCH: usize = 4 << 20;
 /// Weights that one thread takes at a time: their F32 values stay in its second-level cache.
 const TASK: usize = 32 << 10;
@@ -102,6 +102,49 @@ impl Scratch {
         block::decode(to, encoded, &mut self.decoded);
         Ok(block::squared_error(&self.values, &self.decoded))
     }
+}
+
+/// Hands over the weights of a tensor in batches of whole rows, each with the number of weights
+/// before it.
+pub(super) fn for_each_batch(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    mut each: impl FnMut(usize, &[f32]),
+) -> Result<(), EncodeError> {
+    let columns = tensor.row_len();
+    let batch = (BATCH / columns).max(1);
+    for first in (0..tensor.rows()).step_by(batch) {
+        let rows = batch.min(tensor.rows() - first);
+        let mut values = vec![0.0; rows * columns];
+        for (row, values) in values.chunks_exact_mut(columns).enumerate() {
+            checked_values(gguf, tensor, first + row, values)?;
+        }
+        each(first * columns, &values);
+    }
+    Ok(())
+}
+
+/// What a tensor loses by being encoded as `bytes` in the block format `to`.
+pub(super) fn squared_error_of(
+    gguf: &Gguf,
+    tensor: &TensorInfo,
+    to: Format,
+    bytes: &[u8],
+) -> Result<SquaredError, EncodeError> {
+    let mut error = SquaredError::default();
+    for_each_batch(gguf, tensor, |first, values| {
+        let bytes_of = |weights: usize| weights / to.block_len() * to.block_bytes();
+        let bytes = &bytes[bytes_of(first)..bytes_of(first + values.len())];
+        error += block::squared_error(values, &decoded(to, bytes));
+    })?;
+    Ok(error)
+}
+
+/// The values of whole blocks.
+pub(super) fn decoded(format: Format, bytes: &[u8]) -> Vec<f32> {
+    let mut decoded = vec![0.0; bytes.len() / format.block_bytes() * format.block_len()];
+    block::decode(format, bytes, &mut decoded);
+    decoded
 }
 
 /// Decodes one row into `values`, which a block format can then hold.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::block::SquaredError;
 use crate::gguf::Format;
 use crate::model::Model;
 use crate::work::Bytes;
@@ -14,8 +13,6 @@ pub struct Encoded {
     pub format: Format,
     /// Its blocks, row by row.
     pub bytes: Bytes,
-    /// What was lost of its weights.
-    pub error: SquaredError,
 }
 
 /// Tensors in their new formats, by name.

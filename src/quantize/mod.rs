@@ -23,7 +23,7 @@ mod survey;
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
 pub use encoded::{Encoded, Encodings};
-pub use plan::{Choice, Plan, PlanError, Planned, check_plan, plan};
+pub use plan::{Choice, Plan, PlanError, Planned, plan};
 pub use search::{
     Aim, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
 };

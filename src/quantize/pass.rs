@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::block::{self, SquaredError};
 use crate::calibrate::{Gram, GramSums, HEAD, Importance, Place, place};
 use crate::gguf::{Format, Gguf, TensorInfo};
 use crate::model::{Layer, LinearInput, Model, Stepwise};
@@ -11,7 +10,7 @@ use crate::progress::{Amount, Progress};
 use crate::work::{Bytes, Work};
 
 use super::compensate::{Compensation, Polish, Regularisation};
-use super::encode::{EncodeError, checked_values, encode_tensor};
+use super::encode::{encode_tensor, for_each_batch};
 use super::encoded::{Encoded, Encodings, with_encodings};
 use super::search::SearchError;
 
@@ -43,7 +42,7 @@ pub fn encode_plainly(
             plain(gguf, tensor, format, importance.of(&tensor.name))
         })?;
         progress.advance(tensor.bytes());
-        Ok((tensor.name.clone(), encoded(gguf, tensor, format, bytes)?))
+        Ok((tensor.name.clone(), Encoded { format, bytes }))
     });
     let encoded = encoded.collect();
     progress.finish();
@@ -144,7 +143,7 @@ impl Encode<'_> {
                     compensated(self.gguf, tensor, format, compensation, gram)
                 }
             })?;
-            made.insert(name.clone(), encoded(self.gguf, tensor, format, bytes)?);
+            made.insert(name.clone(), Encoded { format, bytes });
         }
         Ok(made)
     }
@@ -187,49 +186,6 @@ fn compensated(
     Ok(bytes)
 }
 
-/// Hands over the weights of a tensor in batches of whole rows, each with the number of weights
-/// before it.
-fn for_each_batch(
-    gguf: &Gguf,
-    tensor: &TensorInfo,
-    mut each: impl FnMut(usize, &[f32]),
-) -> Result<(), EncodeError> {
-    /// Weights of a batch.
-    const BATCH: usize = 4 << 20;
-    let columns = tensor.row_len();
-    let batch = (BATCH / columns).max(1);
-    for first in (0..tensor.rows()).step_by(batch) {
-        let rows = batch.min(tensor.rows() - first);
-        let mut values = vec![0.0; rows * columns];
-        for (row, values) in values.chunks_exact_mut(columns).enumerate() {
-            checked_values(gguf, tensor, first + row, values)?;
-        }
-        each(first * columns, &values);
-    }
-    Ok(())
-}
-
-fn decoded(format: Format, bytes: &[u8]) -> Vec<f32> {
-    let mut decoded = vec![0.0; bytes.len() / format.block_bytes() * format.block_len()];
-    block::decode(format, bytes, &mut decoded);
-    decoded
-}
-
-fn encoded(
-    gguf: &Gguf,
-    tensor: &TensorInfo,
-    format: Format,
-    bytes: Bytes,
-) -> Result<Encoded, SearchError> {
-    let mut error = SquaredError::default();
-    for_each_batch(gguf, tensor, |first, values| {
-        let bytes_of = |weights: usize| weights / format.block_len() * format.block_bytes();
-        let bytes = &bytes[bytes_of(first)..bytes_of(first + values.len())];
-        error += block::squared_error(values, &decoded(format, bytes));
-    })?;
-    Ok(Encoded { format, error, bytes })
-}
-
 /// The name of a tensor's encoding in the work folder.
 fn entry(gguf: &Gguf, pass: &str, tensor: &TensorInfo, format: Format) -> String {
     let at = gguf.tensors().iter().position(|other| other.name == tensor.name).unwrap_or(0);
@@ -263,7 +219,7 @@ fn all_kept(
         let Some(tensor) = gguf.tensor(name) else { continue };
         let entry = entry(gguf, pass, tensor, format);
         match work.recall_bytes(&entry, format.bytes_of(tensor.elements())) {
-            Some(bytes) => all.insert(name.clone(), encoded(gguf, tensor, format, bytes)?),
+            Some(bytes) => all.insert(name.clone(), Encoded { format, bytes }),
             None => return Ok(None),
         };
     }

@@ -7,9 +7,10 @@ use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
 use crate::model::{Role, architecture_name, kv_cache_bytes, may_quantize};
 
 use super::budget::Fixed;
-use super::choose::{Candidate, Chosen, Groups, check_limits, choose};
+use super::choose::{Candidate, Chosen, Groups};
 use super::encode::EncodeError;
 use super::fixed;
+use super::searchable::Searchable;
 use super::size::{Bytes, Header};
 
 /// The format of every tensor, in the order of the file.
@@ -133,13 +134,7 @@ pub fn plan(
     header: Header,
     context: u64,
 ) -> Result<Plan, PlanError> {
-    let options = options_of_all(gguf, config)?;
-    let fixed = fixed_part(gguf, &options, header, context);
-    let groups = groups(gguf, &options)?;
-    let any = Bytes { tensors: u64::MAX, file: u64::MAX };
-    let chosen = choose(gguf, config, importance, &fixed, &groups, any)?;
-    let chosen = chosen.expect("what the limits allow is within any number of bytes");
-    Ok(plan_of(gguf, &options, chosen))
+    Searchable::new(gguf, config, header, context)?.best_by_role(gguf, config, importance)
 }
 
 /// The plan in which each group of tensors has its chosen format.
@@ -169,18 +164,6 @@ pub(super) fn planned_with(
     };
     let spec = TensorSpec { format, ..tensor.spec() };
     Planned { spec, role: Role::of(&tensor.name), from: tensor.format, choice }
-}
-
-/// Whether there can be a plan within the limits, before any work that would be in vain.
-pub fn check_plan(
-    gguf: &Gguf,
-    config: &Config,
-    header: Header,
-    context: u64,
-) -> Result<(), PlanError> {
-    let options = options_of_all(gguf, config)?;
-    let fixed = fixed_part(gguf, &options, header, context);
-    check_limits(config, &fixed, &groups(gguf, &options)?)
 }
 
 pub(super) fn options_of_all(gguf: &Gguf, config: &Config) -> Result<Vec<Options>, PlanError> {

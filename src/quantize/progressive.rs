@@ -34,7 +34,6 @@ const FITTING_ROUNDS: usize = 3;
 const CLOSE: f64 = 0.04;
 /// Chunks of held-out text that probes are measured on.
 const PROBE_CHUNKS: usize = 4;
-const ALL_CHUNKS: usize = usize::MAX;
 
 /// A search on its way.
 pub struct Progressive<'p, 's, 'a> {
@@ -57,7 +56,9 @@ pub struct Reached {
     /// The place of each tensor's candidate.
     choice: Vec<usize>,
     encodings: Encodings,
-    /// Measured, in nats per token.
+    /// KLD as it was predicted before it was measured, in nats per token.
+    predicted: f64,
+    /// KLD as measured.
     kld: f64,
 }
 
@@ -73,7 +74,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             importance,
             sensitivities,
             judge,
-            factors: Factors::fit(sensitivities, &BTreeMap::new()),
+            factors: Factors::default(),
             weights: vec![1.0; sensitivities.len()],
             passes: 0,
             measurements: 0,
@@ -89,15 +90,13 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let probes = |s: &Sensitivity| (s.name.clone(), s.candidates[s.probe()].format);
         let todo = self.sensitivities.iter().map(probes).collect();
         let encodings = encode_plainly(self.context(), "probe", &todo)?;
-        let mut measured = BTreeMap::new();
         for group in Group::all(self.sensitivities) {
             let members = self.sensitivities.iter().filter(|s| group.holds(s));
             let names: Vec<&str> = members.map(|s| s.name.as_str()).collect();
             let kld = self.kld(&encodings, &|name| names.contains(&name), PROBE_CHUNKS)?;
-            measured.insert(group, kld);
             self.record.probes.push(Probe { group, measured_kld: kld });
         }
-        self.factors = Factors::fit(self.sensitivities, &measured);
+        self.factors = Factors::fit(self.sensitivities, &self.record.probes);
         Ok(())
     }
 
@@ -108,7 +107,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut scale = 1.0;
         let mut choice = self.allocate(&BTreeMap::new(), scale, 0.0);
         let mut encodings = Encodings::new();
-        let (mut kld, mut revised) = (0.0, false);
+        let (mut kld, mut predicted, mut revised) = (0.0, 0.0, false);
         for step in 0.. {
             let mut pending: Vec<usize> = (0..all)
                 .filter(|&i| !encodings.contains_key(&self.sensitivities[i].name))
@@ -119,26 +118,24 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             pending.sort_by(|&a, &b| self.cost(a, choice[a]).total_cmp(&self.cost(b, choice[b])));
             let group = self.next_group(&pending, &choice, STEPS.saturating_sub(step));
             let done = encodings.len();
-            let predicted = kld + scale * self.sum(&group, &choice);
-            encodings.extend(self.encode(&group, &choice, &encodings)?);
-            let measured = self.kld(&encodings, &|_| true, ALL_CHUNKS)?;
-            self.note(StepKind::Next, group.len(), predicted, measured, true);
-
             let expected = scale * self.sum(&group, &choice);
+            encodings.extend(self.encode(&group, &choice, &encodings)?);
+            let measured = self.whole_kld(&encodings)?;
+            predicted = kld + expected;
+            self.note(StepKind::Next, group.len(), predicted, measured, true);
             let cost_more = (measured - kld) / expected.max(f64::MIN_POSITIVE);
             if done > 0 && cost_more > REVISED_ABOVE && !revised {
                 // More bits for these, at the cost of the others.
                 revised = true;
                 group.iter().for_each(|&i| self.weights[i] *= cost_more);
                 let anew = self.allocate(&BTreeMap::new(), scale, 0.0);
-                let changed: Vec<usize> = (0..all).filter(|&i| anew[i] != choice[i]).collect();
-                for &i in &changed {
+                for i in (0..all).filter(|&i| anew[i] != choice[i]) {
                     encodings.remove(&self.sensitivities[i].name);
                 }
                 choice = anew;
                 kld = match encodings.is_empty() {
                     true => 0.0,
-                    false => self.kld(&encodings, &|_| true, ALL_CHUNKS)?,
+                    false => self.whole_kld(&encodings)?,
                 };
                 continue;
             }
@@ -147,15 +144,13 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
                 .filter(|&i| encodings.contains_key(&self.sensitivities[i].name))
                 .map(|i| (i, choice[i]))
                 .collect();
-            let places: Vec<usize> = finished.keys().copied().collect();
-            let raw = self.sum(&places, &choice);
+            let raw: f64 = finished.iter().map(|(&i, &at)| self.cost(i, at)).sum();
             if raw > 0.0 {
                 scale = kld / raw;
             }
             choice = self.allocate(&finished, scale, kld);
         }
-        self.record.predicted_kld = self.record.steps.last().map(|step| step.predicted_kld);
-        Ok(Reached { choice, encodings, kld })
+        Ok(Reached { choice, encodings, predicted, kld })
     }
 
     /// The least sensitive of the pending tensors, which are in that order: so many that they cost
@@ -199,9 +194,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             let aimed = allowed * (1.0 - margin);
             let choice = self.allocate_to(&BTreeMap::new(), scale, aimed);
             let predicted = scale * self.sum_all(&choice);
-            let Some(next) = self.changed(&now, choice)? else { break };
+            let Some(next) = self.changed(&now, choice, predicted)? else { break };
             self.note(StepKind::Fit, next.changed, predicted, next.reached.kld, true);
-            self.record.predicted_kld = Some(predicted);
             now = next.reached;
         }
         Ok(best.unwrap_or(now))
@@ -222,7 +216,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
                 *weight *= if sensitivity.role == role { EMPHASIS } else { 1.0 };
             }
             let choice = self.allocate(&BTreeMap::new(), 1.0, 0.0);
-            let Some(next) = self.changed(&best, choice)? else { continue };
+            let Some(next) = self.changed(&best, choice, best.kld)? else { continue };
             let better = next.reached.kld < best.kld;
             self.note(StepKind::Exchange, next.changed, best.kld, next.reached.kld, better);
             if better {
@@ -238,9 +232,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     pub fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Encodings), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.plan(gguf, &self.candidates(&reached.choice));
+        self.record.predicted_kld = Some(reached.predicted);
         self.record.measured_kld = reached.kld;
-        let bytes = plan.bytes(searchable.alignment());
-        let kept = bytes_of_kept(&plan, searchable.alignment());
+        let (bytes, kept) = (plan.bytes(searchable.alignment()), searchable.kept());
         let room = Bytes { tensors: bytes.tensors - kept.tensors, file: bytes.file - kept.file };
         let Some(recipe) = searchable.recipe(gguf, config, self.importance, room)? else {
             return Ok((plan, reached.encodings));
@@ -248,7 +242,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let encoded = recipe.tensors.iter().filter(|tensor| tensor.choice.is_encoded());
         let todo = encoded.map(|tensor| (tensor.spec.name.clone(), tensor.spec.format)).collect();
         let encodings = encode_plainly(self.context(), "recipe", &todo)?;
-        let kld = self.kld(&encodings, &|_| true, ALL_CHUNKS)?;
+        let kld = self.whole_kld(&encodings)?;
         self.record.recipe_kld = Some(kld);
         if kld < reached.kld {
             self.record.measured_kld = kld;
@@ -278,6 +272,11 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     fn context(&self) -> PassContext<'p, 'a> {
         let Search { gguf, model, sequences, work, progress, .. } = *self.search;
         PassContext { gguf, model, sequences, importance: self.importance, work, progress }
+    }
+
+    /// Measures the model with all encodings, on all of the text.
+    fn whole_kld(&mut self, encodings: &Encodings) -> Result<f64, SearchError> {
+        self.kld(encodings, &|_| true, usize::MAX)
     }
 
     /// Measures the model with those of the encodings that are `wanted`.
@@ -312,11 +311,12 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         encode_in_passing(self.context(), &pass, finished, &todo)
     }
 
-    /// The model with another choice; `None` where it is the same.
+    /// The model with another choice, of which this KLD is predicted; `None` where it is the same.
     fn changed(
         &mut self,
         from: &Reached,
         choice: Vec<usize>,
+        predicted: f64,
     ) -> Result<Option<Changed>, SearchError> {
         let group: Vec<usize> =
             (0..choice.len()).filter(|&i| choice[i] != from.choice[i]).collect();
@@ -326,8 +326,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut encodings = from.encodings.clone();
         group.iter().for_each(|&i| drop(encodings.remove(&self.sensitivities[i].name)));
         encodings.extend(self.encode(&group, &choice, &encodings)?);
-        let kld = self.kld(&encodings, &|_| true, ALL_CHUNKS)?;
-        let reached = Reached { choice, encodings, kld };
+        let kld = self.whole_kld(&encodings)?;
+        let reached = Reached { choice, encodings, predicted, kld };
         Ok(Some(Changed { reached, changed: group.len() }))
     }
 
@@ -433,14 +433,4 @@ struct Changed {
 fn places(mut chosen: Vec<usize>, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
     finished.iter().for_each(|(&i, &at)| chosen[i] = at);
     chosen
-}
-
-/// What the tensors that are not encoded take.
-fn bytes_of_kept(plan: &Plan, alignment: u64) -> Bytes {
-    let kept = plan.tensors.iter().filter(|tensor| !tensor.choice.is_encoded());
-    kept.map(|tensor| {
-        let bytes = tensor.spec.format.bytes_of(tensor.spec.shape.elements()).unwrap_or(0);
-        Bytes::of_tensor(bytes, alignment)
-    })
-    .sum()
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::gguf::{Format, Gguf};
 use crate::model::Role;
 
+use super::budget::Fixed;
 use super::choose::{Candidate, budget, choose};
 use super::plan::{
     Options, Plan, PlanError, fixed_part, groups, options_of_all, plan_of, planned_with,
@@ -15,11 +16,10 @@ use super::sensitivity::{Bands, Sensitivity};
 use super::size::{Bytes, Header, line_bytes};
 
 /// What may become of each tensor, and the limits.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Searchable {
     options: Vec<Options>,
-    header: Header,
-    context: u64,
+    fixed: Fixed,
     /// What the quantized tensors may take, with the lines of metadata about them.
     pub budget: Bytes,
     /// What the lines of metadata about the formats of each role take at most.
@@ -29,7 +29,8 @@ pub struct Searchable {
 }
 
 impl Searchable {
-    /// Of this file, with `header` and `context` as in [`plan`](super::plan()).
+    /// Of this file; or why nothing can be within the limits. `header` is what the file has beside
+    /// the tensors, with the flags of `config`; `context` the tokens that must fit in memory.
     pub fn new(
         gguf: &Gguf,
         config: &Config,
@@ -46,12 +47,17 @@ impl Searchable {
             }
         }
         let lines = lines.into_iter().map(|((role, format), n)| line_bytes(role, format, n)).sum();
-        Ok(Searchable { options, header, context, budget, lines, warnings })
+        Ok(Searchable { options, fixed, budget, lines, warnings })
     }
 
     /// Bytes of the file's alignment.
     pub fn alignment(&self) -> u64 {
-        self.header.alignment
+        self.fixed.header.alignment
+    }
+
+    /// What the tensors that are not encoded take.
+    pub fn kept(&self) -> Bytes {
+        self.fixed.kept
     }
 
     /// The tensors that have a choice, before anything was looked at.
@@ -73,6 +79,18 @@ impl Searchable {
         Plan { tensors: tensors.map(planned).collect(), warnings: self.warnings.clone() }
     }
 
+    /// The best plan that gives all tensors of a role the same format, within the limits.
+    pub fn best_by_role(
+        &self,
+        gguf: &Gguf,
+        config: &Config,
+        importance: &Importance,
+    ) -> Result<Plan, PlanError> {
+        let any = Bytes { tensors: u64::MAX, file: u64::MAX };
+        let plan = self.recipe(gguf, config, importance, any)?;
+        Ok(plan.expect("what the limits allow is within any number of bytes"))
+    }
+
     /// The plain recipe: the best plan that gives all tensors of a role the same format, within the
     /// limits and within `bytes`; `None` where there is none that small.
     pub fn recipe(
@@ -82,9 +100,8 @@ impl Searchable {
         importance: &Importance,
         bytes: Bytes,
     ) -> Result<Option<Plan>, PlanError> {
-        let fixed = fixed_part(gguf, &self.options, self.header, self.context);
         let groups = groups(gguf, &self.options)?;
-        let chosen = choose(gguf, config, importance, &fixed, &groups, bytes)?;
+        let chosen = choose(gguf, config, importance, &self.fixed, &groups, bytes)?;
         Ok(chosen.map(|chosen| plan_of(gguf, &self.options, chosen)))
     }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::gguf::TensorInfo;
 use crate::model::{Role, layer_part};
 
 use super::choose::Candidate;
+use super::search::Probe;
 
 /// What a tensor loses in the formats that it may get.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,11 +70,6 @@ impl Bands {
         Bands { layers, bands: layers.min(Self::MOST) }
     }
 
-    /// How many there are, that of embedding and head included.
-    pub fn count(self) -> usize {
-        self.bands + 1
-    }
-
     fn of(self, name: &str) -> usize {
         match layer_part(name) {
             Some((layer, _)) if layer < self.layers => layer * self.bands / self.layers,
@@ -83,7 +79,7 @@ impl Bands {
 }
 
 /// Tensors that were probed together: all others in full precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Group {
     /// Those of a role.
     Role(Role),
@@ -112,35 +108,22 @@ impl Group {
 
 /// What a unit of output error costs in KLD: a factor for each role and for each band, so that the
 /// probes come out as they were measured.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Factors {
-    roles: BTreeMap<Role, f64>,
-    bands: BTreeMap<usize, f64>,
-}
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Factors(BTreeMap<Group, f64>);
 
 impl Factors {
     /// Fits both kinds of factors by turns (iterative proportional fitting).
-    pub fn fit(sensitivities: &[Sensitivity], probes: &BTreeMap<Group, f64>) -> Factors {
+    pub fn fit(sensitivities: &[Sensitivity], probes: &[Probe]) -> Factors {
         /// After some dozen turns nothing moves any more.
         const TURNS: usize = 50;
-        let mut factors = Factors {
-            roles: sensitivities.iter().map(|s| (s.role, 1.0)).collect(),
-            bands: sensitivities.iter().map(|s| (s.band, 1.0)).collect(),
-        };
+        let mut factors = Factors::default();
         for _ in 0..TURNS {
-            for (&group, &measured) in probes {
+            for &Probe { group, measured_kld } in probes {
                 let members = sensitivities.iter().filter(|s| group.holds(s));
                 let cost = |s: &Sensitivity| factors.of(s) * s.plain_errors[s.probe()];
                 let predicted: f64 = members.map(cost).sum();
-                if predicted > 0.0 && measured > 0.0 {
-                    match group {
-                        Group::Role(role) => {
-                            *factors.roles.entry(role).or_insert(1.0) *= measured / predicted
-                        }
-                        Group::Band(band) => {
-                            *factors.bands.entry(band).or_insert(1.0) *= measured / predicted
-                        }
-                    }
+                if predicted > 0.0 && measured_kld > 0.0 {
+                    *factors.0.entry(group).or_insert(1.0) *= measured_kld / predicted;
                 }
             }
         }
@@ -153,7 +136,7 @@ impl Factors {
     }
 
     fn of(&self, sensitivity: &Sensitivity) -> f64 {
-        let role = self.roles.get(&sensitivity.role).copied().unwrap_or(1.0);
-        role * self.bands.get(&sensitivity.band).copied().unwrap_or(1.0)
+        let groups = [Group::Role(sensitivity.role), Group::Band(sensitivity.band)];
+        groups.iter().map(|group| self.0.get(group).copied().unwrap_or(1.0)).product()
     }
 }

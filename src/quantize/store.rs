@@ -8,7 +8,7 @@ use crate::calibrate::Importance;
 use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
 use crate::progress::{Amount, Progress};
 
-use super::encode::{EncodeError, check_finite, encode_tensor};
+use super::encode::{EncodeError, check_finite, encode_tensor, squared_error_of};
 use super::encoded::Encodings;
 use super::grid::on_256_levels;
 use super::plan::{Choice, Plan, Planned};
@@ -91,7 +91,7 @@ fn store_tensors(
             Some(encoded) => {
                 send(&encoded.bytes, sender)?;
                 progress.advance(tensor.bytes());
-                Some(encoded.error)
+                Some(squared_error_of(gguf, tensor, encoded.format, &encoded.bytes)?)
             }
             None => store_tensor(gguf, tensor, planned, importance, sender, progress)?,
         };

@@ -7,13 +7,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::block;
-use crate::calibrate::{Gram, GramSums, HEAD, Importance, Place, place};
+use crate::calibrate::{Gram, HEAD, Importance, Place, grams, place};
 use crate::gguf::{Format, Gguf, TensorInfo};
-use crate::model::{Model, Stepwise};
+use crate::model::{LinearInput, Model};
 use crate::progress::{Amount, Progress};
 
 use super::compensate::{Comparison, Compensation, Polish, Regularisation, output_error};
-use super::encode::{EncodeError, checked_values};
+use super::encode::{EncodeError, checked_values, decoded};
 use super::search::SearchError;
 use super::sensitivity::Sensitivity;
 
@@ -87,20 +87,15 @@ pub fn survey(
             .map(|s| vec![FormatError::default(); s.candidates.len()])
             .collect(),
     };
-    let mut steps = Stepwise::start(model, sequences)?;
-    for layer in &model.weights.layers {
-        let (number, mut sums) = (steps.layer(), GramSums::default());
-        steps.advance_seen(layer, &mut sums)?;
-        for (input, gram) in sums.means() {
-            found.see((number, input), &gram)?;
+    grams(model, sequences, |layer, grams| {
+        for (input, gram) in grams {
+            let place = if input == LinearInput::Head { HEAD } else { (layer, input) };
+            found.see(place, &gram)?;
         }
-        progress.advance(tokens / layers as u64);
-    }
-    let mut sums = GramSums::default();
-    steps.look_at_head(&mut sums);
-    for gram in sums.means().into_values() {
-        found.see(HEAD, &gram)?;
-    }
+        // All tokens pass each layer before any passes the next; the head takes no time.
+        progress.advance(if layer < layers { tokens / layers as u64 } else { 0 });
+        Ok::<(), SearchError>(())
+    })?;
     found.see_inputless()?;
     progress.finish();
     Ok(Survey { importance: found.importance, output_errors: found.output_errors })
@@ -124,24 +119,20 @@ impl Found<'_> {
         let importance = gram.diagonal();
         let compensates = !(self.tied && place == HEAD);
         for i in self.by_place.get(&Some(place)).cloned().unwrap_or_default() {
-            self.output_errors[i] = self.errors(i, |sample| {
-                let error = |format| {
-                    let (values, mut bytes) = (&sample.values, vec![0; sample.bytes_in(format)]);
-                    if !compensates {
-                        let importance = Some(&importance[..]);
-                        block::encode(format, values, gram.columns, importance, &mut bytes);
-                        let decoded = sample.decoded(format, &bytes);
-                        return FormatError::plain(output_error(values, &decoded, gram).relative());
-                    }
-                    let Comparison { plain, compensated } =
-                        compensation.encode_best(format, values, &importance, gram, &mut bytes);
-                    let (plain, compensated) = (plain.relative(), compensated.relative());
-                    FormatError { plain, least: compensated.min(plain) }
-                };
-                sample.formats().into_par_iter().map(error).collect()
+            self.output_errors[i] = self.errors(i, |sample, format| {
+                let values = &sample.values;
+                if !compensates {
+                    let rounded = sample.rounded(format, Some(&importance));
+                    return FormatError::plain(output_error(values, &rounded, gram).relative());
+                }
+                let mut bytes = vec![0; sample.bytes_in(format)];
+                let Comparison { plain, compensated } =
+                    compensation.encode_best(format, values, &importance, gram, &mut bytes);
+                let (plain, compensated) = (plain.relative(), compensated.relative());
+                FormatError { plain, least: compensated.min(plain) }
             })?;
         }
-        self.importance.push((place, gram.diagonal()));
+        self.importance.push((place, importance));
         Ok(())
     }
 
@@ -149,70 +140,55 @@ impl Found<'_> {
     /// alike.
     fn see_inputless(&mut self) -> Result<(), EncodeError> {
         for i in self.by_place.get(&None).cloned().unwrap_or_default() {
-            self.output_errors[i] = self.errors(i, |sample| {
-                sample
-                    .formats()
-                    .into_par_iter()
-                    .map(|format| {
-                        let mut bytes = vec![0; sample.bytes_in(format)];
-                        block::encode(format, &sample.values, sample.columns, None, &mut bytes);
-                        let decoded = sample.decoded(format, &bytes);
-                        FormatError::plain(
-                            block::squared_error(&sample.values, &decoded).relative(),
-                        )
-                    })
-                    .collect()
+            self.output_errors[i] = self.errors(i, |sample, format| {
+                let rounded = sample.rounded(format, None);
+                FormatError::plain(block::squared_error(&sample.values, &rounded).relative())
             })?;
         }
         Ok(())
     }
 
+    /// What `error` finds of a sample of a tensor in each of its formats.
     fn errors(
         &self,
         i: usize,
-        errors: impl FnOnce(&Sample) -> Vec<FormatError>,
+        error: impl Fn(&Sample, Format) -> FormatError + Sync,
     ) -> Result<Vec<FormatError>, EncodeError> {
         let sensitivity = &self.sensitivities[i];
         let tensor = &self.gguf.tensors()[sensitivity.tensor];
-        let sample = Sample::of(self.gguf, tensor, sensitivity)?;
-        let errors = errors(&sample);
+        let sample = Sample::of(self.gguf, tensor)?;
+        let candidates = sensitivity.candidates.par_iter();
+        let errors: Vec<FormatError> =
+            candidates.map(|candidate| error(&sample, candidate.format)).collect();
         tracing::trace!(tensor = tensor.name, ?errors, "surveyed");
         Ok(errors)
     }
 }
 
 /// Some rows of a tensor, evenly spread.
-struct Sample<'s> {
-    sensitivity: &'s Sensitivity,
+struct Sample {
     values: Vec<f32>,
     columns: usize,
 }
 
-impl<'s> Sample<'s> {
-    fn of(
-        gguf: &Gguf,
-        tensor: &TensorInfo,
-        sensitivity: &'s Sensitivity,
-    ) -> Result<Sample<'s>, EncodeError> {
+impl Sample {
+    fn of(gguf: &Gguf, tensor: &TensorInfo) -> Result<Sample, EncodeError> {
         let (rows, columns) = (tensor.rows().min(ROWS), tensor.row_len());
         let mut values = vec![0.0; rows * columns];
         for (i, row) in values.chunks_exact_mut(columns).enumerate() {
             checked_values(gguf, tensor, i * tensor.rows() / rows, row)?;
         }
-        Ok(Sample { sensitivity, values, columns })
-    }
-
-    fn formats(&self) -> Vec<Format> {
-        self.sensitivity.candidates.iter().map(|candidate| candidate.format).collect()
+        Ok(Sample { values, columns })
     }
 
     fn bytes_in(&self, format: Format) -> usize {
         self.values.len() / format.block_len() * format.block_bytes()
     }
 
-    fn decoded(&self, format: Format, bytes: &[u8]) -> Vec<f32> {
-        let mut decoded = vec![0.0; self.values.len()];
-        block::decode(format, bytes, &mut decoded);
-        decoded
+    /// The values after they were in a format.
+    fn rounded(&self, format: Format, importance: Option<&[f32]>) -> Vec<f32> {
+        let mut bytes = vec![0; self.bytes_in(format)];
+        block::encode(format, &self.values, self.columns, importance, &mut bytes);
+        decoded(format, &bytes)
     }
 }
