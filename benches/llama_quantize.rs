@@ -1,19 +1,22 @@
 //! The whole run against llama-quantize: time, in turns on the same file, and memory.
 //!
-//! `cargo bench --bench llama_quantize`, with `-- --quick` for fewer runs and a smaller model. Needs
-//! llama-quantize and the SmolLM2 test model in the cache folder that `.ci/run` fills.
+//! `cargo bench --bench llama_quantize`, with `-- --quick` for fewer runs and a smaller model, with
+//! `-- smollm2 wide memory` for some of its parts only. Needs llama-quantize and the SmolLM2 test
+//! model in the cache folder that `.ci/run` fills.
 
 #[path = "../tests/fetched/mod.rs"]
 mod fetched;
+mod process;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use half::f16;
 use opencog_qat::gguf::{Format, Metadata, OutputFile, Shape, TensorSpec, Value, Writer};
+use process::{PROGRAM, peak_memory, time};
 
 /// One comparison.
 struct Duel {
@@ -58,18 +61,26 @@ const OUR_METADATA: u64 = 4096;
 
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick");
+    let parts: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| asked == part);
     let peer = fetched::llama_cpp("llama-quantize");
     let smollm2 = fetched::smollm2();
     let folder = tempfile::tempdir().unwrap();
     if fetched::present(&[&peer, &smollm2]) {
         let runs = if quick { 3 } else { 7 };
-        race("SmolLM2-135M, F16", &peer, &smollm2, folder.path(), runs);
-        let wide = folder.path().join("wide.gguf");
-        synthetic(&wide, if quick { 100 } else { 200 } << 20);
-        race("random weights, rows of 2048", &peer, &wide, folder.path(), runs);
-        fs::remove_file(wide).unwrap();
+        if asked("smollm2") {
+            race("SmolLM2-135M, F16", &peer, &smollm2, folder.path(), runs);
+        }
+        if asked("wide") {
+            let wide = folder.path().join("wide.gguf");
+            synthetic(&wide, if quick { 100 } else { 200 } << 20);
+            race("random weights, rows of 2048", &peer, &wide, folder.path(), runs);
+            fs::remove_file(wide).unwrap();
+        }
     }
-    measure_memory(folder.path(), quick);
+    if asked("memory") {
+        measure_memory(folder.path(), quick);
+    }
 }
 
 /// Median wall times of both programs, in turns.
@@ -122,48 +133,14 @@ fn measure_memory(folder: &Path, quick: bool) {
 }
 
 fn ours(model: &Path, out: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_opencog-qat"));
+    let mut command = Command::new(PROGRAM);
     command.args(["--quiet", "--force", "--threads", "2", "--effort", "fast"]).arg(model).arg(out);
     command
-}
-
-fn time(command: &mut Command) -> Duration {
-    let start = Instant::now();
-    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-    assert!(status.success(), "{command:?} failed");
-    start.elapsed()
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
-}
-
-/// The most that a process held, in kB.
-#[derive(Default)]
-struct Peak {
-    /// Without the pages of mapped files, which the system takes back when it needs them.
-    own: u64,
-    total: u64,
-}
-
-/// Watches a process from outside (Linux: `/proc/PID/status`).
-fn peak_memory(command: &mut Command) -> Peak {
-    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = Peak::default();
-    while child.try_wait().unwrap().is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let field = |name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
-        };
-        peak.own = peak.own.max(field("RssAnon:"));
-        peak.total = peak.total.max(field("VmHWM:"));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(child.wait().unwrap().success());
-    peak
 }
 
 /// An F16 model of about `weights` random weights in matrices of 2048 x 8192.

@@ -277,6 +277,14 @@ impl Config {
         let all = self.hardware.palette().iter();
         all.filter(|&&format| self.bits.allows(format)).filter(|f| listed(f)).copied().collect()
     }
+
+    /// The flag that says which formats may be chosen.
+    pub(crate) fn allowed_formats(&self) -> String {
+        match &self.formats {
+            Some(formats) => format!("--formats {}", names(formats)),
+            None => format!("--bits {}", self.bits),
+        }
+    }
 }
 
 fn check(
@@ -286,6 +294,11 @@ fn check(
     expected: &'static str,
 ) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError { flag, value: value.to_string(), expected }) }
+}
+
+fn names(formats: &[Format]) -> String {
+    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+    names.join(",")
 }
 
 /// The flags that made a file, as they stand in its metadata: what decides the bytes, and no more.
@@ -309,8 +322,7 @@ impl fmt::Display for Config {
             write!(f, " --bpw {bpw}")?;
         }
         if let Some(formats) = &self.formats {
-            let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-            write!(f, " --formats {}", names.join(","))?;
+            write!(f, " --formats {}", names(formats))?;
         }
         write!(f, " --strategy {} --effort {}", self.strategy.name(), self.effort.name())?;
         if self.effort != Effort::Fast {

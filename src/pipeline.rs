@@ -102,7 +102,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         Ok(outputs) => (None, Some(outputs.diversity)),
         Err(reason) => (Some(reason), None),
     };
-    let missed = missed_target(config, &evaluations);
+    let missed = missed_target(config, &evaluations, search.as_ref());
     let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
     let measured = Measured { evaluations, diversity, search, unmeasured, missed };
     let stages = clock.stages;
@@ -199,13 +199,20 @@ fn without_report(error: gguf::Error) -> String {
 }
 
 /// What was asked for and not reached, if anything.
-fn missed_target(config: &Config, evaluations: &[Evaluation]) -> Option<String> {
+fn missed_target(
+    config: &Config,
+    evaluations: &[Evaluation],
+    search: Option<&Record>,
+) -> Option<String> {
     let (allowed, own) = (config.allowed_degradation()?, own(evaluations)?);
     let found = own.degradation_of_own_text();
     (found > allowed).then(|| {
+        let bound = search.and_then(|record| record.bound_by.as_ref());
+        let bound = bound.map(|flag| format!(", and {flag} allows no more bits"));
         format!(
-            "--accuracy {allowed}: the degradation on the model's own text is {found:.4}; allow \
-             that much, or more bytes"
+            "--accuracy {allowed}: the degradation on the model's own text is {found:.4}{}; allow \
+             that much, or more bytes",
+            bound.unwrap_or_default()
         )
     })
 }

@@ -1,8 +1,9 @@
 //! Signals that end the program, which leave no temporary file, and those that do not.
 
-use std::io;
+use std::io::{self, Write};
 
 use opencog_qat::gguf::discard_unfinished;
+use opencog_qat::work::folders_at_work;
 
 /// The exit code of a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
@@ -31,6 +32,15 @@ pub fn discard_when_interrupted() -> io::Result<()> {
 
 fn end() {
     discard_unfinished();
+    for folder in folders_at_work() {
+        let folder = folder.display();
+        // Where nobody reads it any more, the folder still tells.
+        let _ = writeln!(
+            io::stderr(),
+            "\ninterrupted; what was found so far is kept in {folder}, and the same command goes on \
+             from there"
+        );
+    }
     std::process::exit(INTERRUPTED);
 }
 

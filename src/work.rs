@@ -10,7 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use memmap2::Mmap;
 use serde::Serialize;
@@ -25,6 +25,19 @@ const SUFFIX: &str = ".kept";
 const PART: &str = ".part";
 /// Bytes of a hash.
 const HASH: usize = 32;
+
+/// The work folders of this process.
+static AT_WORK: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn at_work() -> MutexGuard<'static, Vec<PathBuf>> {
+    // The list is sound after a panic elsewhere: each change of it is a single call.
+    AT_WORK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The folders from which runs of this process could go on, were it ended now.
+pub fn folders_at_work() -> Vec<PathBuf> {
+    at_work().clone()
+}
 
 /// Why the work folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -227,6 +240,7 @@ impl Folder {
             file.set_len(0).and_then(|()| file.write_all(run.as_bytes())).map_err(io)?;
             file.sync_all().map_err(io)?;
         }
+        at_work().push(path.clone());
         Ok(Folder { path, _manifest: file })
     }
 
@@ -272,6 +286,12 @@ impl Folder {
             fs::remove_dir(&self.path)
         };
         remove().map_err(|source| self.io(source))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        at_work().retain(|path| *path != self.path);
     }
 }
 
@@ -394,7 +414,10 @@ mod tests {
         let first = open(&output, "a").unwrap();
         remember(&first, 1.0);
         assert!(matches!(open(&output, "a"), Err(WorkError::Busy { .. })));
+        let folder = folder.path().join("out.gguf.work");
+        assert!(folders_at_work().contains(&folder));
         drop(first);
+        assert!(!folders_at_work().contains(&folder));
         open(&output, "a").unwrap();
     }
 }

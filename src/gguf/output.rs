@@ -2,7 +2,8 @@
 //!
 //! It is written under a temporary name in the target's folder, then flushed to the disk and
 //! renamed. Whatever ends the program before leaves the target untouched; errors and panics delete
-//! the temporary file by dropping it, and for signals there is [`discard_unfinished`].
+//! the temporary file by dropping it, and for signals there is [`discard_unfinished`]. What a killed
+//! program left is deleted when the target is begun again: it is locked no more.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -57,6 +58,7 @@ impl OutputFile {
         let (folder, name) = checked_name(target, overwrite)?;
         let mut unfinished = unfinished();
         refuse_when_ended(&unfinished, target)?;
+        discard_abandoned(name, folder);
         let temporary =
             temporary(name, folder).map_err(|source| cannot_create(folder, name, source))?;
         unfinished.paths.push(temporary.path().into());
@@ -203,14 +205,52 @@ fn cannot_create(folder: &Path, name: &OsStr, source: io::Error) -> Error {
     Error::io(folder, format!("cannot create {} in this folder", name.display()), source)
 }
 
-/// A new file `.NAME.RANDOM.tmp`, with the permissions that any new file would have.
-fn temporary(name: &OsStr, folder: &Path) -> io::Result<NamedTempFile> {
-    // Of a long name a part, since the whole must fit in the 255 bytes of most file systems.
+/// How the names of temporary files end.
+const SUFFIX: &str = ".tmp";
+/// Random letters and digits in their names.
+const RANDOM: usize = 6;
+
+/// How the names of the temporary files of the file `name` begin. Of a long name a part, since the
+/// whole must fit in the 255 bytes of most file systems.
+fn prefix(name: &OsStr) -> String {
     let name: String = name.to_string_lossy().chars().take(40).collect();
-    let prefix = format!(".{name}.");
+    format!(".{name}.")
+}
+
+/// A new file `.NAME.RANDOM.tmp`, with the permissions that any new file would have, locked for as
+/// long as this process has it open.
+fn temporary(name: &OsStr, folder: &Path) -> io::Result<NamedTempFile> {
+    let prefix = prefix(name);
     let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM);
     // Made by us: tempfile's own files are for their owner only, and its errors name them.
-    builder.prefix(&prefix).suffix(".tmp").make_in(folder, |path| File::create_new(path))
+    builder.make_in(folder, |path| {
+        let file = File::create_new(path)?;
+        // Where files cannot be locked, none is taken for abandoned.
+        let _ = file.lock();
+        match path.exists() {
+            true => Ok(file),
+            // Taken for abandoned before it was locked: tempfile tries another name.
+            false => Err(io::ErrorKind::AlreadyExists.into()),
+        }
+    })
+}
+
+/// Deletes the temporary files of the file `name` that no process has locked.
+fn discard_abandoned(name: &OsStr, folder: &Path) {
+    let prefix = prefix(name);
+    let ours = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let random =
+            name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(SUFFIX));
+        random.is_some_and(|r| r.len() == RANDOM && r.bytes().all(|c| c.is_ascii_alphanumeric()))
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(ours) {
+        let Ok(file) = File::open(entry.path()) else { continue };
+        if file.try_lock().is_ok() {
+            let _ = fs::remove_file(entry.path()); // it is in nobody's way
+        }
+    }
 }
 
 #[cfg(test)]
@@ -243,6 +283,24 @@ mod tests {
         file.write_all(b"abc").unwrap();
         drop(file);
         assert!(names_in(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.gguf");
+        let alive = OutputFile::create(&target, false).unwrap();
+        let others =
+            [".out.gguf.abc.tmp", ".out.gguf.abcde-.tmp", ".out.abcdef.tmp", "out.gguf.tmp"];
+        for name in others.into_iter().chain([".out.gguf.aB3dEf.tmp"]) {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        OutputFile::create(&target, false).unwrap();
+        let left = names_in(folder.path());
+        assert!(!left.contains(&".out.gguf.aB3dEf.tmp".to_string()), "{left:?}");
+        assert!(
+            alive.path().exists() && others.iter().all(|name| left.contains(&name.to_string()))
+        );
     }
 
     #[test]

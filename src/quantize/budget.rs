@@ -1,5 +1,7 @@
 //! How many bytes the quantized tensors may take, by what the user asked for.
 
+use std::fmt;
+
 use crate::config::{Config, Goal};
 
 use super::size::{Bytes, Header};
@@ -41,6 +43,19 @@ pub enum LimitKind {
     DefaultReduction,
     /// `--bpw`: bounds the tensors.
     Bpw(f64),
+}
+
+/// The flag.
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LimitKind::Memory(gb) => write!(f, "--memory {gb}"),
+            LimitKind::Size(bytes) => write!(f, "--size {bytes}"),
+            LimitKind::Reduction(reduction) => write!(f, "--reduction {reduction}"),
+            LimitKind::DefaultReduction => write!(f, "the default --reduction {}", Goal::REDUCTION),
+            LimitKind::Bpw(bpw) => write!(f, "--bpw {bpw}"),
+        }
+    }
 }
 
 impl Fixed {

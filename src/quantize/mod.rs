@@ -25,7 +25,8 @@ pub use encode::{EncodeError, encode_tensor};
 pub use encoded::{Encoded, Encodings};
 pub use plan::{Choice, Plan, PlanError, Planned, plan};
 pub use search::{
-    Aim, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
+    Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,
+    TensorCosts,
 };
 pub use searchable::Searchable;
 pub use sensitivity::Group;

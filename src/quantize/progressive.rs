@@ -14,7 +14,7 @@ use super::knapsack::Item;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
 use super::search::{
-    Aim, Cost, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
+    Aim, Chosen, Cost, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
 };
 use super::sensitivity::{Factors, Group, Sensitivity};
 use super::size::Bytes;
@@ -34,6 +34,8 @@ const FITTING_ROUNDS: usize = 3;
 const CLOSE: f64 = 0.04;
 /// Chunks of held-out text that probes are measured on.
 const PROBE_CHUNKS: usize = 4;
+/// Tokens at least whose inputs are looked at in a pass, where there are so many.
+const PASS_TOKENS: usize = 16_384;
 
 /// A search on its way.
 pub struct Progressive<'p, 's, 'a> {
@@ -122,7 +124,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             encodings.extend(self.encode(&group, &choice, &encodings)?);
             let measured = self.whole_kld(&encodings)?;
             predicted = kld + expected;
-            self.note(StepKind::Next, group.len(), predicted, measured, true);
+            self.note(StepKind::Next, (&group, &choice), predicted, measured, true);
             let cost_more = (measured - kld) / expected.max(f64::MIN_POSITIVE);
             if done > 0 && cost_more > REVISED_ABOVE && !revised {
                 // More bits for these, at the cost of the others.
@@ -195,10 +197,24 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             let choice = self.allocate_to(&BTreeMap::new(), scale, aimed);
             let predicted = scale * self.sum_all(&choice);
             let Some(next) = self.changed(&now, choice, predicted)? else { break };
-            self.note(StepKind::Fit, next.changed, predicted, next.reached.kld, true);
-            now = next.reached;
+            let Changed { group, reached } = next;
+            self.note(StepKind::Fit, (&group, &reached.choice), predicted, reached.kld, true);
+            now = reached;
+        }
+        if best.is_none() {
+            self.record.bound_by = Some(self.bound());
         }
         Ok(best.unwrap_or(now))
+    }
+
+    /// The flag that keeps the tensors from formats that lose less.
+    fn bound(&self) -> String {
+        let least = |(i, s): (usize, &Sensitivity)| {
+            let cost = |&a: &usize, &b: &usize| self.cost(i, a).total_cmp(&self.cost(i, b));
+            (0..s.candidates.len()).min_by(cost).unwrap_or(0)
+        };
+        let choice: Vec<usize> = self.sensitivities.iter().enumerate().map(least).collect();
+        self.search.searchable.bound(self.search.config, self.bytes(&choice))
     }
 
     /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others.
@@ -217,10 +233,12 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             }
             let choice = self.allocate(&BTreeMap::new(), 1.0, 0.0);
             let Some(next) = self.changed(&best, choice, best.kld)? else { continue };
-            let better = next.reached.kld < best.kld;
-            self.note(StepKind::Exchange, next.changed, best.kld, next.reached.kld, better);
+            let Changed { group, reached } = next;
+            let better = reached.kld < best.kld;
+            let changed = (&group[..], &reached.choice[..]);
+            self.note(StepKind::Exchange, changed, best.kld, reached.kld, better);
             if better {
-                best = next.reached;
+                best = reached;
             } else {
                 self.weights = before;
             }
@@ -259,6 +277,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             formats: (0..s.candidates.len())
                 .map(|at| Cost {
                     format: s.candidates[at].format.name(),
+                    bpw: s.candidates[at].format.bpw(),
                     output_error: s.output_errors[at],
                     predicted_kld: self.cost(i, at),
                 })
@@ -271,6 +290,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
 
     fn context(&self) -> PassContext<'p, 'a> {
         let Search { gguf, model, sequences, work, progress, .. } = *self.search;
+        let sequences = enough(sequences, PASS_TOKENS);
         PassContext { gguf, model, sequences, importance: self.importance, work, progress }
     }
 
@@ -328,14 +348,26 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         encodings.extend(self.encode(&group, &choice, &encodings)?);
         let kld = self.whole_kld(&encodings)?;
         let reached = Reached { choice, encodings, predicted, kld };
-        Ok(Some(Changed { reached, changed: group.len() }))
+        Ok(Some(Changed { group, reached }))
     }
 
-    fn note(&mut self, kind: StepKind, tensors: usize, predicted: f64, measured: f64, kept: bool) {
-        tracing::info!(?kind, tensors, predicted, measured, kept, "step");
+    /// Notes a step in which a group got the formats of a choice.
+    fn note(
+        &mut self,
+        kind: StepKind,
+        (group, choice): (&[usize], &[usize]),
+        predicted: f64,
+        measured: f64,
+        kept: bool,
+    ) {
+        tracing::info!(?kind, tensors = group.len(), predicted, measured, kept, "step");
+        let encoded = |&i: &usize| {
+            let Sensitivity { name, candidates, .. } = &self.sensitivities[i];
+            Chosen { tensor: name.clone(), format: candidates[choice[i]].format.name() }
+        };
         self.record.steps.push(Step {
             kind,
-            tensors,
+            encoded: group.iter().map(encoded).collect(),
             predicted_kld: predicted,
             measured_kld: measured,
             kept,
@@ -422,15 +454,39 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 }
 
+/// The first sequences, as many as have so many tokens together.
+fn enough<'s, 't>(sequences: &'s [&'t [u32]], tokens: usize) -> &'s [&'t [u32]] {
+    let mut before = 0;
+    let short = |sequence: &&&[u32]| {
+        let short = before < tokens;
+        before += sequence.len();
+        short
+    };
+    &sequences[..sequences.iter().take_while(short).count()]
+}
+
 /// A model after formats were changed.
 struct Changed {
+    /// The tensors whose formats changed.
+    group: Vec<usize>,
     reached: Reached,
-    /// Tensors whose formats changed.
-    changed: usize,
 }
 
 /// Places among all candidates: those of finished tensors were the only ones to choose from.
 fn places(mut chosen: Vec<usize>, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
     finished.iter().for_each(|(&i, &at)| chosen[i] = at);
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_takes_whole_sequences_until_there_are_tokens_enough() {
+        let tokens = [0; 10];
+        let sequences = [&tokens[..4], &tokens[..4], &tokens[..8], &tokens[..2]];
+        let taken = |tokens| enough(&sequences, tokens).len();
+        assert_eq!([1, 4, 5, 8, 9, 16, 17, 99].map(taken), [1, 1, 2, 2, 3, 3, 4, 4]);
+    }
 }

@@ -104,6 +104,9 @@ pub struct Record {
     /// KLD of the plain recipe of the same size: the same format for all tensors of a role,
     /// rounded without compensation.
     pub recipe_kld: Option<f64>,
+    /// Where no model was found that loses as little as is allowed: the flag that allows no more
+    /// bits.
+    pub bound_by: Option<String>,
 }
 
 /// What a tensor costs in each format.
@@ -120,6 +123,8 @@ pub struct TensorCosts {
 pub struct Cost {
     /// The format.
     pub format: &'static str,
+    /// Its bits per weight.
+    pub bpw: f64,
     /// Error of its outputs, as a share of their square.
     pub output_error: f64,
     /// Predicted KLD, in nats per token.
@@ -140,14 +145,23 @@ pub struct Probe {
 pub struct Step {
     /// What was done.
     pub kind: StepKind,
-    /// Tensors that were encoded.
-    pub tensors: usize,
+    /// The tensors that were encoded.
+    pub encoded: Vec<Chosen>,
     /// KLD that was predicted.
     pub predicted_kld: f64,
     /// KLD that was measured.
     pub measured_kld: f64,
     /// Whether what it made was kept.
     pub kept: bool,
+}
+
+/// A tensor and the format that it got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Chosen {
+    /// The tensor.
+    pub tensor: String,
+    /// The format.
+    pub format: &'static str,
 }
 
 /// What was done in a step.
@@ -183,5 +197,113 @@ impl Search<'_, '_> {
         let (plan, encodings) = progressive.against_recipe(reached)?;
         let record = progressive.into_record();
         Ok(Found { plan, encodings, record })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BitRange, Goal};
+    use crate::progress::Silent;
+    use crate::quantize::Header;
+
+    /// Says what a test wants to be said.
+    struct Saying<F>(F);
+
+    impl<F: FnMut() -> f64> Judge for Saying<F> {
+        fn kld(&mut self, _: &Model, _: usize) -> Result<f64, SearchError> {
+            Ok(self.0())
+        }
+    }
+
+    fn search(config: &Config, aim: Aim, judge: impl FnMut() -> f64) -> Found {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
+        let gguf = Gguf::open(path.as_ref()).unwrap();
+        let model = Model::of(&gguf).unwrap();
+        let header = Header { bytes: 100, alignment: 32 };
+        let searchable = Searchable::new(&gguf, config, header, 512).unwrap();
+        let tokens: Vec<u32> = (0..64).map(|i| i * 29 % 2000).collect();
+        let search = Search {
+            gguf: &gguf,
+            model: &model,
+            config,
+            searchable: &searchable,
+            sequences: &[&tokens],
+            aim,
+            work: &Work::Forgetful,
+            progress: &Silent,
+        };
+        search.run(&mut Saying(judge)).unwrap()
+    }
+
+    fn four_or_five_bits() -> Config {
+        Config { bits: BitRange { min: 4, max: 5 }, ..Config::default() }
+    }
+
+    #[test]
+    fn a_plain_recipe_that_loses_less_is_taken() {
+        let goal = Goal { bpw: Some(5.0), ..Goal::default() };
+        let config = Config { goal, ..four_or_five_bits() };
+        // The recipe is what is measured last.
+        let mut kld = 1.0;
+        let less = || {
+            kld *= 0.9;
+            kld
+        };
+        let Found { plan, record, .. } = search(&config, Aim::Best, less);
+        assert_eq!(record.recipe_kld, Some(record.measured_kld));
+        let formats_of = |role| {
+            let tensors = plan.tensors.iter().filter(|tensor| tensor.role == role);
+            let formats = tensors.map(|tensor| tensor.spec.format);
+            formats.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!(formats_of(crate::model::Role::FfnDown), 1);
+
+        let mut kld = 1.0;
+        let more = || {
+            kld *= 1.1;
+            kld
+        };
+        let Found { plan, encodings, record } = search(&config, Aim::Best, more);
+        assert!(record.recipe_kld.unwrap() > record.measured_kld);
+        for tensor in plan.tensors.iter().filter(|tensor| tensor.choice.is_encoded()) {
+            assert_eq!(encodings[&tensor.spec.name].format, tensor.spec.format);
+        }
+    }
+
+    #[test]
+    fn every_tensor_is_quantized_once_in_order_of_sensitivity() {
+        let goal = Goal { bpw: Some(5.0), ..Goal::default() };
+        let config = Config { goal, ..four_or_five_bits() };
+        let Found { record, .. } = search(&config, Aim::Best, || 0.01);
+        let steps = record.steps.iter().filter(|step| step.kind == StepKind::Next);
+        let mut done: Vec<&str> =
+            steps.flat_map(|step| &step.encoded).map(|chosen| chosen.tensor.as_str()).collect();
+        let all = done.len();
+        assert_eq!(all, record.sensitivities.len());
+        done.sort_unstable();
+        done.dedup();
+        assert_eq!(done.len(), all);
+        let cost = |chosen: &Chosen| {
+            let costs = record.sensitivities.iter().find(|costs| costs.tensor == chosen.tensor);
+            let mut formats = costs.unwrap().formats.iter();
+            formats.find(|cost| cost.format == chosen.format).unwrap().predicted_kld
+        };
+        let first = record.steps[0].encoded.iter().map(cost).fold(0.0, f64::max);
+        let second = record.steps[1].encoded.iter().map(cost).fold(0.0, f64::max);
+        assert!(first <= second, "{first} and {second}");
+    }
+
+    #[test]
+    fn the_flag_that_allows_no_more_bits_is_named() {
+        let bound = |config: &Config| {
+            let found = search(config, Aim::Smallest { kld: 0.001 }, || 1.0);
+            found.record.bound_by.unwrap()
+        };
+        assert_eq!(bound(&four_or_five_bits()), "--bits 4:5");
+        let goal = Goal { reduction: Some(0.85), ..Goal::default() };
+        assert_eq!(bound(&Config { goal, ..four_or_five_bits() }), "--reduction 0.85");
+        let found = search(&four_or_five_bits(), Aim::Smallest { kld: 0.5 }, || 0.01);
+        assert_eq!(found.record.bound_by, None);
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::gguf::{Format, Gguf};
 use crate::model::Role;
 
-use super::budget::Fixed;
+use super::budget::{Fixed, Limit};
 use super::choose::{Candidate, budget, choose};
 use super::plan::{
     Options, Plan, PlanError, fixed_part, groups, options_of_all, plan_of, planned_with,
@@ -77,6 +77,19 @@ impl Searchable {
         let planned =
             |(tensor, options)| planned_with(tensor, options, || chosen[tensor.name.as_str()]);
         Plan { tensors: tensors.map(planned).collect(), warnings: self.warnings.clone() }
+    }
+
+    /// The flag that allows the quantized tensors no more bits, where they would take so many bytes
+    /// in the best formats.
+    pub fn bound(&self, config: &Config, best: Bytes) -> String {
+        let file = self.fixed.file_limits(config).into_iter().map(|limit| (limit, best.file));
+        let tensors =
+            self.fixed.tensor_limits(config).into_iter().map(|limit| (limit, best.tensors));
+        let excess = |(limit, bytes): &(Limit, u64)| bytes.saturating_sub(limit.bytes);
+        match file.chain(tensors).max_by_key(excess) {
+            Some(most) if excess(&most) > 0 => most.0.kind.to_string(),
+            _ => config.allowed_formats(),
+        }
     }
 
     /// The best plan that gives all tensors of a role the same format, within the limits.

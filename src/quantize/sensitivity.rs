@@ -140,3 +140,70 @@ impl Factors {
         groups.iter().map(|group| self.0.get(group).copied().unwrap_or(1.0)).product()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::Format;
+
+    fn sensitivity(name: &str, plain: f64) -> Sensitivity {
+        let candidates = [Format::Q8_0, Format::IQ4_NL, Format::Q4_0]
+            .map(|format| Candidate { format, instead_of: None });
+        let bands = Bands::new(3);
+        Sensitivity {
+            tensor: 0,
+            name: name.into(),
+            role: Role::of(name),
+            band: bands.of(name),
+            candidates: candidates.to_vec(),
+            output_errors: vec![0.01 * plain, 0.5 * plain, 0.8 * plain],
+            plain_errors: vec![0.01 * plain, plain, 1.2 * plain],
+        }
+    }
+
+    #[test]
+    fn the_probe_is_the_best_of_the_smallest() {
+        assert_eq!(sensitivity("blk.0.ffn_up.weight", 1.0).probe(), 1);
+    }
+
+    #[test]
+    fn layers_are_spread_evenly_over_bands() {
+        let bands = Bands::new(30);
+        let of = |layer: usize| bands.of(&format!("blk.{layer}.ffn_up.weight"));
+        assert_eq!((of(0), of(2), of(3), of(29)), (0, 0, 1, 9));
+        assert_eq!(bands.of("token_embd.weight"), 10);
+        assert_eq!(bands.of("blk.30.ffn_up.weight"), 10, "no such layer");
+        assert_eq!(Bands::new(4).of("blk.3.ffn_up.weight"), 3);
+    }
+
+    #[test]
+    fn factors_give_back_what_was_measured() {
+        let names = ["ffn_up", "ffn_down", "attn_q"];
+        let truth = |layer: usize, part: usize| [2.0, 0.5, 1.0][layer] * [0.1, 0.3, 0.7][part];
+        let mut sensitivities = Vec::new();
+        let mut costs = Vec::new();
+        for layer in 0..3 {
+            for (part, name) in names.iter().enumerate() {
+                let plain = 0.01 * (1 + layer + 2 * part) as f64;
+                sensitivities.push(sensitivity(&format!("blk.{layer}.{name}.weight"), plain));
+                costs.push(truth(layer, part) * plain);
+            }
+        }
+        let measured = |group: Group| {
+            let costs = sensitivities.iter().zip(&costs);
+            costs.filter(|(s, _)| group.holds(s)).map(|(_, cost)| cost).sum()
+        };
+        let groups = Group::all(&sensitivities);
+        assert_eq!(groups.len(), 6);
+        let probes: Vec<Probe> = groups
+            .into_iter()
+            .map(|group| Probe { group, measured_kld: measured(group) })
+            .collect();
+        let factors = Factors::fit(&sensitivities, &probes);
+        for (sensitivity, cost) in sensitivities.iter().zip(costs) {
+            // Compensated, as it will be: half of what the probe lost.
+            let predicted = factors.cost(sensitivity, 1);
+            assert!((predicted / (0.5 * cost) - 1.0).abs() < 1e-6, "{predicted} for {cost}");
+        }
+    }
+}

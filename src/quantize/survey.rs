@@ -192,3 +192,44 @@ impl Sample {
         decoded(format, &bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::progress::Silent;
+    use crate::quantize::{Header, Searchable, sensitivity::Bands};
+
+    #[test]
+    fn more_bits_lose_less_and_compensation_never_more() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
+        let gguf = Gguf::open(path.as_ref()).unwrap();
+        let model = Model::of(&gguf).unwrap();
+        let formats = Some(vec![Format::Q4_0, Format::Q8_0]);
+        let config = Config { formats, ..Config::default() };
+        let header = Header { bytes: 100, alignment: 32 };
+        let searchable = Searchable::new(&gguf, &config, header, 512).unwrap();
+        let mut sensitivities = searchable.sensitivities(&gguf, Bands::new(4));
+        let tokens: Vec<u32> = (0..96).map(|i| i * 29 % 2000).collect();
+        let found = survey(&gguf, &model, &[&tokens], &sensitivities, &Silent).unwrap();
+        let importance = found.importance(model.weights.tied);
+        let json = serde_json::to_vec(&found).unwrap();
+        assert_eq!(serde_json::from_slice::<Survey>(&json).unwrap(), found, "kept as it is");
+        found.fill(&mut sensitivities);
+        for sensitivity in &sensitivities {
+            let name = &sensitivity.name;
+            let of = |format| {
+                let at = sensitivity.candidates.iter().position(|c| c.format == format).unwrap();
+                (sensitivity.plain_errors[at], sensitivity.output_errors[at])
+            };
+            let ((plain_4, least_4), (plain_8, least_8)) = (of(Format::Q4_0), of(Format::Q8_0));
+            assert!(0.0 < plain_8 && plain_8 < 0.1 * plain_4 && plain_4 < 0.1, "{name}");
+            assert!(least_4 <= plain_4 && least_8 <= plain_8, "{name}");
+            let columns = gguf.tensor(name).unwrap().row_len();
+            assert_eq!(importance.of(name).map(<[f32]>::len), Some(columns), "{name}");
+        }
+        // What is known of the inputs makes a difference to most.
+        let gained = sensitivities.iter().filter(|s| s.output_errors[0] < 0.9 * s.plain_errors[0]);
+        assert!(2 * gained.count() > sensitivities.len());
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::model::Role;
+use crate::quantize::{Cost, TensorCosts};
 use crate::validate::Statistics;
 
 use super::{Metrics, Report, TensorReport, TextSource};
@@ -24,6 +25,7 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out)?;
     write_roles(out, &report.tensors)?;
     write_notes(out, &report.tensors)?;
+    write_sensitivities(out, report)?;
     write_stages(out, report)
 }
 
@@ -113,6 +115,40 @@ fn write_notes(out: &mut String, tensors: &[TensorReport]) -> fmt::Result {
     for (i, (note, n)) in notes.into_iter().enumerate() {
         let tensors = if n == 1 { "tensor" } else { "tensors" };
         writeln!(out, "{}  {n} {tensors}: {note}", if i == 0 { "\n" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// What the tensors of each role would lose in each format, as the search predicts it.
+fn write_sensitivities(out: &mut String, report: &Report) -> fmt::Result {
+    let costs = report.search.iter().flat_map(|record| &record.sensitivities);
+    let mut by_role: BTreeMap<Role, BTreeMap<&str, f64>> = BTreeMap::new();
+    let mut bits: BTreeMap<&str, f64> = BTreeMap::new();
+    for TensorCosts { tensor, formats } in costs {
+        let sums = by_role.entry(Role::of(tensor)).or_default();
+        for Cost { format, bpw, predicted_kld, .. } in formats {
+            *sums.entry(format).or_default() += predicted_kld;
+            bits.insert(format, *bpw);
+        }
+    }
+    if bits.is_empty() {
+        return Ok(());
+    }
+    let mut formats: Vec<(&str, f64)> = bits.into_iter().collect();
+    formats.sort_by(|a, b| a.1.total_cmp(&b.1));
+    writeln!(out, "\n  KLD predicted for a role in a format, in thousandths of a nat per token")?;
+    write!(out, "  role             ")?;
+    formats.iter().try_for_each(|(format, _)| write!(out, " {format:>7}"))?;
+    writeln!(out)?;
+    for (role, sums) in by_role {
+        write!(out, "  {role:<17}")?;
+        for (format, _) in &formats {
+            match sums.get(format) {
+                Some(sum) => write!(out, " {:>7.3}", 1000.0 * sum)?,
+                None => write!(out, " {:>7}", "-")?,
+            }
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ mod memory;
 mod models;
 mod outputs;
 mod report;
+#[cfg(unix)]
+mod resumed;
 mod shapes;
 mod terminal;
 mod usage;
