@@ -203,7 +203,8 @@ impl Search<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BitRange, Goal};
+    use crate::config::Goal;
+    use crate::gguf::Format;
     use crate::progress::Silent;
     use crate::quantize::Header;
 
@@ -237,7 +238,8 @@ mod tests {
     }
 
     fn four_or_five_bits() -> Config {
-        Config { bits: BitRange { min: 4, max: 5 }, ..Config::default() }
+        let formats = Some(vec![Format::Q4_0, Format::Q5_0]);
+        Config { formats, ..Config::default() }
     }
 
     #[test]
@@ -300,7 +302,7 @@ mod tests {
             let found = search(config, Aim::Smallest { kld: 0.001 }, || 1.0);
             found.record.bound_by.unwrap()
         };
-        assert_eq!(bound(&four_or_five_bits()), "--bits 4:5");
+        assert_eq!(bound(&four_or_five_bits()), "--formats Q4_0,Q5_0");
         let goal = Goal { reduction: Some(0.85), ..Goal::default() };
         assert_eq!(bound(&Config { goal, ..four_or_five_bits() }), "--reduction 0.85");
         let found = search(&four_or_five_bits(), Aim::Smallest { kld: 0.5 }, || 0.01);

@@ -93,7 +93,11 @@ fn a_missed_target_keeps_the_model_under_another_name() {
     let flags = format!("{LITTLE} --bits 4:4 --accuracy 0.0001 --report r.json");
     let run = folder.run(&format!("{flags} in.gguf out.gguf")).code(3);
     let has = predicate::str::contains;
-    run.stderr(has("--accuracy 0.0001").and(has("out.gguf.below-target")));
+    run.stderr(
+        has("--accuracy 0.0001")
+            .and(has("--bits 4:4 allows no more bits"))
+            .and(has("out.gguf.below-target")),
+    );
     assert_eq!(folder.names(), ["in.gguf", "out.gguf.below-target", "r.json"]);
     let report = json(&folder.read("r.json"));
     assert_eq!(report["output"], "out.gguf.below-target");

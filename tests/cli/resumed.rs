@@ -11,8 +11,9 @@ use predicates::prelude::*;
 
 use crate::folder::Folder;
 
-/// A search on as little text as can be.
-const SEARCH: &str = "--batches 1 --batch-size 4 --seq-len 64 --bpw 5 in.gguf out.gguf";
+/// A search on as little text as can be, between few formats.
+const SEARCH: &str =
+    "--batches 1 --batch-size 4 --seq-len 64 --formats Q4_0,Q8_0 --bpw 5 in.gguf out.gguf";
 /// Longer than a stage of it takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -90,7 +91,7 @@ fn state_that_is_not_whole_is_made_anew() {
 fn the_state_of_another_run_is_refused() {
     let folder = Folder::with_tiny();
     killed_after(&folder, 2);
-    let others = ["--seed 7", "--bits 4:6", "--accuracy 0.5"];
+    let others = ["--seed 7", "--memory 7", "--accuracy 0.5"];
     for flags in others {
         folder.run(&format!("{flags} {SEARCH}")).code(1).stderr(
             predicate::str::contains("out.gguf.work: holds the state of another run")
