@@ -1,11 +1,12 @@
 //! What the output says of itself: the metadata that is not carried over from the input.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::gguf::{Array, Format, Gguf, Metadata, Value, header_size};
+use crate::gguf::{Array, Format, Gguf, Metadata, Value, Writer, header_size};
 use crate::quantize::{Header, Plan};
 
 /// The version of ggml's block formats (`GGML_QNT_VERSION`).
@@ -29,6 +30,7 @@ pub fn output_metadata(input: &Metadata, config: &Config, plan: &Plan) -> Metada
 /// What a run's state belongs to: the program, the flags and the model.
 pub fn run_description(gguf: &Gguf, config: &Config) -> String {
     let mut hash = Sha256::new();
+    hash.update(encoded(gguf.metadata()));
     for tensor in gguf.tensors() {
         hash.update(&tensor.name);
         hash.update(gguf.data(tensor));
@@ -40,6 +42,12 @@ pub fn run_description(gguf: &Gguf, config: &Config) -> String {
         env!("CARGO_PKG_VERSION"),
         gguf.file_bytes()
     )
+}
+
+/// Metadata as a file has it; nothing of what no file can have.
+fn encoded(metadata: &Metadata) -> Vec<u8> {
+    let writer = Writer::new(Vec::new(), Path::new("metadata"), metadata, &[]);
+    writer.and_then(Writer::finish).unwrap_or_default()
 }
 
 /// The header of an output with these flags, before there is a plan; or why there can be none.
@@ -72,5 +80,23 @@ fn file_type(plan: &Plan) -> u32 {
         Some(Format::IQ4_XS) => 30,
         Some(Format::BF16) => 32,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_on_other_metadata_are_other_runs() {
+        let described = |base: f32| {
+            let mut metadata = Metadata::new();
+            metadata.set("general.architecture", Value::string("llama"));
+            metadata.set("llama.rope.freq_base", Value::F32(base));
+            let gguf = Gguf::from_bytes("a model", encoded(&metadata)).unwrap();
+            run_description(&gguf, &Config::default())
+        };
+        assert_eq!(described(1e4), described(1e4));
+        assert_ne!(described(1e4), described(1e5));
     }
 }

@@ -152,7 +152,7 @@ fn encode_rows<B: EncodeBlock>(level: Level, rows: Rows, out: &mut [u8]) {
     match importance {
         None => level.run(EncodeBlocks::<B, _> { values, w: Flat, out, format: PhantomData }),
         Some(importance) => {
-            let row_bytes = row_len / B::FORMAT.block_len() * B::FORMAT.block_bytes();
+            let row_bytes = B::FORMAT.size_of(row_len);
             let rows = values.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes));
             for (values, out) in rows {
                 let w = Importance(importance);

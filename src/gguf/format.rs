@@ -173,6 +173,11 @@ impl Format {
         row_len.is_multiple_of(self.block_len())
     }
 
+    /// Bytes of `n` values in memory, which are whole blocks.
+    pub const fn size_of(self, n: usize) -> usize {
+        n / self.block_len() * self.block_bytes()
+    }
+
     /// Bytes of `n` values, or `None` where `n` is no whole number of blocks or the size overflows.
     pub fn bytes_of(self, n: u64) -> Option<u64> {
         let block_len = self.block_len() as u64;

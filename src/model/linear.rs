@@ -44,7 +44,7 @@ impl<'a> Matrix<'a> {
 
     /// The bytes of some rows.
     fn bytes_of(&self, rows: Range<usize>) -> &'a [u8] {
-        let row_bytes = self.columns / self.format.block_len() * self.format.block_bytes();
+        let row_bytes = self.format.size_of(self.columns);
         &self.bytes[rows.start * row_bytes..rows.end * row_bytes]
     }
 }

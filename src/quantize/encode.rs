@@ -133,8 +133,7 @@ pub(super) fn squared_error_of(
 ) -> Result<SquaredError, EncodeError> {
     let mut error = SquaredError::default();
     for_each_batch(gguf, tensor, |first, values| {
-        let bytes_of = |weights: usize| weights / to.block_len() * to.block_bytes();
-        let bytes = &bytes[bytes_of(first)..bytes_of(first + values.len())];
+        let bytes = &bytes[to.size_of(first)..to.size_of(first + values.len())];
         error += block::squared_error(values, &decoded(to, bytes));
     })?;
     Ok(error)
@@ -155,7 +154,7 @@ pub(super) fn checked_values(
     values: &mut [f32],
 ) -> Result<(), EncodeError> {
     let format = tensor.format;
-    let row_bytes = tensor.row_len() / format.block_len() * format.block_bytes();
+    let row_bytes = format.size_of(tensor.row_len());
     block::decode(format, &gguf.data(tensor)[row * row_bytes..][..row_bytes], values);
     check(tensor, row, values)
 }

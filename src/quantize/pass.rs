@@ -177,7 +177,7 @@ fn compensated(
     let importance = gram.diagonal();
     for_each_batch(gguf, tensor, |_, values| {
         let start = bytes.len();
-        bytes.resize(start + values.len() / format.block_len() * format.block_bytes(), 0);
+        bytes.resize(start + format.size_of(values.len()), 0);
         let out = &mut bytes[start..];
         let better = compensation.encode_best(format, values, &importance, gram, out).gains();
         (kept, all) = (kept + usize::from(better), all + 1);

@@ -31,7 +31,7 @@ pub fn relative_errors(
         checked_values(gguf, tensor, row, &mut x)?;
         multiply(&x, gains.as_deref(), &mut weighted);
         for (sum, &format) in sums.iter_mut().zip(formats) {
-            let mut blocks = vec![0; row_len / format.block_len() * format.block_bytes()];
+            let mut blocks = vec![0; format.size_of(row_len)];
             block::encode(format, &x, row_len, importance, &mut blocks);
             block::decode(format, &blocks, &mut decoded);
             let weighted_decoded = &mut vec![0.0; row_len];

@@ -182,7 +182,7 @@ impl Sample {
     }
 
     fn bytes_in(&self, format: Format) -> usize {
-        self.values.len() / format.block_len() * format.block_bytes()
+        format.size_of(self.values.len())
     }
 
     /// The values after they were in a format.

@@ -71,7 +71,7 @@ impl<'g> Compensation<'g> {
             "{format} lengths"
         );
         assert!(block::can_encode(format), "{format} cannot be encoded");
-        let row_bytes = columns / format.block_len() * format.block_bytes();
+        let row_bytes = format.size_of(columns);
         let tasks = values.par_chunks(ROWS * columns).zip(out.par_chunks_mut(ROWS * row_bytes));
         tasks.for_each(|(values, out)| {
             let mut rows = Rows::new(format, values, importance, out);
@@ -126,7 +126,7 @@ impl Comparison {
 /// [`block::encode`] of all rows, in parallel.
 fn encode_plain(format: Format, values: &[f32], importance: &[f32], out: &mut [u8]) {
     let columns = importance.len();
-    let row_bytes = columns / format.block_len() * format.block_bytes();
+    let row_bytes = format.size_of(columns);
     let tasks = values.par_chunks(ROWS * columns).zip(out.par_chunks_mut(ROWS * row_bytes));
     tasks.for_each(|(values, out)| block::encode(format, values, columns, Some(importance), out));
 }
