@@ -56,10 +56,12 @@ fn quantize(order: Order) -> anyhow::Result<ExitCode> {
     Ok(match &report.missed {
         None => ExitCode::SUCCESS,
         Some(missed) => {
-            say(&format!(
-                "target missed: {missed}; the model is kept as {}",
-                report.output.display()
-            ));
+            let kept = match report.dry_run {
+                true => "would be kept",
+                false => "is kept",
+            };
+            let output = report.output.display();
+            say(&format!("target missed: {missed}; the model {kept} as {output}"));
             ExitCode::from(MISSED)
         }
     })

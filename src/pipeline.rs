@@ -15,7 +15,7 @@ use crate::quantize::{Encodings, Found, Plan, Record, Searchable, store};
 use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
 use crate::same_file::refuse_same_files;
 use crate::threads;
-use crate::work::{Foreign, Work};
+use crate::work::{Foreign, Work, WorkError, work_folder};
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,11 +54,20 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 
     let gguf = Gguf::open(&job.input)?;
     refuse_same_files(&gguf, job)?;
-    // Begun before the work, so that a file that cannot be written is known at once.
+    if !work_folder(&job.output).exists() {
+        OutputFile::check(&job.output, job.force)?;
+    }
+    let work = work(job, config, &gguf)?;
+    // Begun before the work, so that a file that cannot be written is known at once. A run that was
+    // killed as it gave the model its name made what is there.
+    let force = job.force || work.has(WRITTEN);
     let output = match job.dry_run {
-        true => OutputFile::check(&job.output, job.force).map(|()| None)?,
-        false => Some(OutputFile::create(&job.output, job.force)?),
+        true => OutputFile::check(&job.output, force).map(|()| None)?,
+        false => Some(OutputFile::create(&job.output, force)?),
     };
+    if config.allowed_degradation().is_some() && config.effort != Effort::Fast {
+        OutputFile::check_name(&below_target(&job.output))?;
+    }
     let create_report = |path: &PathBuf| OutputFile::create(path, true);
     let report_file = job.report.as_ref().map(create_report).transpose()?;
     clock.lap("open");
@@ -68,7 +77,6 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let searchable = Searchable::new(&gguf, config, header, context);
     let searchable = searchable.map_err(|e| Error::plan(&job.input, e))?;
 
-    let work = work(job, config, &gguf)?;
     let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), &work, progress)?;
     clock.lap("write text");
 
@@ -81,6 +89,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         encoded_size(&metadata, &plan.specs()),
         "limits were counted as the file will be"
     );
+    debug_assert!(searchable.allows(&plan), "what was chosen is within the limits");
     clock.lap(if search.is_some() { "search" } else { "plan" });
 
     let (mut made, mut errors) = (None, vec![None; plan.tensors.len()]);
@@ -120,6 +129,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     };
     let mut report = Report::of(run);
     let report_file = report_file.map(|file| written(&report, file)).transpose()?;
+    if made.is_some() {
+        work.remember(WRITTEN, || Ok::<_, WorkError>(true))?;
+    }
     // Nothing has its name before everything is on the disk. What may still fail is a change of
     // names, and once the model has its own, the run has done its work.
     match made {
@@ -135,6 +147,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     }
     Ok(report)
 }
+
+/// What the state of a run has once nothing is left to do but to give files their names.
+const WRITTEN: &str = "written";
 
 /// Where the state of the run is kept.
 fn work(job: &Job, config: &Config, gguf: &Gguf) -> Result<Work, Error> {
@@ -204,13 +219,18 @@ fn missed_target(
     evaluations: &[Evaluation],
     search: Option<&Record>,
 ) -> Option<String> {
-    let (allowed, own) = (config.allowed_degradation()?, own(evaluations)?);
-    let found = own.degradation_of_own_text();
+    let allowed = config.allowed_degradation()?;
+    let searched = || search.map(|record| 1.0 - (-record.measured_kld).exp());
+    let found = own(evaluations).map(Evaluation::degradation_of_own_text).or_else(searched)?;
     (found > allowed).then(|| {
+        let found = match found < 0.001 {
+            true => format!("{found:.2e}"),
+            false => format!("{found:.4}"),
+        };
         let bound = search.and_then(|record| record.bound_by.as_ref());
         let bound = bound.map(|flag| format!(", and {flag} allows no more bits"));
         format!(
-            "--accuracy {allowed}: the degradation on the model's own text is {found:.4}{}; allow \
+            "--accuracy {allowed}: the degradation on the model's own text is {found}{}; allow \
              that much, or more bytes",
             bound.unwrap_or_default()
         )

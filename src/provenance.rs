@@ -32,7 +32,7 @@ pub fn run_description(gguf: &Gguf, config: &Config) -> String {
     let mut hash = Sha256::new();
     hash.update(encoded(gguf.metadata()));
     for tensor in gguf.tensors() {
-        hash.update(&tensor.name);
+        hash.update(format!("{:?}", tensor.spec()));
         hash.update(gguf.data(tensor));
         gguf.release(tensor, 0..gguf.data(tensor).len());
     }

@@ -73,7 +73,7 @@ pub enum WorkError {
         folder: PathBuf,
     },
     /// It cannot be read or written.
-    #[error("{}: cannot keep the state of the run", .folder.display())]
+    #[error("{}: cannot keep or remove the state of the run", .folder.display())]
     Io {
         /// The folder.
         folder: PathBuf,
@@ -137,17 +137,32 @@ impl Deref for Bytes {
     }
 }
 
+/// Where the state of a run with this output is kept.
+pub fn work_folder(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".work");
+    name.into()
+}
+
 impl Work {
     /// Keeps the state in a folder beside `output`, for runs that are described by `run`.
     pub fn beside(output: &Path, run: &str, foreign: Foreign) -> Result<Work, WorkError> {
-        let mut name = output.as_os_str().to_owned();
-        name.push(".work");
-        let (path, made) = (PathBuf::from(name), OnceLock::new());
-        if path.exists() {
-            let folder = Folder::open(path.clone(), run, foreign)?;
-            made.set(folder).expect("it was empty");
+        let (path, made) = (work_folder(output), OnceLock::new());
+        match path.symlink_metadata() {
+            Ok(_) => {
+                let folder = Folder::open(path.clone(), run, foreign)?;
+                made.set(folder).expect("it was empty");
+            }
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => {}
+            // Too long a name, for example.
+            Err(source) => return Err(WorkError::Io { folder: path, source }),
         }
         Ok(Work::Folder { path, run: run.into(), made })
+    }
+
+    /// Whether an earlier run kept something under this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.recall_bytes(name, None).is_some()
     }
 
     /// The folder, which is made if need be; `None` where nothing is kept.
@@ -229,11 +244,17 @@ impl Folder {
         }
         let found = fs::read_to_string(&manifest).unwrap_or_default();
         if found != run {
-            // A manifest that breaks off is that of a run that was ended as it began.
-            if !run.starts_with(&found) && foreign == Foreign::Refuse {
+            // A manifest that breaks off is that of a run that was ended as it began, and had no
+            // entry yet.
+            let broken_off = run.starts_with(&found);
+            let entries = entries(&path).map_err(io)?;
+            if let (true, Some(entry)) = (broken_off, entries.first()) {
+                return Err(WorkError::NotOurs { folder: path.clone(), name: entry.clone() });
+            }
+            if !broken_off && foreign == Foreign::Refuse {
                 return Err(WorkError::Foreign { folder: path, found });
             }
-            for entry in entries(&path).map_err(io)? {
+            for entry in entries {
                 fs::remove_file(path.join(entry)).map_err(io)?;
             }
             let mut file = &file;
@@ -258,7 +279,7 @@ impl Folder {
         // the lock changes them while they are mapped.
         let map = unsafe { Mmap::map(&file) }.ok()?;
         let (content, hash) = map.split_at(map.len() - HASH);
-        let whole = Sha256::digest(content).as_slice() == hash;
+        let whole = hash_of(name, content)[..] == *hash;
         whole.then(|| Bytes(Content::Kept(Arc::new(map))))
     }
 
@@ -267,7 +288,7 @@ impl Folder {
         let write = || {
             let mut file = File::create(&part)?;
             file.write_all(content)?;
-            file.write_all(&Sha256::digest(content))?;
+            file.write_all(&hash_of(name, content))?;
             file.sync_all()?;
             fs::rename(&part, self.path.join(format!("{name}{SUFFIX}")))
         };
@@ -293,6 +314,11 @@ impl Drop for Folder {
     fn drop(&mut self) {
         at_work().retain(|path| *path != self.path);
     }
+}
+
+/// The hash of an entry, its name included.
+fn hash_of(name: &str, content: &[u8]) -> [u8; HASH] {
+    Sha256::new().chain_update(name).chain_update([0]).chain_update(content).finalize().into()
 }
 
 /// The entries, and what was to become one.
@@ -389,7 +415,6 @@ mod tests {
         let output = folder.path().join("out.gguf");
         fs::create_dir(folder.path().join("out.gguf.work")).unwrap();
         fs::write(folder.path().join("out.gguf.work/manifest"), "").unwrap();
-        fs::write(folder.path().join("out.gguf.work/entry.part"), "half").unwrap();
         open(&output, "a").unwrap().finish().unwrap();
     }
 
@@ -404,7 +429,14 @@ mod tests {
             let error = Work::beside(&output, "a", foreign).unwrap_err().to_string();
             assert!(error.contains("notes.txt"), "{error}");
         }
-        assert_eq!(fs::read_to_string(theirs).unwrap(), "notes");
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "notes");
+        // What looks like an entry, but was never announced by a manifest.
+        let film = theirs.with_file_name("film.part");
+        fs::rename(&theirs, &film).unwrap();
+        let _ = fs::remove_file(theirs.with_file_name("manifest"));
+        let error = Work::beside(&output, "a", Foreign::Replace).unwrap_err().to_string();
+        assert!(error.contains("film.part"), "{error}");
+        assert_eq!(fs::read_to_string(film).unwrap(), "notes");
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl OutputFile {
         created.map(drop).map_err(|source| cannot_create(folder, name, source))
     }
 
+    /// Checks whether there can be a file of this name.
+    pub fn check_name(target: &Path) -> Result<(), Error> {
+        checked_name(target, true).map(drop)
+    }
+
     /// The temporary file, which can be read meanwhile.
     pub fn path(&self) -> &Path {
         self.temporary.as_ref().map_or(&self.target, |file| file.path())

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::calibrate::{Gram, GramSums, HEAD, Importance, Place, place};
+use crate::calibrate::{Gram, GramSums, HEAD, Importance, place};
 use crate::gguf::{Format, Gguf, TensorInfo};
 use crate::model::{Layer, LinearInput, Model, Stepwise};
 use crate::progress::{Amount, Progress};
@@ -65,10 +65,7 @@ pub fn encode_in_passing(
     }
     let variant = with_encodings(model, finished);
     let tied = variant.weights.tied;
-    // An embedding that is looked up too is not compensated: that would lower what the head loses
-    // at the cost of the first layer's input.
-    let compensated = |&place: &Place| !(tied && place == HEAD);
-    let places = todo.keys().filter_map(|name| place(name, tied)).filter(compensated);
+    let places = todo.keys().filter_map(|name| place(name, tied));
     let last = places.map(|(layer, _)| layer).max();
     let tokens: u64 = sequences.iter().map(|tokens| tokens.len() as u64).sum();
     progress.start("encoding in passing", Amount::Tokens(tokens));

@@ -23,6 +23,8 @@ use super::size::Bytes;
 const STEPS: usize = 4;
 /// A step that costs so many times what the steps before let expect is planned anew.
 const REVISED_ABOVE: f64 = 1.3;
+/// Steps that are planned anew, at most.
+const REVISIONS: usize = 3;
 /// Exchanges at equal bytes that are tried at the end.
 const EXCHANGES: usize = 3;
 /// By how much the tensors of a role count more in an exchange.
@@ -46,6 +48,8 @@ pub struct Progressive<'p, 's, 'a> {
     factors: Factors,
     /// What the cost of each tensor is multiplied with, from what was found on the way.
     weights: Vec<f64>,
+    /// How much more each tensor counts where formats are exchanged.
+    emphasis: Vec<f64>,
     /// Passes and measurements so far, which name them in the work folder.
     passes: usize,
     measurements: usize,
@@ -78,6 +82,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             judge,
             factors: Factors::default(),
             weights: vec![1.0; sensitivities.len()],
+            emphasis: vec![1.0; sensitivities.len()],
             passes: 0,
             measurements: 0,
             record: Record::default(),
@@ -86,9 +91,6 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
 
     /// Measures what groups of tensors cost in their smallest formats, and fits the factors.
     pub fn probe(&mut self) -> Result<(), SearchError> {
-        if self.sensitivities.iter().all(|s| s.candidates.len() == 1) {
-            return Ok(()); // nothing to choose
-        }
         let probes = |s: &Sensitivity| (s.name.clone(), s.candidates[s.probe()].format);
         let todo = self.sensitivities.iter().map(probes).collect();
         let encodings = encode_plainly(self.context(), "probe", &todo)?;
@@ -109,7 +111,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut scale = 1.0;
         let mut choice = self.allocate(&BTreeMap::new(), scale, 0.0);
         let mut encodings = Encodings::new();
-        let (mut kld, mut predicted, mut revised) = (0.0, 0.0, false);
+        let (mut kld, mut predicted, mut revisions) = (0.0, 0.0, 0);
         for step in 0.. {
             let mut pending: Vec<usize> = (0..all)
                 .filter(|&i| !encodings.contains_key(&self.sensitivities[i].name))
@@ -124,11 +126,13 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             encodings.extend(self.encode(&group, &choice, &encodings)?);
             let measured = self.whole_kld(&encodings)?;
             predicted = kld + expected;
-            self.note(StepKind::Next, (&group, &choice), predicted, measured, true);
             let cost_more = (measured - kld) / expected.max(f64::MIN_POSITIVE);
-            if done > 0 && cost_more > REVISED_ABOVE && !revised {
+            // The first step tells how far predictions are off as a whole.
+            let revised = done > 0 && cost_more > REVISED_ABOVE && revisions < REVISIONS;
+            self.note(StepKind::Next, (&group, &choice), predicted, measured, !revised);
+            if revised {
                 // More bits for these, at the cost of the others.
-                revised = true;
+                revisions += 1;
                 group.iter().for_each(|&i| self.weights[i] *= cost_more);
                 let anew = self.allocate(&BTreeMap::new(), scale, 0.0);
                 for i in (0..all).filter(|&i| anew[i] != choice[i]) {
@@ -163,48 +167,43 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         }
         let share = self.sum(pending, choice) / steps as f64;
         let mut cost = 0.0;
-        let within = |&&i: &&usize| {
-            let room = cost < share;
+        let within = |&(place, &i): &(usize, &usize)| {
             cost += self.cost(i, choice[i]);
-            room
+            place == 0 || cost <= share
         };
-        pending.iter().take_while(within).copied().collect()
+        pending.iter().enumerate().take_while(within).map(|(_, &i)| i).collect()
     }
 
-    /// Changes formats until the model is as small as the allowed KLD lets it be.
+    /// Changes formats until the model is as small as the allowed KLD lets it be; where none is
+    /// found that loses so little, the one that loses least.
     pub fn fit(&mut self, reached: Reached, allowed: f64) -> Result<Reached, SearchError> {
-        let mut best: Option<Reached> = None;
+        let mut tries = Tries { allowed, within: None, above: None };
+        tries.add(self, reached.clone());
         let mut now = reached;
         // How far below the allowed KLD is aimed, as a share: further after each miss.
         let mut margin = 0.5 * CLOSE;
         for round in 0.. {
-            let smaller =
-                |best: &Reached| self.bytes(&now.choice).file < self.bytes(&best.choice).file;
-            if now.kld <= allowed && best.as_ref().is_none_or(smaller) {
-                best = Some(now.clone());
-            }
             let close = now.kld <= allowed && now.kld >= allowed * (1.0 - CLOSE);
-            let rounds = if best.is_some() { FITTING_ROUNDS } else { 2 * FITTING_ROUNDS };
+            let rounds = if tries.within.is_some() { FITTING_ROUNDS } else { 2 * FITTING_ROUNDS };
             if close || round >= rounds {
                 break;
             }
             if now.kld > allowed && round > 0 {
                 margin += CLOSE;
             }
-            let raw = self.sum_all(&now.choice);
-            let scale = if raw > 0.0 { now.kld / raw } else { 1.0 };
             let aimed = allowed * (1.0 - margin);
-            let choice = self.allocate_to(&BTreeMap::new(), scale, aimed);
-            let predicted = scale * self.sum_all(&choice);
+            let choice = self.allocate_to(&BTreeMap::new(), 1.0, tries.cost_for(self, aimed));
+            let predicted = self.expected(&now, &choice);
             let Some(next) = self.changed(&now, choice, predicted)? else { break };
             let Changed { group, reached } = next;
             self.note(StepKind::Fit, (&group, &reached.choice), predicted, reached.kld, true);
+            tries.add(self, reached.clone());
             now = reached;
         }
-        if best.is_none() {
+        if tries.within.is_none() {
             self.record.bound_by = Some(self.bound());
         }
-        Ok(best.unwrap_or(now))
+        Ok(tries.within.or(tries.above).unwrap_or(now))
     }
 
     /// The flag that keeps the tensors from formats that lose less.
@@ -227,23 +226,31 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         roles.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut best = reached;
         for (role, _) in roles.into_iter().take(EXCHANGES) {
-            let before = self.weights.clone();
-            for (weight, sensitivity) in self.weights.iter_mut().zip(self.sensitivities) {
-                *weight *= if sensitivity.role == role { EMPHASIS } else { 1.0 };
+            let before = self.emphasis.clone();
+            for (emphasis, sensitivity) in self.emphasis.iter_mut().zip(self.sensitivities) {
+                *emphasis *= if sensitivity.role == role { EMPHASIS } else { 1.0 };
             }
-            let choice = self.allocate(&BTreeMap::new(), 1.0, 0.0);
-            let Some(next) = self.changed(&best, choice, best.kld)? else { continue };
+            let choice = self.allocate_bytes(&BTreeMap::new());
+            let expected = self.expected(&best, &choice);
+            let Some(next) = self.changed(&best, choice, expected)? else { continue };
             let Changed { group, reached } = next;
             let better = reached.kld < best.kld;
             let changed = (&group[..], &reached.choice[..]);
-            self.note(StepKind::Exchange, changed, best.kld, reached.kld, better);
+            self.note(StepKind::Exchange, changed, expected, reached.kld, better);
             if better {
                 best = reached;
             } else {
-                self.weights = before;
+                self.emphasis = before;
             }
         }
+        self.record.bound_by = Some(self.bound());
         Ok(best)
+    }
+
+    /// The KLD to expect of a choice, by that of a model that was measured.
+    fn expected(&self, measured: &Reached, choice: &[usize]) -> f64 {
+        let raw = self.sum_all(&measured.choice);
+        if raw > 0.0 { measured.kld / raw * self.sum_all(choice) } else { 0.0 }
     }
 
     /// The plan and its tensors, or those of the plain recipe of the same size, if that loses less.
@@ -254,14 +261,14 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         self.record.measured_kld = reached.kld;
         let (bytes, kept) = (plan.bytes(searchable.alignment()), searchable.kept());
         let room = Bytes { tensors: bytes.tensors - kept.tensors, file: bytes.file - kept.file };
+        if !searchable.allows(&plan) {
+            // Where hardly anything fits, lines of metadata decide, which are counted by role.
+            return self.by_role();
+        }
         let Some(recipe) = searchable.recipe(gguf, config, self.importance, room)? else {
             return Ok((plan, reached.encodings));
         };
-        let encoded = recipe.tensors.iter().filter(|tensor| tensor.choice.is_encoded());
-        let todo = encoded.map(|tensor| (tensor.spec.name.clone(), tensor.spec.format)).collect();
-        let encodings = encode_plainly(self.context(), "recipe", &todo)?;
-        let kld = self.whole_kld(&encodings)?;
-        self.record.recipe_kld = Some(kld);
+        let (encodings, kld) = self.plainly(&recipe)?;
         if kld < reached.kld {
             self.record.measured_kld = kld;
             self.record.predicted_kld = None;
@@ -270,20 +277,40 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Ok((plan, reached.encodings))
     }
 
+    /// The best plan that gives all tensors of a role the same format, and its tensors.
+    fn by_role(&mut self) -> Result<(Plan, Encodings), SearchError> {
+        let Search { gguf, config, searchable, .. } = *self.search;
+        let plan = searchable.best_by_role(gguf, config, self.importance)?;
+        let (encodings, kld) = self.plainly(&plan)?;
+        self.record.measured_kld = kld;
+        self.record.predicted_kld = None;
+        Ok((plan, encodings))
+    }
+
+    /// The tensors of a plan, rounded without compensation, and the KLD.
+    fn plainly(&mut self, plan: &Plan) -> Result<(Encodings, f64), SearchError> {
+        let encoded = plan.tensors.iter().filter(|tensor| tensor.choice.is_encoded());
+        let todo = encoded.map(|tensor| (tensor.spec.name.clone(), tensor.spec.format)).collect();
+        let encodings = encode_plainly(self.context(), "recipe", &todo)?;
+        let kld = self.whole_kld(&encodings)?;
+        self.record.recipe_kld = Some(kld);
+        Ok((encodings, kld))
+    }
+
     /// How it went.
     pub fn into_record(mut self) -> Record {
-        let costs = |(i, s): (usize, &Sensitivity)| TensorCosts {
+        let costs = |s: &Sensitivity| TensorCosts {
             tensor: s.name.clone(),
             formats: (0..s.candidates.len())
                 .map(|at| Cost {
                     format: s.candidates[at].format.name(),
                     bpw: s.candidates[at].format.bpw(),
                     output_error: s.output_errors[at],
-                    predicted_kld: self.cost(i, at),
+                    predicted_kld: self.factors.cost(s, at),
                 })
                 .collect(),
         };
-        let sensitivities = self.sensitivities.iter().enumerate().map(costs).collect();
+        let sensitivities = self.sensitivities.iter().map(costs).collect();
         self.record.sensitivities = sensitivities;
         self.record
     }
@@ -418,7 +445,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let items = |(i, s): (usize, &Sensitivity)| match finished.get(&i) {
             Some(&at) => vec![item(i, at, 0.0)],
             None => {
-                (0..s.candidates.len()).map(|at| item(i, at, scale * self.cost(i, at))).collect()
+                let cost = |at| scale * self.emphasis[i] * self.cost(i, at);
+                (0..s.candidates.len()).map(|at| item(i, at, cost(at))).collect()
             }
         };
         self.sensitivities.iter().enumerate().map(items).collect()
@@ -463,6 +491,48 @@ fn enough<'s, 't>(sequences: &'s [&'t [u32]], tokens: usize) -> &'s [&'t [u32]] 
         short
     };
     &sequences[..sequences.iter().take_while(short).count()]
+}
+
+/// What was found on the way to the allowed KLD.
+struct Tries {
+    allowed: f64,
+    /// The smallest model within it.
+    within: Option<Reached>,
+    /// Of those above it, the one that loses least.
+    above: Option<Reached>,
+}
+
+impl Tries {
+    fn add(&mut self, search: &Progressive, reached: Reached) {
+        let bytes = |reached: &Reached| search.bytes(&reached.choice).file;
+        if reached.kld > self.allowed {
+            let less = |above: &Reached| reached.kld < above.kld;
+            if self.above.as_ref().is_none_or(less) {
+                self.above = Some(reached);
+            }
+        } else if self.within.as_ref().is_none_or(|within| bytes(&reached) < bytes(within)) {
+            self.within = Some(reached);
+        }
+    }
+
+    /// The sum of costs at which this KLD is expected: between two models by a power law, from one
+    /// in proportion.
+    fn cost_for(&self, search: &Progressive, kld: f64) -> f64 {
+        let point = |reached: &Reached| (reached.kld, search.sum_all(&reached.choice));
+        let points = [&self.within, &self.above].map(|reached| reached.as_ref().map(point));
+        let (low, high) = match points {
+            [Some(low), Some(high)] => (low, high),
+            [low, high] => {
+                let (found, cost) = low.or(high).unwrap_or((kld, kld));
+                return if found > 0.0 { cost / found * kld } else { cost };
+            }
+        };
+        let rise = (high.0 / low.0).ln();
+        if !(low.0 > 0.0 && low.1 > 0.0 && high.1 > low.1 && rise > 0.0) {
+            return low.1;
+        }
+        low.1 * (high.1 / low.1).powf((kld / low.0).ln() / rise)
+    }
 }
 
 /// A model after formats were changed.

@@ -104,8 +104,8 @@ pub struct Record {
     /// KLD of the plain recipe of the same size: the same format for all tensors of a role,
     /// rounded without compensation.
     pub recipe_kld: Option<f64>,
-    /// Where no model was found that loses as little as is allowed: the flag that allows no more
-    /// bits.
+    /// The flag that allows no more bits: where a size was asked for, and where no model was found
+    /// that loses as little as is allowed.
     pub bound_by: Option<String>,
 }
 

@@ -79,6 +79,13 @@ impl Searchable {
         Plan { tensors: tensors.map(planned).collect(), warnings: self.warnings.clone() }
     }
 
+    /// Whether a plan is within the limits.
+    pub fn allows(&self, plan: &Plan) -> bool {
+        let (all, kept) = (plan.bytes(self.alignment()), self.kept());
+        let chosen = Bytes { tensors: all.tensors - kept.tensors, file: all.file - kept.file };
+        chosen.within(self.budget)
+    }
+
     /// The flag that allows the quantized tensors no more bits, where they would take so many bytes
     /// in the best formats.
     pub fn bound(&self, config: &Config, best: Bytes) -> String {

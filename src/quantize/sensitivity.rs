@@ -47,9 +47,12 @@ impl Sensitivity {
 
     /// The format that probes use: of those with fewest bits, the one that loses least.
     pub fn probe(&self) -> usize {
-        let key = |&at: &usize| (self.candidates[at].format.bpw(), self.plain_errors[at]);
-        let places = 0..self.candidates.len();
-        places.min_by(|a, b| key(a).partial_cmp(&key(b)).expect("errors are numbers")).unwrap_or(0)
+        let bits = |at: usize| self.candidates[at].format.bpw();
+        let order = |&a: &usize, &b: &usize| {
+            let errors = self.plain_errors[a].total_cmp(&self.plain_errors[b]);
+            bits(a).total_cmp(&bits(b)).then(errors)
+        };
+        (0..self.candidates.len()).min_by(order).unwrap_or(0)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::gguf::{Format, Gguf, TensorInfo};
 use crate::model::{LinearInput, Model};
 use crate::progress::{Amount, Progress};
 
-use super::compensate::{Comparison, Compensation, Polish, Regularisation, output_error};
+use super::compensate::{Comparison, Compensation, Polish, Regularisation};
 use super::encode::{EncodeError, checked_values, decoded};
 use super::search::SearchError;
 use super::sensitivity::Sensitivity;
@@ -78,7 +78,6 @@ pub fn survey(
     let layers = model.shape.layers;
     let mut found = Found {
         gguf,
-        tied,
         sensitivities,
         by_place,
         importance: Vec::new(),
@@ -104,8 +103,6 @@ pub fn survey(
 /// What was found so far.
 struct Found<'s> {
     gguf: &'s Gguf,
-    /// Whether the token embedding is the output head.
-    tied: bool,
     sensitivities: &'s [Sensitivity],
     /// The tensors that share an input; those that multiply nothing have none.
     by_place: BTreeMap<Option<Place>, Vec<usize>>,
@@ -117,14 +114,9 @@ impl Found<'_> {
     fn see(&mut self, place: Place, gram: &Gram) -> Result<(), EncodeError> {
         let compensation = Compensation::new(gram, Regularisation::default(), Polish::default());
         let importance = gram.diagonal();
-        let compensates = !(self.tied && place == HEAD);
         for i in self.by_place.get(&Some(place)).cloned().unwrap_or_default() {
             self.output_errors[i] = self.errors(i, |sample, format| {
                 let values = &sample.values;
-                if !compensates {
-                    let rounded = sample.rounded(format, Some(&importance));
-                    return FormatError::plain(output_error(values, &rounded, gram).relative());
-                }
                 let mut bytes = vec![0; sample.bytes_in(format)];
                 let Comparison { plain, compensated } =
                     compensation.encode_best(format, values, &importance, gram, &mut bytes);

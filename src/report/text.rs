@@ -60,6 +60,11 @@ fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
     if let Some(reason) = &report.unmeasured {
         return writeln!(out, "  degradation  not measured: {reason}");
     }
+    if let ([], Some(search)) = (&report.evaluations[..], &report.search) {
+        let kld = search.measured_kld;
+        let degradation = 100.0 * (1.0 - (-kld).exp());
+        return writeln!(out, "  degradation  {degradation:.2} % in the search: KLD {kld:.5}");
+    }
     if report.evaluations.is_empty() {
         return writeln!(out, "  degradation  not measured: nothing was written");
     }

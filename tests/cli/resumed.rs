@@ -113,6 +113,27 @@ fn the_state_of_another_run_is_refused() {
 }
 
 #[test]
+fn a_run_that_is_killed_as_it_ends_goes_on_too() {
+    let folder = Folder::with_tiny();
+    let mut child = start(&folder);
+    // The last entry says that all is written: names are given after it.
+    let written = folder.path("out.gguf.work/written.kept");
+    let start = Instant::now();
+    while !written.exists() && !folder.path("out.gguf").exists() {
+        assert!(start.elapsed() < PATIENCE && child.try_wait().unwrap().is_none());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if written.exists() {
+        // Wherever it was killed: the model may have had its name already.
+        folder.write("out.gguf", b"this run's");
+        folder.run(SEARCH).success();
+    }
+    assert_eq!(folder.names(), ["in.gguf", "out.gguf"]);
+    assert!(folder.read("out.gguf") == undisturbed());
+}
+
+#[test]
 fn two_runs_on_one_output_do_not_meet() {
     let folder = Folder::with_tiny();
     let mut first = start(&folder);

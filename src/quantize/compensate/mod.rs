@@ -82,7 +82,7 @@ impl<'g> Compensation<'g> {
     }
 
     /// [`Compensation::encode`] or plain [`block::encode`], whichever errs less on inputs with the
-    /// Gram matrix `judge`: best one of other text, as what is learnt by heart helps nowhere else.
+    /// Gram matrix `judge`: that of the inputs that are to come, if it is known.
     pub fn encode_best(
         &self,
         format: Format,
