@@ -104,19 +104,11 @@ impl DenseLayer {
     /// The weights of `layer`.
     pub fn of(layer: &Layer) -> DenseLayer {
         let Layer { q, k, v, output, gate, up, down, .. } = layer;
-        let norms = layer.qk_norms.as_ref();
-        let or_empty = |gain: Option<&Vec<f32>>| gain.cloned().unwrap_or_default();
-        DenseLayer {
-            matrices: [q, k, v, output, gate, up, down].map(DenseMatrix::of),
-            gains: [
-                layer.attention_norm.clone(),
-                or_empty(norms.map(|norms| &norms.0)),
-                or_empty(norms.map(|norms| &norms.1)),
-                or_empty(layer.attention_post_norm.as_ref()),
-                layer.ffn_norm.clone(),
-                or_empty(layer.ffn_post_norm.as_ref()),
-            ],
+        let mut gains: [Vec<f32>; 6] = Default::default();
+        for (gain, values) in layer.gains() {
+            gains[gain as usize].clone_from(values);
         }
+        DenseLayer { matrices: [q, k, v, output, gate, up, down].map(DenseMatrix::of), gains }
     }
 
     /// As many zeros.
