@@ -7,7 +7,7 @@ use super::legacy::{pack_high_bits, unpack_high_bits};
 use super::packing::{
     f16_at, pack_nibbles, pack_scale_mins, put_f16, unpack_nibbles, unpack_scale_mins,
 };
-use super::search::{Iq4, round_to_f16};
+use super::search::{Iq4, inverse, round_to_f16};
 use crate::gguf::Format;
 
 /// The grid of a sub-block: code `q` stands for `scale * level(q) + min`, in F32, first multiplied
@@ -18,6 +18,20 @@ pub struct SubGrid {
     pub scale: f32,
     /// What level 0 stands for; 0 in formats without a minimum.
     pub min: f32,
+}
+
+impl SubGrid {
+    /// `1 / scale`; 0 where all levels are the same.
+    #[inline(always)]
+    pub fn inverse(self) -> f32 {
+        inverse(self.scale)
+    }
+
+    /// Where a weight lies, in levels.
+    #[inline(always)]
+    pub fn place(self, weight: f32) -> f32 {
+        (weight - self.min) * self.inverse()
+    }
 }
 
 /// The levels that codes stand for, in units of the scale.
@@ -58,6 +72,24 @@ impl Levels {
         match self {
             Levels::Even { low, .. } => f32::from(low + i16::from(code)),
             Levels::Table(levels) => levels[usize::from(code)],
+        }
+    }
+
+    /// Half a step beyond the outermost levels: what lies further out is clipped.
+    pub fn borders(self) -> (f32, f32) {
+        match self {
+            Levels::Even { low, high } => (f32::from(low) - 0.5, f32::from(high) + 0.5),
+            Levels::Table([first, second, .., before, last]) => {
+                (1.5 * first - 0.5 * second, 1.5 * last - 0.5 * before)
+            }
+        }
+    }
+
+    /// The mean distance between neighbouring levels.
+    pub fn spacing(self) -> f32 {
+        match self {
+            Levels::Even { .. } => 1.0,
+            Levels::Table(levels) => (levels[15] - levels[0]) / 15.0,
         }
     }
 

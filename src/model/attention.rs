@@ -1,5 +1,7 @@
 //! Causal attention of grouped query heads, a block of queries at a time.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::matmul::{Product, View, multiply};
@@ -38,35 +40,49 @@ pub fn attend(
     scores: &mut Vec<f32>,
     out: &mut [f32],
 ) {
-    let Queries { data, tokens, first } = queries;
-    let AttentionShape { heads, kv_heads, key_len, value_len, scale } = *shape;
+    let AttentionShape { heads, kv_heads, value_len, .. } = *shape;
     let group = heads / kv_heads;
+    for head in kv_head * group..(kv_head + 1) * group {
+        let seen = probabilities(shape, window, queries, head, context.keys, scores);
+        let product = Product { rows: queries.tokens, columns: value_len, depth: seen.len() };
+        let out = &mut out[head * value_len..];
+        let values = skip(context.values, seen.start);
+        let stride = heads * value_len;
+        multiply(product, 1.0, View::rows(scores, seen.len()), values, out, stride, false);
+    }
+}
+
+/// The weights that the queries of one head give to keys: queries x keys, row by row; 0 for the
+/// keys that a query does not see. Returns the positions of the keys, those that any of them sees.
+pub(super) fn probabilities(
+    shape: &AttentionShape,
+    window: Option<usize>,
+    queries: Queries,
+    head: usize,
+    keys: View,
+    scores: &mut Vec<f32>,
+) -> Range<usize> {
+    let Queries { data, tokens, first } = queries;
+    let AttentionShape { heads, key_len, scale, .. } = *shape;
     let end = first + tokens;
     let low = window.map_or(0, |window| (first + 1).saturating_sub(window));
     let span = end - low;
     scores.resize(tokens * span, 0.0);
-    for head in kv_head * group..(kv_head + 1) * group {
-        let left = View::rows(&data[head * key_len..], heads * key_len);
-        let keys = skip(context.keys, low).transposed();
-        let product = Product { rows: tokens, columns: span, depth: key_len };
-        multiply(product, scale, left, keys, scores, span, false);
-        for (row, scores) in scores.chunks_exact_mut(span).enumerate() {
-            let seen = first + row + 1 - low;
-            let unseen = window.map_or(0, |window| seen.saturating_sub(window));
-            scores[..unseen].fill(0.0);
-            scores[seen..].fill(0.0);
-            softmax(&mut scores[unseen..seen]);
-        }
-        let product = Product { rows: tokens, columns: value_len, depth: span };
-        let out = &mut out[head * value_len..];
-        let values = skip(context.values, low);
-        let stride = heads * value_len;
-        multiply(product, 1.0, View::rows(scores, span), values, out, stride, false);
+    let left = View::rows(&data[head * key_len..], heads * key_len);
+    let product = Product { rows: tokens, columns: span, depth: key_len };
+    multiply(product, scale, left, skip(keys, low).transposed(), scores, span, false);
+    for (row, scores) in scores.chunks_exact_mut(span).enumerate() {
+        let seen = first + row + 1 - low;
+        let unseen = window.map_or(0, |window| seen.saturating_sub(window));
+        scores[..unseen].fill(0.0);
+        scores[seen..].fill(0.0);
+        softmax(&mut scores[unseen..seen]);
     }
+    low..end
 }
 
 /// The rows from `first` on.
-fn skip(view: View<'_>, first: usize) -> View<'_> {
+pub(super) fn skip(view: View<'_>, first: usize) -> View<'_> {
     View { data: &view.data[first * view.row..], ..view }
 }
 

@@ -14,7 +14,7 @@ use super::linear::{Linear, apply_all};
 use super::matmul::View;
 use super::norm::{rms_norm, rms_norm_in_place};
 use super::rope::RopeTable;
-use super::shape::ModelShape;
+use super::shape::{AttentionShape, ModelShape};
 use super::single::{Single, attend_single};
 use super::weights::Layer;
 
@@ -126,46 +126,20 @@ impl LayerPass<'_, '_> {
         resize(v, tokens * weights.v.weight.rows);
         apply_all(&mut [(&weights.q, q), (&weights.k, k), (&weights.v, v)], normed);
         let norms = weights.qk_norms.as_ref();
-        self.place(q, weights.q.weight.rows, norms.map(|norms| &norms.0[..]));
-        self.place(k, weights.k.weight.rows, norms.map(|norms| &norms.1[..]));
+        let place = |heads: &mut [f32], row, gain| {
+            place(shape, self.rope, self.positions, heads, row, gain);
+        };
+        place(q, weights.q.weight.rows, norms.map(|norms| &norms.0[..]));
+        place(k, weights.k.weight.rows, norms.map(|norms| &norms.1[..]));
         resize(attended, tokens * self.attended_len());
         match slots {
-            None => self.attend_to_batch(q, k, v, attended),
+            None => {
+                let window = shape.window_of(self.layer);
+                attend_to_batch(&shape.attention, window, self.spans, q, k, v, attended);
+            }
             Some(slots) => self.attend_to_cache(q, k, v, slots, attended),
         }
         observer.see(self.layer, LinearInput::AttentionOutput, attended, self.attended_len());
-    }
-
-    /// Normalises queries or keys head by head, where the architecture does, and rotates them.
-    fn place(&self, heads: &mut [f32], row: usize, gain: Option<&[f32]>) {
-        let (key_len, epsilon) = (self.shape.attention.key_len, self.shape.norm_epsilon);
-        let tasks = heads.par_chunks_mut(row * TOKENS_PER_TASK);
-        tasks.zip(self.positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
-            for (heads, &position) in rows.chunks_exact_mut(row).zip(positions) {
-                if let Some(gain) = gain {
-                    rms_norm_in_place(heads, gain, epsilon);
-                }
-                self.rope.rotate(heads, key_len, position);
-            }
-        });
-    }
-
-    /// Each sequence attends to its own tokens in the batch.
-    fn attend_to_batch(&self, q: &[f32], k: &[f32], v: &[f32], attended: &mut [f32]) {
-        let shape = &self.shape.attention;
-        let window = self.shape.window_of(self.layer);
-        let tasks = self.tasks(q, attended);
-        let (k_len, v_len) = (shape.kv_heads * shape.key_len, shape.kv_heads * shape.value_len);
-        tasks.into_par_iter().for_each_init(Vec::new, |scores, Task { span, queries, out }| {
-            let (k, v) = (&k[span.rows.start * k_len..], &v[span.rows.start * v_len..]);
-            for kv_head in 0..shape.kv_heads {
-                let context = KeysValues {
-                    keys: View::rows(&k[kv_head * shape.key_len..], k_len),
-                    values: View::rows(&v[kv_head * shape.value_len..], v_len),
-                };
-                attend(shape, window, queries, kv_head, context, scores, out);
-            }
-        });
     }
 
     /// The tokens join their sequences in the cache; each sequence attends to all that it has.
@@ -189,7 +163,7 @@ impl LayerPass<'_, '_> {
         }
         let slots = &*slots;
         let buffers = || (Vec::new(), Widened::default(), Single::default());
-        let tasks = self.tasks(q, attended).into_par_iter();
+        let tasks = tasks(shape, self.spans, q, attended).into_par_iter();
         tasks.for_each_init(buffers, |(scores, widened, single), Task { span, queries, out }| {
             let len = queries.first + queries.tokens;
             for kv_head in 0..shape.kv_heads {
@@ -202,23 +176,6 @@ impl LayerPass<'_, '_> {
                 }
             }
         });
-    }
-
-    /// Blocks of queries, each with the rows of `out` that it fills.
-    fn tasks<'t>(&'t self, q: &'t [f32], mut out: &'t mut [f32]) -> Vec<Task<'t>> {
-        let (q_len, out_len) = (self.shape.query_len(), self.attended_len());
-        let mut tasks = Vec::new();
-        for span in self.spans {
-            for start in span.rows.clone().step_by(QUERIES_PER_TASK) {
-                let tokens = QUERIES_PER_TASK.min(span.rows.end - start);
-                let first = span.first + start - span.rows.start;
-                let queries = Queries { data: &q[start * q_len..], tokens, first };
-                let (block, rest) = out.split_at_mut(tokens * out_len);
-                out = rest;
-                tasks.push(Task { span, queries, out: block });
-            }
-        }
-        tasks
     }
 
     /// From `workspace.attended` back to the residual stream, and the feed-forward network.
@@ -254,6 +211,74 @@ impl LayerPass<'_, '_> {
         }
         Err(ModelError::NotFinite { what, layer: self.layer })
     }
+}
+
+/// Normalises queries or keys head by head, where there is a gain for it, and rotates them. `heads`:
+/// rows of `row` values, one for each token.
+pub(super) fn place(
+    shape: &ModelShape,
+    rope: &RopeTable,
+    positions: &[usize],
+    heads: &mut [f32],
+    row: usize,
+    gain: Option<&[f32]>,
+) {
+    let (key_len, epsilon) = (shape.attention.key_len, shape.norm_epsilon);
+    let tasks = heads.par_chunks_mut(row * TOKENS_PER_TASK);
+    tasks.zip(positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
+        for (heads, &position) in rows.chunks_exact_mut(row).zip(positions) {
+            if let Some(gain) = gain {
+                rms_norm_in_place(heads, gain, epsilon);
+            }
+            rope.rotate(heads, key_len, position);
+        }
+    });
+}
+
+/// Each sequence attends to its own tokens in the batch.
+pub(super) fn attend_to_batch(
+    shape: &AttentionShape,
+    window: Option<usize>,
+    spans: &[Span],
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    attended: &mut [f32],
+) {
+    let tasks = tasks(shape, spans, q, attended);
+    let (k_len, v_len) = (shape.kv_heads * shape.key_len, shape.kv_heads * shape.value_len);
+    tasks.into_par_iter().for_each_init(Vec::new, |scores, Task { span, queries, out }| {
+        let (k, v) = (&k[span.rows.start * k_len..], &v[span.rows.start * v_len..]);
+        for kv_head in 0..shape.kv_heads {
+            let context = KeysValues {
+                keys: View::rows(&k[kv_head * shape.key_len..], k_len),
+                values: View::rows(&v[kv_head * shape.value_len..], v_len),
+            };
+            attend(shape, window, queries, kv_head, context, scores, out);
+        }
+    });
+}
+
+/// Blocks of queries, each with the rows of `out` that it fills.
+fn tasks<'t>(
+    shape: &AttentionShape,
+    spans: &'t [Span],
+    q: &'t [f32],
+    mut out: &'t mut [f32],
+) -> Vec<Task<'t>> {
+    let (q_len, out_len) = (shape.heads * shape.key_len, shape.heads * shape.value_len);
+    let mut tasks = Vec::new();
+    for span in spans {
+        for start in span.rows.clone().step_by(QUERIES_PER_TASK) {
+            let tokens = QUERIES_PER_TASK.min(span.rows.end - start);
+            let first = span.first + start - span.rows.start;
+            let queries = Queries { data: &q[start * q_len..], tokens, first };
+            let (block, rest) = out.split_at_mut(tokens * out_len);
+            out = rest;
+            tasks.push(Task { span, queries, out: block });
+        }
+    }
+    tasks
 }
 
 /// A block of queries of one sequence, and the rows that what they gather goes to.

@@ -8,6 +8,7 @@
 mod activations;
 mod architecture;
 mod attention;
+mod backward;
 mod cache;
 mod error;
 mod few;
@@ -29,6 +30,7 @@ mod weights;
 
 pub use activations::Rounding;
 pub use architecture::{Activation, Architecture, RopePairs, WindowPattern};
+pub use backward::{DenseLayer, DenseMatrix, Gain, LayerPlace, Map, Tape, norm_backward};
 pub use cache::Cache;
 pub use error::ModelError;
 pub use forward::{Model, Session, Wanted};

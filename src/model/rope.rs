@@ -117,6 +117,17 @@ impl RopeTable {
 
     /// Rotates the heads of one token. `heads`: count x `head_len`.
     pub fn rotate(&self, heads: &mut [f32], head_len: usize, position: usize) {
+        self.turn(heads, head_len, position, 1.0);
+    }
+
+    /// The transpose of [`rotate`](Self::rotate): from gradients of what it gives to gradients of
+    /// what it is given.
+    pub fn rotate_back(&self, heads: &mut [f32], head_len: usize, position: usize) {
+        self.turn(heads, head_len, position, -1.0);
+    }
+
+    /// Rotates in the direction of `sign`.
+    fn turn(&self, heads: &mut [f32], head_len: usize, position: usize, sign: f32) {
         let half = self.dims / 2;
         let cos = &self.cos[position * half..][..half];
         let sin = &self.sin[position * half..][..half];
@@ -124,13 +135,14 @@ impl RopeTable {
             match self.pairs {
                 RopePairs::Adjacent => {
                     for ((pair, cos), sin) in head.as_chunks_mut().0.iter_mut().zip(cos).zip(sin) {
-                        let [a, b] = *pair;
+                        let ([a, b], sin) = (*pair, sign * sin);
                         *pair = [a * cos - b * sin, a * sin + b * cos];
                     }
                 }
                 RopePairs::Halves => {
                     let (first, second) = head[..self.dims].split_at_mut(half);
                     for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+                        let sin = sign * sin;
                         (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
                     }
                 }
@@ -167,6 +179,16 @@ mod tests {
         let halves = rotated(&rotation(RopePairs::Halves, RopeScaling::None), None, 3);
         let expected = [c - 3.0 * s, 2.0 * c2 - 4.0 * s2, s + 3.0 * c, 2.0 * s2 + 4.0 * c2, 5.0];
         close(&halves, &expected);
+    }
+
+    #[test]
+    fn rotating_back_undoes_a_rotation_and_keeps_its_gain() {
+        for pairs in [RopePairs::Adjacent, RopePairs::Halves] {
+            let rotation = Rotation { magnitude: 1.5, ..rotation(pairs, RopeScaling::None) };
+            let mut head = rotated(&rotation, None, 3);
+            RopeTable::new(&rotation, None, 4).rotate_back(&mut head, 5, 3);
+            close(&head, &[2.25, 4.5, 6.75, 9.0, 5.0]);
+        }
     }
 
     #[test]

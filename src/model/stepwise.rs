@@ -41,6 +41,11 @@ impl<'m, 'a> Stepwise<'m, 'a> {
         self.layer
     }
 
+    /// The residual stream before that layer: tokens x width.
+    pub fn stream(&self) -> &[f32] {
+        &self.x
+    }
+
     /// Shows what the linear maps of the next layer see if it has these weights; the tokens stay.
     pub fn look(&mut self, weights: &Layer, observer: &mut dyn Observer) -> Result<(), ModelError> {
         let Stepwise { model, rope, workspace, batches, x, layer } = self;

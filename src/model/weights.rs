@@ -4,6 +4,7 @@ use crate::block;
 use crate::gguf::{Format, Gguf, TensorInfo};
 
 use super::activations::Rounding;
+use super::backward::Gain;
 use super::error::ModelError;
 use super::linear::{Linear, Matrix};
 use super::shape::ModelShape;
@@ -38,11 +39,48 @@ pub struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    /// Puts another encoding in the place of the tensor `name`, where it is a matrix of this block;
-    /// whether it is.
+    /// Puts another encoding in the place of the tensor `name`, where it is a matrix or the gain of
+    /// a norm of this block; whether it is.
+    ///
+    /// # Panics
+    /// If there are not as many weights.
     pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
-        let part = layer_part(name).and_then(|(_, part)| self.linear_mut(part));
-        part.map(|linear| linear.weight.replace(format, bytes)).is_some()
+        let Some((_, part)) = layer_part(name) else { return false };
+        if let Some(linear) = self.linear_mut(part) {
+            linear.weight.replace(format, bytes);
+            return true;
+        }
+        let gain = Gain::ALL.into_iter().find(|gain| gain.part() == part);
+        let Some(values) = gain.and_then(|gain| self.gain_mut(gain)) else { return false };
+        block::decode(format, bytes, values);
+        true
+    }
+
+    /// The gains of the norms that the layer has.
+    pub fn gains(&self) -> Vec<(Gain, &Vec<f32>)> {
+        let gains = Gain::ALL.map(|gain| {
+            let values = match gain {
+                Gain::Attention => Some(&self.attention_norm),
+                Gain::Query => self.qk_norms.as_ref().map(|norms| &norms.0),
+                Gain::Key => self.qk_norms.as_ref().map(|norms| &norms.1),
+                Gain::AttentionPost => self.attention_post_norm.as_ref(),
+                Gain::Ffn => Some(&self.ffn_norm),
+                Gain::FfnPost => self.ffn_post_norm.as_ref(),
+            };
+            values.map(|values| (gain, values))
+        });
+        gains.into_iter().flatten().collect()
+    }
+
+    fn gain_mut(&mut self, gain: Gain) -> Option<&mut Vec<f32>> {
+        match gain {
+            Gain::Attention => Some(&mut self.attention_norm),
+            Gain::Query => self.qk_norms.as_mut().map(|norms| &mut norms.0),
+            Gain::Key => self.qk_norms.as_mut().map(|norms| &mut norms.1),
+            Gain::AttentionPost => self.attention_post_norm.as_mut(),
+            Gain::Ffn => Some(&mut self.ffn_norm),
+            Gain::FfnPost => self.ffn_post_norm.as_mut(),
+        }
     }
 
     /// The linear map `part`, named as in the file but without `blk.N.` and `.weight`.
@@ -105,8 +143,8 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// Puts another encoding in the place of the tensor `name`, where it is a matrix of the model;
-    /// whether it is.
+    /// Puts another encoding in the place of the tensor `name`, where it is a matrix of the model or
+    /// the gain of a norm of one of its layers; whether it is.
     pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
         let put = |matrix: &mut Matrix<'a>| matrix.replace(format, bytes);
         if name == "token_embd.weight" {

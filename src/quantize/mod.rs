@@ -19,6 +19,7 @@ mod sensitivity;
 mod size;
 mod store;
 mod survey;
+mod training;
 
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
@@ -32,3 +33,4 @@ pub use searchable::Searchable;
 pub use sensitivity::Group;
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};
+pub use training::{BlockTraining, TrainedBlock, Training, train_blocks};

@@ -1,0 +1,18 @@
+//! The backward pass of one layer: from gradients of what it gives to gradients of what it is given
+//! and of its weights.
+//!
+//! All in F32, on weights that are widened once. A [`Tape`] passes a small batch through the layer,
+//! keeps what the way back needs, and computes anew what is cheap.
+
+mod attention;
+mod dense;
+mod gate;
+mod norm;
+mod product;
+mod tape;
+#[cfg(test)]
+mod tests;
+
+pub use dense::{DenseLayer, DenseMatrix, Gain, Map};
+pub use norm::norm_backward;
+pub use tape::{LayerPlace, Tape};

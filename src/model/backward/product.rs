@@ -1,0 +1,81 @@
+//! The three products of a linear map, cut into blocks of rows that do not depend on the number of
+//! threads.
+
+use rayon::prelude::*;
+
+use super::super::TOKENS_PER_TASK;
+use super::super::matmul::{Product, View, multiply};
+use super::dense::DenseMatrix;
+
+/// Tokens of one task: enough that packing the weights for them costs little.
+const TOKENS: usize = 256;
+/// Rows of a weight's gradient that one task computes.
+const ROWS: usize = 96;
+
+/// `out = x * matrix^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
+pub fn apply(matrix: &DenseMatrix, x: &[f32], out: &mut [f32]) {
+    let DenseMatrix { rows, columns, ref values, ref bias } = *matrix;
+    let right = View::rows(values, columns).transposed();
+    let tasks = out.par_chunks_mut(TOKENS * rows).zip(x.par_chunks(TOKENS * columns));
+    tasks.for_each(|(out, x)| {
+        let product = Product { rows: out.len() / rows, columns: rows, depth: columns };
+        multiply(product, 1.0, View::rows(x, columns), right, out, rows, false);
+        if !bias.is_empty() {
+            for out in out.chunks_exact_mut(rows) {
+                out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+            }
+        }
+    });
+}
+
+/// Gradients of what maps share as their input: the sum of `gradient * matrix`, where each
+/// `gradient` is that of a map's output, tokens x rows. `out`: tokens x columns.
+pub fn input_gradient(maps: &[(&DenseMatrix, &[f32])], out: &mut [f32]) {
+    let columns = maps[0].0.columns;
+    out.par_chunks_mut(TOKENS * columns).enumerate().for_each(|(task, out)| {
+        let tokens = out.len() / columns;
+        for (i, (matrix, gradient)) in maps.iter().enumerate() {
+            let rows = matrix.rows;
+            let left = View::rows(&gradient[task * TOKENS * rows..], rows);
+            let product = Product { rows: tokens, columns, depth: rows };
+            let right = View::rows(&matrix.values, columns);
+            multiply(product, 1.0, left, right, out, columns, i > 0);
+        }
+    });
+}
+
+/// Gradients of the weights and of the bias: `gradient^T * x`, where `gradient` is that of the
+/// output. Shapes: `gradient` tokens x rows, `x` tokens x columns.
+pub fn weight_gradient(gradient: &[f32], x: &[f32], out: &mut DenseMatrix) {
+    let DenseMatrix { rows, columns, ref mut values, ref mut bias } = *out;
+    let tokens = x.len() / columns;
+    values.par_chunks_mut(ROWS * columns).enumerate().for_each(|(task, values)| {
+        let left = View::rows(&gradient[task * ROWS..], rows).transposed();
+        let product = Product { rows: values.len() / columns, columns, depth: tokens };
+        multiply(product, 1.0, left, View::rows(x, columns), values, columns, false);
+    });
+    if !bias.is_empty() {
+        column_sums(gradient, rows, bias);
+    }
+}
+
+/// The sums of columns; of parts first, so that they are the same for any number of threads.
+fn column_sums(rows: &[f32], columns: usize, out: &mut [f32]) {
+    let parts = rows.par_chunks(TOKENS_PER_TASK * columns).map(|rows| {
+        let mut sums = vec![0.0; columns];
+        for row in rows.chunks_exact(columns) {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        }
+        sums
+    });
+    let parts: Vec<Vec<f32>> = parts.collect();
+    add_parts(&parts, out);
+}
+
+/// `out = sum of parts`, in their order.
+pub fn add_parts(parts: &[Vec<f32>], out: &mut [f32]) {
+    out.fill(0.0);
+    for part in parts {
+        out.iter_mut().zip(part).for_each(|(out, part)| *out += part);
+    }
+}

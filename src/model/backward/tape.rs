@@ -1,0 +1,267 @@
+//! One layer, forwards and backwards, on a small batch.
+
+use rayon::prelude::*;
+
+use super::super::TOKENS_PER_TASK;
+use super::super::forward::{Model, RopeTables};
+use super::super::gate::gate_in_place;
+use super::super::layer_pass::{Span, attend_to_batch, place};
+use super::super::norm::{rms_norm, rms_norm_in_place};
+use super::super::rope::RopeTable;
+use super::super::shape::ModelShape;
+use super::attention::{Attended, HeadGradients};
+use super::dense::{DenseLayer, Gain, Map};
+use super::gate::gate_backward;
+use super::norm::norm_backward;
+use super::product::{apply, input_gradient, weight_gradient};
+
+/// Where a layer stands in its model: what its passes have in common, whatever its weights.
+#[derive(Debug)]
+pub struct LayerPlace<'m> {
+    shape: &'m ModelShape,
+    layer: usize,
+    rope: RopeTable,
+}
+
+impl<'m> LayerPlace<'m> {
+    /// Layer `layer` of `model`, for sequences of up to `tokens` tokens.
+    pub fn new(model: &'m Model, layer: usize, tokens: usize) -> LayerPlace<'m> {
+        let (shape, tables) = (&model.shape, RopeTables::new(model, tokens));
+        LayerPlace { shape, layer, rope: tables.of(shape, layer).clone() }
+    }
+}
+
+/// What a pass of one batch through a layer leaves behind for the way back. Buffers are kept from
+/// batch to batch.
+#[derive(Debug, Default)]
+pub struct Tape {
+    spans: Vec<Span>,
+    /// Of each token.
+    positions: Vec<usize>,
+    x: Vec<f32>,
+    attention_normed: Vec<f32>,
+    /// Before they are normalised; empty where they are not.
+    raw_q: Vec<f32>,
+    raw_k: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    attended: Vec<f32>,
+    /// Before it is normalised, where it is.
+    attention_projected: Vec<f32>,
+    /// The residual stream between attention and feed-forward network.
+    middle: Vec<f32>,
+    ffn_normed: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    gated: Vec<f32>,
+    ffn_projected: Vec<f32>,
+    y: Vec<f32>,
+    back: Back,
+}
+
+/// Gradients on the way back.
+#[derive(Debug, Default)]
+struct Back {
+    x: Vec<f32>,
+    narrow: Vec<f32>,
+    gated: Vec<f32>,
+    attended: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    heads: Vec<HeadGradients>,
+}
+
+impl Tape {
+    /// Passes whole sequences, given by their `lengths` in tokens, through the layer. `x` and what
+    /// is returned: tokens x width.
+    pub fn forward(
+        &mut self,
+        place_of: &LayerPlace,
+        weights: &DenseLayer,
+        x: &[f32],
+        lengths: &[usize],
+    ) -> &[f32] {
+        let LayerPlace { shape, layer, ref rope } = *place_of;
+        let (epsilon, window) = (shape.norm_epsilon, shape.window_of(layer));
+        self.lay_out(lengths);
+        copy(&mut self.x, x);
+
+        norm(x, &weights[Gain::Attention], epsilon, &mut self.attention_normed);
+        for (map, out) in [(Map::Q, &mut self.q), (Map::K, &mut self.k), (Map::V, &mut self.v)] {
+            linear(weights, map, &self.attention_normed, out);
+        }
+        for (gain, map, raw, heads) in [
+            (Gain::Query, Map::Q, &mut self.raw_q, &mut self.q),
+            (Gain::Key, Map::K, &mut self.raw_k, &mut self.k),
+        ] {
+            let gain = Some(&weights[gain][..]).filter(|gain| !gain.is_empty());
+            copy(raw, if gain.is_some() { heads } else { &[] });
+            place(shape, rope, &self.positions, heads, weights[map].rows, gain);
+        }
+        let attention = &shape.attention;
+        let (tokens, attended) = (self.positions.len(), &mut self.attended);
+        attended.resize(tokens * attention.heads * attention.value_len, 0.0);
+        attend_to_batch(attention, window, &self.spans, &self.q, &self.k, &self.v, attended);
+        linear(weights, Map::Output, attended, &mut self.attention_projected);
+        let post = &weights[Gain::AttentionPost];
+        add_normed(x, &self.attention_projected, post, epsilon, &mut self.middle);
+
+        norm(&self.middle, &weights[Gain::Ffn], epsilon, &mut self.ffn_normed);
+        linear(weights, Map::Gate, &self.ffn_normed, &mut self.gate);
+        linear(weights, Map::Up, &self.ffn_normed, &mut self.up);
+        copy(&mut self.gated, &self.gate);
+        gate_in_place(shape.activation(), &mut self.gated, &self.up);
+        linear(weights, Map::Down, &self.gated, &mut self.ffn_projected);
+        let post = &weights[Gain::FfnPost];
+        add_normed(&self.middle, &self.ffn_projected, post, epsilon, &mut self.y);
+        &self.y
+    }
+
+    /// From gradients of what [`forward`](Self::forward) returned (tokens x width) to those of its
+    /// `x`, which are returned, and of the weights it was given, which `gradients` holds afterwards.
+    /// Once for each forward pass.
+    pub fn backward(
+        &mut self,
+        place_of: &LayerPlace,
+        weights: &DenseLayer,
+        gradient: &[f32],
+        gradients: &mut DenseLayer,
+    ) -> &[f32] {
+        let LayerPlace { shape, layer, ref rope } = *place_of;
+        let (epsilon, window) = (shape.norm_epsilon, shape.window_of(layer));
+        let Back { x, narrow, gated, attended, q, k, v, heads } = &mut self.back;
+        copy(x, gradient);
+
+        copy(narrow, gradient);
+        norm_back(&self.ffn_projected, weights, Gain::FfnPost, epsilon, narrow, gradients);
+        weight_gradient(narrow, &self.gated, &mut gradients[Map::Down]);
+        gated.resize(self.gated.len(), 0.0);
+        input_gradient(&[(&weights[Map::Down], narrow)], gated);
+        gate_backward(shape.activation(), gated, &mut self.gate, &mut self.up);
+        weight_gradient(&self.gate, &self.ffn_normed, &mut gradients[Map::Gate]);
+        weight_gradient(&self.up, &self.ffn_normed, &mut gradients[Map::Up]);
+        let maps = [(&weights[Map::Gate], &self.gate[..]), (&weights[Map::Up], &self.up)];
+        input_gradient(&maps, narrow);
+        norm_back(&self.middle, weights, Gain::Ffn, epsilon, narrow, gradients);
+        add(x, narrow);
+
+        copy(narrow, x);
+        norm_back(
+            &self.attention_projected,
+            weights,
+            Gain::AttentionPost,
+            epsilon,
+            narrow,
+            gradients,
+        );
+        weight_gradient(narrow, &self.attended, &mut gradients[Map::Output]);
+        attended.resize(self.attended.len(), 0.0);
+        input_gradient(&[(&weights[Map::Output], narrow)], attended);
+        for (out, of) in [(&mut *q, &self.q), (&mut *k, &self.k), (&mut *v, &self.v)] {
+            out.resize(of.len(), 0.0);
+        }
+        let pass = Attended {
+            shape: &shape.attention,
+            window,
+            spans: &self.spans,
+            q: &self.q,
+            k: &self.k,
+            v: &self.v,
+            gradient: attended,
+        };
+        pass.backward(heads, q, k, v);
+        for (gain, map, raw, heads) in
+            [(Gain::Query, Map::Q, &self.raw_q, &mut *q), (Gain::Key, Map::K, &self.raw_k, &mut *k)]
+        {
+            unplace(shape, rope, &self.positions, heads, weights[map].rows);
+            norm_back(raw, weights, gain, epsilon, heads, gradients);
+        }
+        for (map, gradient) in [(Map::Q, &*q), (Map::K, &*k), (Map::V, &*v)] {
+            weight_gradient(gradient, &self.attention_normed, &mut gradients[map]);
+        }
+        let maps =
+            [(&weights[Map::Q], &q[..]), (&weights[Map::K], &k[..]), (&weights[Map::V], &v[..])];
+        input_gradient(&maps, narrow);
+        norm_back(&self.x, weights, Gain::Attention, epsilon, narrow, gradients);
+        add(x, narrow);
+        x
+    }
+
+    fn lay_out(&mut self, lengths: &[usize]) {
+        self.spans.clear();
+        self.positions.clear();
+        for &len in lengths {
+            let start = self.positions.len();
+            self.spans.push(Span { rows: start..start + len, first: 0, slot: 0 });
+            self.positions.extend(0..len);
+        }
+    }
+}
+
+fn copy(to: &mut Vec<f32>, from: &[f32]) {
+    to.clear();
+    to.extend_from_slice(from);
+}
+
+fn norm(x: &[f32], gain: &[f32], epsilon: f32, out: &mut Vec<f32>) {
+    out.resize(x.len(), 0.0);
+    rms_norm(x, gain, epsilon, out);
+}
+
+fn linear(weights: &DenseLayer, map: Map, x: &[f32], out: &mut Vec<f32>) {
+    let matrix = &weights[map];
+    out.resize(x.len() / matrix.columns * matrix.rows, 0.0);
+    apply(matrix, x, out);
+}
+
+/// `out = x + norm(projected)`; where there is no gain, `x + projected`.
+fn add_normed(x: &[f32], projected: &[f32], gain: &[f32], epsilon: f32, out: &mut Vec<f32>) {
+    copy(out, projected);
+    let task = (TOKENS_PER_TASK * gain.len()).max(1 << 14);
+    let task = if gain.is_empty() { task } else { task / gain.len() * gain.len() };
+    out.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(out, x)| {
+        if !gain.is_empty() {
+            rms_norm_in_place(out, gain, epsilon);
+        }
+        out.iter_mut().zip(x).for_each(|(out, x)| *out += x);
+    });
+}
+
+fn add(to: &mut [f32], more: &[f32]) {
+    const TASK: usize = 1 << 14;
+    to.par_chunks_mut(TASK).zip(more.par_chunks(TASK)).for_each(|(to, more)| {
+        to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
+    });
+}
+
+/// The way back through a norm, where the layer has it.
+fn norm_back(
+    x: &[f32],
+    weights: &DenseLayer,
+    gain: Gain,
+    epsilon: f32,
+    gradient: &mut [f32],
+    gradients: &mut DenseLayer,
+) {
+    if !weights[gain].is_empty() {
+        norm_backward(x, &weights[gain], epsilon, gradient, &mut gradients[gain]);
+    }
+}
+
+/// Rotates gradients of placed queries or keys back.
+fn unplace(
+    shape: &ModelShape,
+    rope: &RopeTable,
+    positions: &[usize],
+    heads: &mut [f32],
+    row: usize,
+) {
+    let tasks = heads.par_chunks_mut(row * TOKENS_PER_TASK);
+    tasks.zip(positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
+        for (heads, &position) in rows.chunks_exact_mut(row).zip(positions) {
+            rope.rotate_back(heads, shape.attention.key_len, position);
+        }
+    });
+}

@@ -1,0 +1,75 @@
+//! Adam: steps along the mean gradient, each number's in units of its own gradient's size.
+
+/// How much of the mean gradient is kept from step to step.
+const KEEP_MEAN: f32 = 0.9;
+/// How much of the mean square is kept.
+const KEEP_SQUARE: f32 = 0.99;
+/// Below this a gradient counts as none.
+const NONE: f32 = 1e-20;
+
+/// One step, the same for all numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// By how much a mean over so few steps falls short.
+    mean_scale: f32,
+    square_scale: f32,
+}
+
+/// What is remembered of the gradients of some numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Moments {
+    /// Mean gradients.
+    pub means: Vec<f32>,
+    /// Mean squares.
+    pub squares: Vec<f32>,
+}
+
+impl Moments {
+    /// Nothing yet of `n` gradients.
+    pub fn new(n: usize) -> Moments {
+        Moments { means: vec![0.0; n], squares: vec![0.0; n] }
+    }
+}
+
+impl Step {
+    /// Step `number`, counted from 1.
+    pub fn new(number: usize) -> Step {
+        let short = |keep: f32| (1.0 / (1.0 - f64::from(keep).powi(number as i32))) as f32;
+        Step { mean_scale: short(KEEP_MEAN), square_scale: short(KEEP_SQUARE) }
+    }
+
+    /// By how much a number moves, with a gradient, what is remembered of it, and a step size.
+    #[inline(always)]
+    pub fn by(self, rate: f32, gradient: f32, mean: &mut f32, square: &mut f32) -> f32 {
+        *mean += (1.0 - KEEP_MEAN) * (gradient - *mean);
+        *square += (1.0 - KEEP_SQUARE) * (gradient * gradient - *square);
+        -rate * (*mean * self.mean_scale) / ((*square * self.square_scale).sqrt() + NONE)
+    }
+
+    /// Moves all numbers.
+    pub fn take(self, rate: f32, gradients: &[f32], moments: &mut Moments, numbers: &mut [f32]) {
+        let moments = moments.means.iter_mut().zip(&mut moments.squares);
+        for ((number, gradient), (mean, square)) in numbers.iter_mut().zip(gradients).zip(moments) {
+            *number += self.by(rate, *gradient, mean, square);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_step_is_the_rate_and_the_minimum_is_found() {
+        let (mut numbers, mut moments) = (vec![3.0f32, -1e-3], Moments::new(2));
+        Step::new(1).take(0.1, &[1e-6, -5e4], &mut moments, &mut numbers);
+        assert!((numbers[0] - 2.9).abs() < 1e-6 && (numbers[1] - 0.099).abs() < 1e-6);
+        let (mut numbers, mut moments) = (vec![3.0f32], Moments::new(1));
+        for number in 1..=400 {
+            let gradient = [2.0 * (numbers[0] - 1.0)];
+            let rate = 0.1 * (1.0 - number as f32 / 400.0);
+            Step::new(number).take(rate, &gradient, &mut moments, &mut numbers);
+        }
+        assert!((numbers[0] - 1.0).abs() < 1e-2, "{}", numbers[0]);
+    }
+}

@@ -1,0 +1,305 @@
+//! A matrix in a block format while it is trained: full-precision weights that are rounded to the
+//! grids of their blocks in every step, and grids that learn as well.
+//!
+//! What is evaluated is always what the file can hold: the scales are rounded to F16, or to
+//! multiples of their super-block's unit, before the weights are rounded to them. Gradients pass
+//! rounding as if it were not there (straight through).
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::block::codes::{
+    Levels, SubGrid, codes, grids, nearest_grid, set_codes, set_grid, sub_len, unit,
+};
+use crate::gguf::Format;
+use crate::simd::Level;
+
+use super::adam::{Moments, Step};
+
+/// A matrix that is trained.
+#[derive(Debug, Clone)]
+pub struct Latent {
+    format: Format,
+    /// What is rounded.
+    weights: Vec<f32>,
+    moments: Moments,
+    /// The grids of all sub-blocks.
+    grids: Vec<LatentGrid>,
+    /// The units of all blocks, which stay.
+    units: Vec<SubGrid>,
+}
+
+/// The grid of a sub-block.
+#[derive(Debug, Clone, Copy, Default)]
+struct LatentGrid {
+    /// What the file holds.
+    held: SubGrid,
+    /// What is learnt.
+    wanted: SubGrid,
+    means: SubGrid,
+    squares: SubGrid,
+}
+
+/// How far a step goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Of weights.
+    pub weights: f32,
+    /// Of scales.
+    pub scales: f32,
+    /// Of minimums.
+    pub mins: f32,
+}
+
+/// Weights that one task takes at a time: whole blocks of every format.
+const TASK: usize = 16 << 10;
+
+impl Latent {
+    /// Starts from an encoding and from full-precision weights. Where these would be rounded to
+    /// other codes than the encoding has, they are moved to where they are not: what is evaluated
+    /// first is the encoding.
+    pub fn new(format: Format, encoded: &[u8], full: &[f32]) -> Latent {
+        let (len, sub) = (format.block_len(), sub_len(format));
+        let levels = Levels::of(format);
+        let mut weights = full.to_vec();
+        let blocks = encoded.par_chunks_exact(format.block_bytes());
+        let opened: Vec<(SubGrid, Vec<SubGrid>)> = weights
+            .par_chunks_exact_mut(len)
+            .zip(blocks)
+            .map(|(weights, block)| {
+                let mut of_subs = vec![SubGrid::default(); len / sub];
+                let mut of_weights = vec![0; len];
+                grids(format, block, &mut of_subs);
+                codes(format, block, &mut of_weights);
+                for (i, (weight, &code)) in weights.iter_mut().zip(&of_weights).enumerate() {
+                    *weight = rounded_to(levels, of_subs[i / sub], code, *weight);
+                }
+                (unit(format, block), of_subs)
+            })
+            .collect();
+        let latent = |held: SubGrid| LatentGrid { held, wanted: held, ..LatentGrid::default() };
+        Latent {
+            format,
+            moments: Moments::new(weights.len()),
+            weights,
+            grids: opened.iter().flat_map(|(_, grids)| grids).copied().map(latent).collect(),
+            units: opened.iter().map(|(unit, _)| *unit).collect(),
+        }
+    }
+
+    /// The root mean square of the scales.
+    pub fn typical_scale(&self) -> f32 {
+        let squares = self.grids.iter().map(|grid| f64::from(grid.held.scale).powi(2));
+        (squares.sum::<f64>() / self.grids.len().max(1) as f64).sqrt() as f32
+    }
+
+    /// The weights as the file will hold them.
+    pub fn evaluate(&self, out: &mut [f32]) {
+        let (sub, levels) = (sub_len(self.format), Levels::of(self.format));
+        let tasks = out.par_chunks_mut(TASK).zip(self.weights.par_chunks(TASK));
+        tasks.zip(self.grids.par_chunks(TASK / sub)).for_each(|((out, weights), grids)| {
+            let evaluate = Evaluate { levels, weights, grids, out };
+            match sub {
+                16 => Level::widest().run(BySubs::<_, 16>(evaluate)),
+                _ => Level::widest().run(BySubs::<_, 32>(evaluate)),
+            }
+        });
+    }
+
+    /// One step along the gradients of what was evaluated.
+    pub fn step(&mut self, step: Step, rates: Rates, gradients: &[f32]) {
+        let (format, sub) = (self.format, sub_len(self.format));
+        let Moments { means, squares } = &mut self.moments;
+        let weights = self.weights.par_chunks_mut(TASK).zip(gradients.par_chunks(TASK));
+        let moments = means.par_chunks_mut(TASK).zip(squares.par_chunks_mut(TASK));
+        let units = self.units.par_chunks(TASK / format.block_len());
+        let grids = self.grids.par_chunks_mut(TASK / sub).zip(units);
+        weights.zip(moments).zip(grids).for_each(
+            |(((weights, gradients), (means, squares)), (grids, units))| {
+                let numbers = Numbers { weights, gradients, means, squares };
+                let descend = Descend { format, step, rates, numbers, grids, units };
+                match sub {
+                    16 => Level::widest().run(BySubs::<_, 16>(descend)),
+                    _ => Level::widest().run(BySubs::<_, 32>(descend)),
+                }
+            },
+        );
+    }
+
+    /// The blocks that hold what is evaluated: `encoded`, of which it was made, with other grids
+    /// and codes.
+    pub fn export(&self, encoded: &[u8]) -> Vec<u8> {
+        let (format, len, sub) = (self.format, self.format.block_len(), sub_len(self.format));
+        let levels = Levels::of(format);
+        let mut out = encoded.to_vec();
+        let blocks = out.par_chunks_exact_mut(format.block_bytes());
+        let grids = self.grids.par_chunks_exact(len / sub);
+        blocks.zip(self.weights.par_chunks_exact(len)).zip(grids).for_each(
+            |((block, weights), grids)| {
+                for (k, grid) in grids.iter().enumerate() {
+                    set_grid(format, block, k, grid.held);
+                }
+                let code = |(i, &weight): (usize, &f32)| {
+                    let mut level = [grids[i / sub].held.place(weight)];
+                    levels.round(&mut level);
+                    levels.code(level[0])
+                };
+                let codes: Vec<u8> = weights.iter().enumerate().map(code).collect();
+                set_codes(format, block, &codes);
+            },
+        );
+        out
+    }
+}
+
+/// `weight`, or if that would be rounded to another code, the nearest number that is not.
+fn rounded_to(levels: Levels, grid: SubGrid, code: u8, weight: f32) -> f32 {
+    let (place, level) = (grid.place(weight), levels.at(code));
+    let mut nearest = [place];
+    levels.round(&mut nearest);
+    if nearest[0] == level {
+        return weight;
+    }
+    // Nine tenths of the way to the border.
+    let neighbour = levels.at(if place > level { code + 1 } else { code - 1 });
+    grid.scale * (level + 0.45 * (neighbour - level)) + grid.min
+}
+
+/// A loop over the sub-blocks of a task, for pulp.
+struct BySubs<T, const N: usize>(T);
+
+/// Weights to round.
+struct Evaluate<'a> {
+    levels: Levels,
+    weights: &'a [f32],
+    grids: &'a [LatentGrid],
+    out: &'a mut [f32],
+}
+
+impl<const N: usize> WithSimd for BySubs<Evaluate<'_>, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Evaluate { levels, weights, grids, out } = self.0;
+        let subs = out.as_chunks_mut::<N>().0.iter_mut().zip(weights.as_chunks::<N>().0);
+        for ((out, weights), LatentGrid { held, .. }) in subs.zip(grids) {
+            *out = places(*held, weights);
+            levels.round(out);
+            for out in out {
+                *out = held.scale * *out + held.min;
+            }
+        }
+    }
+}
+
+/// Where weights lie on a grid, in levels.
+#[inline(always)]
+fn places<const N: usize>(grid: SubGrid, weights: &[f32; N]) -> [f32; N] {
+    let inverse = grid.inverse();
+    let mut places = *weights;
+    for place in &mut places {
+        *place = (*place - grid.min) * inverse;
+    }
+    places
+}
+
+/// Weights, and what moves them.
+struct Numbers<'a> {
+    weights: &'a mut [f32],
+    gradients: &'a [f32],
+    means: &'a mut [f32],
+    squares: &'a mut [f32],
+}
+
+/// A step to take.
+struct Descend<'a> {
+    format: Format,
+    step: Step,
+    rates: Rates,
+    numbers: Numbers<'a>,
+    grids: &'a mut [LatentGrid],
+    /// Of the blocks.
+    units: &'a [SubGrid],
+}
+
+impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Descend { format, step, rates, numbers, grids, units } = self.0;
+        let levels = Levels::of(format);
+        let subs_of_block = format.block_len() / N;
+        let Numbers { weights, gradients, means, squares } = numbers;
+        let weights = weights.as_chunks_mut::<N>().0.iter_mut().zip(gradients.as_chunks::<N>().0);
+        let moments = means.as_chunks_mut::<N>().0.iter_mut().zip(squares.as_chunks_mut::<N>().0);
+        let subs = weights.zip(moments).zip(grids);
+        for (i, (((weights, gradients), (means, squares)), grid)) in subs.enumerate() {
+            let slopes =
+                descend(levels, step, rates, grid.held, weights, gradients, means, squares);
+            grid.descend(step, rates, slopes);
+            grid.held = nearest_grid(format, units[i / subs_of_block], grid.wanted);
+        }
+    }
+}
+
+/// Moves the weights of a sub-block, and returns the gradients of its scale and minimum.
+///
+/// Inside the grid a weight stands for `scale * round((w - min) / scale) + min`, and rounding has
+/// the slope of what it rounds; beyond its ends the outermost level counts, whatever the weight,
+/// which therefore moves inwards only.
+#[expect(clippy::too_many_arguments, reason = "columns of one table")]
+#[inline(always)]
+fn descend<const N: usize>(
+    levels: Levels,
+    step: Step,
+    rates: Rates,
+    grid: SubGrid,
+    weights: &mut [f32; N],
+    gradients: &[f32; N],
+    means: &mut [f32; N],
+    squares: &mut [f32; N],
+) -> SubGrid {
+    let (low, high) = levels.borders();
+    let outward = if grid.scale < 0.0 { 1.0 } else { -1.0 };
+    let places = places(grid, weights);
+    let mut nearest = places;
+    levels.round(&mut nearest);
+    let (mut of_scale, mut of_min) = ([0.0; N], [0.0; N]);
+    for i in 0..N {
+        let (place, gradient) = (places[i], gradients[i]);
+        let above = place > high;
+        let below = place < low;
+        let inside = !(above | below);
+        of_scale[i] = gradient * (nearest[i] - if inside { place } else { 0.0 });
+        of_min[i] = if inside { 0.0 } else { gradient };
+        let push = gradient * outward;
+        let held_back = (above & (push > 0.0)) | (below & (push < 0.0));
+        let gradient = if held_back { 0.0 } else { gradient };
+        weights[i] += step.by(rates.weights, gradient, &mut means[i], &mut squares[i]);
+    }
+    SubGrid { scale: sum(&of_scale), min: sum(&of_min) }
+}
+
+/// In fixed lanes, so that it vectorises to the same bits anywhere.
+#[inline(always)]
+fn sum<const N: usize>(values: &[f32; N]) -> f32 {
+    let mut lanes = [0.0; 8];
+    for chunk in values.as_chunks::<8>().0 {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    lanes.iter().sum()
+}
+
+impl LatentGrid {
+    /// Moves what is wanted along its gradients.
+    #[inline(always)]
+    fn descend(&mut self, step: Step, rates: Rates, slopes: SubGrid) {
+        let LatentGrid { wanted, means, squares, .. } = self;
+        wanted.scale += step.by(rates.scales, slopes.scale, &mut means.scale, &mut squares.scale);
+        wanted.min += step.by(rates.mins, slopes.min, &mut means.min, &mut squares.min);
+    }
+}
