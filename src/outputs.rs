@@ -113,8 +113,8 @@ impl<'a> Outputs<'a> {
         self.learn.sequences().iter().map(Vec::as_slice).collect()
     }
 
-    /// How far the quantized model at `path` is from the full-precision one at `base`: on held-out
-    /// text of its own, then on the evaluation text.
+    /// How far the quantized model at `path`, as llama.cpp runs it, is from the full-precision one at
+    /// `base`: on held-out text of its own, then on the evaluation text.
     pub fn measure(
         &self,
         base: &Path,
@@ -122,17 +122,18 @@ impl<'a> Outputs<'a> {
         progress: &dyn Progress,
     ) -> Result<Vec<Evaluation>, Error> {
         let gguf = Gguf::open(path)?;
-        let quantized = Model::of(&gguf).map_err(|e| Error::model(path, e))?;
+        let mut quantized = Model::of(&gguf).map_err(|e| Error::model(path, e))?;
+        quantized.weights.round_activations();
         let measured = self.texts.iter().map(|(source, chunks)| {
             let positions = compare(&self.model, &quantized, chunks, NO_LOGITS, progress)
                 .map_err(|e| Error::compare(base, path, e))?;
-            Ok(evaluation(chunks, &positions, source.clone(), Activations::Float))
+            Ok(evaluation(chunks, &positions, source.clone(), Activations::Rounded))
         });
         measured.collect()
     }
 }
 
-/// Measures models on held-out text of the full-precision model's own.
+/// Measures models on held-out text of the full-precision model's own, as llama.cpp runs them.
 struct Referee<'r, 'a> {
     model: &'r Model<'a>,
     chunks: &'r Chunks,
@@ -146,7 +147,9 @@ impl Judge for Referee<'_, '_> {
             Some(reference) => reference,
             unread => unread.insert(Reference::read(self.model, self.chunks.clone())?),
         };
-        let positions = reference.compare(model, chunks);
+        let mut model = model.clone();
+        model.weights.round_activations();
+        let positions = reference.compare(&model, chunks);
         let positions = positions.map_err(|reason| SearchError::Measure(Box::new(reason)))?;
         Ok(Statistics::of(&positions).kld.value)
     }

@@ -1,10 +1,10 @@
-//! Gram matrices of the inputs of linear maps, one layer at a time.
+//! Gram matrices of the inputs of linear maps.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::model::{LinearInput, Model, ModelError, Observer, Product, Stepwise, View, multiply};
+use crate::model::{LinearInput, Observer, Product, View, multiply};
 
 /// The Gram matrix of an input: the mean of `x^T x` over all tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,25 +15,6 @@ pub struct Gram {
     pub values: Vec<f32>,
     /// Tokens that it is the mean over.
     pub tokens: u64,
-}
-
-/// Runs the sequences through the model and hands over the Gram matrices of each layer's inputs as
-/// soon as all tokens have passed it, so that those of one layer only are in memory. The input of
-/// the output head comes last, as if of one layer more.
-pub fn grams<E: From<ModelError>>(
-    model: &Model,
-    sequences: &[&[u32]],
-    mut each: impl FnMut(usize, BTreeMap<LinearInput, Gram>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut steps = Stepwise::start(model, sequences)?;
-    for (layer, weights) in model.weights.layers.iter().enumerate() {
-        let mut sums = GramSums::default();
-        steps.advance_seen(weights, &mut sums)?;
-        each(layer, sums.means())?;
-    }
-    let mut sums = GramSums::default();
-    steps.look_at_head(&mut sums);
-    each(model.shape.layers, sums.means())
 }
 
 /// Gathers the Gram matrices of the inputs of one layer.
@@ -98,9 +79,6 @@ impl Gram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibrate::importance;
-    use crate::gguf::Gguf;
-    use crate::progress::Silent;
 
     #[test]
     fn a_gram_matrix_holds_the_products_of_columns() {
@@ -117,31 +95,5 @@ mod tests {
             let found = f64::from(gram.values[a * columns + b]);
             assert!((found - mean).abs() < 1e-4 * mean, "{found} for {mean}");
         }
-    }
-
-    #[test]
-    fn diagonals_are_importances() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
-        let gguf = Gguf::open(path.as_ref()).unwrap();
-        let model = Model::of(&gguf).unwrap();
-        let tokens: Vec<u32> = (0..256).map(|i| i * 11 % 1000).collect();
-        let importance = importance(&model, &[&tokens], &Silent).unwrap();
-        let mut layers = 0;
-        grams(&model, &[&tokens], |layer, grams| {
-            assert_eq!(layer, layers);
-            layers += 1;
-            if layer < model.shape.layers {
-                assert_eq!(grams.len(), 4);
-                let gram = &grams[&LinearInput::FfnDown];
-                let importance = importance.at((layer, LinearInput::FfnDown)).unwrap();
-                for (column, &importance) in importance.iter().enumerate() {
-                    let diagonal = gram.values[column * gram.columns + column];
-                    assert!((diagonal - importance).abs() <= 1e-4 * importance);
-                }
-            }
-            Ok::<(), ModelError>(())
-        })
-        .unwrap();
-        assert_eq!(layers, model.shape.layers + 1);
     }
 }

@@ -8,7 +8,9 @@
 mod diversity;
 mod generate;
 mod gram;
+mod inputs;
 mod recipe;
+mod rounding;
 mod row;
 mod sampler;
 mod seed_source;
@@ -18,8 +20,10 @@ mod statistics;
 
 pub use diversity::Diversity;
 pub use generate::generate;
-pub use gram::{Gram, GramSums, grams};
+pub use gram::{Gram, GramSums};
+pub use inputs::{Input, inputs};
 pub use recipe::Recipe;
+pub use rounding::RoundingErrors;
 pub use sampler::{Drawn, Sampling, draw};
 pub use seed_source::seed_source;
 pub use seeds::{Chat, SeedSource};

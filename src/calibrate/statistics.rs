@@ -103,7 +103,7 @@ impl Observer for Squares<'_> {
 
 /// Sums of squares of each column, over parts of the rows that are the same for any number of
 /// threads and short enough for F32.
-fn squares_by_part(x: &[f32], columns: usize) -> Vec<Vec<f32>> {
+pub(super) fn squares_by_part(x: &[f32], columns: usize) -> Vec<Vec<f32>> {
     const TOKENS: usize = 128;
     let sum = |x: &[f32]| {
         let mut sums = vec![0.0f32; columns];

@@ -24,8 +24,8 @@ pub struct Sensitivity {
     pub band: usize,
     /// The formats.
     pub candidates: Vec<Candidate>,
-    /// In each: `tr(E G E^T) / tr(W G W^T)`, with the error `E` of the weights `W` and the Gram
-    /// matrix `G` of their inputs.
+    /// In each, as a share of the outputs' square `tr(W G W^T)`: `tr(E G E^T)`, with the error `E` of
+    /// the weights `W` and the Gram matrix `G` of their inputs, and what the inputs lose by rounding.
     pub output_errors: Vec<f64>,
     /// The same where weights are rounded without compensation, as they are for probes.
     pub plain_errors: Vec<f64>,

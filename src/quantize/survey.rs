@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::block;
-use crate::calibrate::{Gram, HEAD, Importance, Place, grams, place};
+use crate::calibrate::{HEAD, Importance, Input, Place, inputs, place};
 use crate::gguf::{Format, Gguf, TensorInfo};
-use crate::model::{LinearInput, Model};
+use crate::model::{LinearInput, Model, Rounding};
 use crate::progress::{Amount, Progress};
 
-use super::compensate::{Comparison, Compensation, Polish, Regularisation};
+use super::compensate::{Comparison, Compensation, OutputError, Polish, Regularisation};
 use super::encode::{EncodeError, checked_values, decoded};
 use super::search::SearchError;
 use super::sensitivity::Sensitivity;
@@ -29,7 +29,8 @@ pub struct Survey {
     output_errors: Vec<Vec<FormatError>>,
 }
 
-/// The error of a tensor's outputs in a format, as a share of their square.
+/// The error of a tensor's outputs in a format, as a share of their square: of its weights, and of
+/// the inputs, which llama.cpp rounds as the format of the weights has it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct FormatError {
     /// Rounded without compensation.
@@ -39,6 +40,16 @@ pub struct FormatError {
 }
 
 impl FormatError {
+    /// Of weights, and what inputs add that are rounded for this format.
+    fn of(plain: OutputError, compensated: OutputError, of_inputs: f64) -> FormatError {
+        let share = |of_weights: OutputError| {
+            let error = of_weights.error + of_inputs;
+            OutputError { error, ..of_weights }.relative()
+        };
+        let (plain, compensated) = (share(plain), share(compensated));
+        FormatError { plain, least: compensated.min(plain) }
+    }
+
     /// Where there is nothing to compensate.
     fn plain(error: f64) -> FormatError {
         FormatError { plain: error, least: error }
@@ -86,10 +97,10 @@ pub fn survey(
             .map(|s| vec![FormatError::default(); s.candidates.len()])
             .collect(),
     };
-    grams(model, sequences, |layer, grams| {
-        for (input, gram) in grams {
-            let place = if input == LinearInput::Head { HEAD } else { (layer, input) };
-            found.see(place, &gram)?;
+    inputs(model, sequences, |layer, inputs| {
+        for (of, input) in inputs {
+            let place = if of == LinearInput::Head { HEAD } else { (layer, of) };
+            found.see(place, &input)?;
         }
         // All tokens pass each layer before any passes the next; the head takes no time.
         progress.advance(if layer < layers { tokens / layers as u64 } else { 0 });
@@ -111,7 +122,8 @@ struct Found<'s> {
 }
 
 impl Found<'_> {
-    fn see(&mut self, place: Place, gram: &Gram) -> Result<(), EncodeError> {
+    fn see(&mut self, place: Place, input: &Input) -> Result<(), EncodeError> {
+        let Input { gram, rounding } = input;
         let compensation = Compensation::new(gram, Regularisation::default(), Polish::default());
         let importance = gram.diagonal();
         for i in self.by_place.get(&Some(place)).cloned().unwrap_or_default() {
@@ -120,8 +132,8 @@ impl Found<'_> {
                 let mut bytes = vec![0; sample.bytes_in(format)];
                 let Comparison { plain, compensated } =
                     compensation.encode_best(format, values, &importance, gram, &mut bytes);
-                let (plain, compensated) = (plain.relative(), compensated.relative());
-                FormatError { plain, least: compensated.min(plain) }
+                let of_inputs = rounding.output_error(Rounding::for_weights(format), values);
+                FormatError::of(plain, compensated, of_inputs)
             })?;
         }
         self.importance.push((place, importance));
