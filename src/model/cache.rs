@@ -7,6 +7,7 @@ use half::vec::HalfBitsVecExt;
 use super::attention::KeysValues;
 use super::matmul::View;
 use super::shape::{AttentionShape, ModelShape};
+use crate::simd::widen_halves;
 
 /// Positions whose keys lie together.
 pub const BLOCK: usize = 64;
@@ -146,11 +147,11 @@ impl Stored<'_> {
         for (first, block) in (0..len).step_by(BLOCK).zip(blocks) {
             for (wide, row) in keys.chunks_exact_mut(len).zip(block.chunks_exact(BLOCK)) {
                 let positions = BLOCK.min(len - first);
-                row[..positions].convert_to_f32_slice(&mut wide[first..first + positions]);
+                widen_halves(&row[..positions], &mut wide[first..first + positions]);
             }
         }
         values.resize(len * value_len, 0.0);
-        self.values[..len * value_len].convert_to_f32_slice(values);
+        widen_halves(&self.values[..len * value_len], values);
         KeysValues {
             keys: View::rows(keys, len).transposed(),
             values: View::rows(values, value_len),

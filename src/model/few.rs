@@ -51,8 +51,8 @@ impl FewTokens {
     }
 
     /// `out = weights * x`. Shapes: `weights` rows x columns, `out` rows x lanes. `meanwhile` is
-    /// called for every few columns, with the first of them, so that memory can be asked for while
-    /// there is much to compute.
+    /// called once for each whole block of columns, with its number, so that memory can be asked for
+    /// while there is much to compute.
     pub fn multiply(&self, weights: &[f32], out: &mut [f32], meanwhile: impl Fn(usize)) {
         let rows = weights.len() / self.columns;
         assert_eq!((weights.len(), out.len()), (rows * self.columns, rows * self.lanes));
@@ -73,17 +73,18 @@ impl<F: Fn(usize)> WithSimd for Multiply<'_, F> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Multiply { weights, x, out, meanwhile } = self;
-        let mut first = 0;
+        let (mut first, mut meanwhile) = (0, Some(&meanwhile));
         // The sums of a tile, the tokens and a weight stay in registers, and the sums are enough to
         // hide how long a multiplication takes.
         while first < x.lanes {
             let two = first + 2 * S::F32_LANES <= x.lanes;
             match (two, S::REGISTER_COUNT >= 32) {
-                (true, true) => tiles::<S, 8, 2>(simd, weights, x, first, out, &meanwhile),
-                (true, false) => tiles::<S, 4, 2>(simd, weights, x, first, out, &meanwhile),
-                (false, _) => tiles::<S, 8, 1>(simd, weights, x, first, out, &meanwhile),
+                (true, true) => tiles::<S, 8, 2>(simd, weights, x, first, out, meanwhile),
+                (true, false) => tiles::<S, 4, 2>(simd, weights, x, first, out, meanwhile),
+                (false, _) => tiles::<S, 8, 1>(simd, weights, x, first, out, meanwhile),
             }
             first += if two { 2 } else { 1 } * S::F32_LANES;
+            meanwhile = None;
         }
     }
 }
@@ -96,16 +97,16 @@ fn tiles<S: Simd, const R: usize, const V: usize>(
     x: &FewTokens,
     first: usize,
     out: &mut [f32],
-    meanwhile: &impl Fn(usize),
+    mut meanwhile: Option<&impl Fn(usize)>,
 ) {
     let weights = weights.chunks(R * x.columns);
     for (weights, out) in weights.zip(out.chunks_mut(R * x.lanes)) {
         if weights.len() == R * x.columns {
-            tile::<S, R, V>(simd, weights, x, first, out, meanwhile);
+            tile::<S, R, V>(simd, weights, x, first, out, meanwhile.take());
         } else {
             let rows = weights.chunks_exact(x.columns).zip(out.chunks_exact_mut(x.lanes));
             for (weights, out) in rows {
-                tile::<S, 1, V>(simd, weights, x, first, out, meanwhile);
+                tile::<S, 1, V>(simd, weights, x, first, out, meanwhile.take());
             }
         }
     }
@@ -119,7 +120,7 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     x: &FewTokens,
     first: usize,
     out: &mut [f32],
-    meanwhile: &impl Fn(usize),
+    meanwhile: Option<&impl Fn(usize)>,
 ) {
     let mut rows: [&[f32]; R] = [&[]; R];
     for (row, weights) in rows.iter_mut().zip(weights.chunks_exact(x.columns)) {
@@ -132,7 +133,9 @@ fn tile<S: Simd, const R: usize, const V: usize>(
         for r in 0..R {
             weights[r] = &rows[r].as_chunks().0[block];
         }
-        meanwhile(block * COLUMNS);
+        if let Some(meanwhile) = meanwhile {
+            meanwhile(block);
+        }
         for column in 0..COLUMNS {
             let tokens = &tokens[column * x.lanes + first..][..V * S::F32_LANES];
             let tokens = S::as_simd_f32s(tokens).0;

@@ -144,10 +144,8 @@ impl Panel<'_> {
             // for them would take half as long again.
             let next = (first + few::ROWS).min(rows);
             let next = self.weight.bytes_of(next..(next + few::ROWS).min(rows));
-            let lines_at = |column| column * next.len() / columns;
-            x.multiply(widened, results, |column| {
-                prefetch(next, lines_at(column)..lines_at(column + few::COLUMNS));
-            });
+            let share = next.len().div_ceil((columns / few::COLUMNS).max(1));
+            x.multiply(widened, results, |block| prefetch(next, block * share, share));
         }
         for token in 0..tokens {
             let out = self.out.at(token * rows + self.rows.start);
@@ -160,18 +158,18 @@ impl Panel<'_> {
     }
 }
 
-/// Asks for bytes ahead of their use.
+/// Asks for up to `len` bytes ahead of their use.
 #[inline(always)]
-fn prefetch(bytes: &[u8], range: Range<usize>) {
+fn prefetch(bytes: &[u8], start: usize, len: usize) {
     const LINE: usize = 64;
     #[cfg(target_arch = "x86_64")]
-    for line in bytes[range.start..range.end.min(bytes.len())].chunks(LINE) {
+    for line in bytes[start.min(bytes.len())..(start + len).min(bytes.len())].chunks(LINE) {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         // SAFETY: this is a hint; it reads nothing, wherever it points.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, range, LINE);
+    let _ = (bytes, start, len, LINE);
 }
 
 /// Where a result is written, by many panels at once: columns of one matrix, disjoint.

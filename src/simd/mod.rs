@@ -7,7 +7,7 @@ mod level;
 mod levels;
 
 pub use exp::exp;
-pub use half::widen_f16;
+pub use half::{widen_f16, widen_halves};
 pub use level::Level;
 #[cfg(test)]
 pub use levels::levels;
