@@ -1,6 +1,7 @@
 //! The command line: the flags, their help, and what they mean.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -24,6 +25,7 @@ Exit codes:
 Examples:
   opencog-qat model.gguf out.gguf                    at most a quarter of 32-bit size
   opencog-qat --size 92MB model.gguf out.gguf        the best file of that size
+  opencog-qat --effort thorough model.gguf out.gguf  train what was quantized
   opencog-qat --bpw 5 --dry-run model.gguf out.gguf  only show the plan
   opencog-qat eval model.gguf out.gguf               measure what was lost
   opencog-qat inspect out.gguf                       list metadata and tensors";
@@ -168,7 +170,7 @@ struct QuantizeArgs {
     context: Option<u64>,
 
     /// Largest allowed degradation on the model's own text, between 0 and 1; measured at --effort
-    /// standard [default: 0.02, unless --size, --bpw or --formats is given]
+    /// standard and thorough [default: 0.02, unless --size, --bpw or --formats is given]
     #[arg(long, value_name = "FRACTION", help_heading = "Target")]
     accuracy: Option<f64>,
 
@@ -199,19 +201,19 @@ struct QuantizeArgs {
     strategy: Strategy,
 
     /// How much is spent on quality: fast looks at the weights only; standard also has the model
-    /// write text, weights errors by what matters on it, and measures what was lost
+    /// write text, weights errors by what matters on it, and measures what was lost; thorough also
+    /// trains the quantized weights, on more such text, to do what the full-precision model does
     #[arg(long, default_value = "standard", value_parser = effort, help_heading = "Plan")]
     effort: Effort,
 
-    /// Batches of text that the model writes at --effort standard
+    /// Batches of text that the model writes at --effort standard and thorough
     #[arg(long, value_name = "N", help_heading = "Calibration")]
     #[arg(default_value_t = Calibration::default().batches)]
     batches: usize,
 
-    /// Sequences of a batch
+    /// Sequences of a batch [default: 8, or 16 at --effort thorough]
     #[arg(long, value_name = "N", help_heading = "Calibration")]
-    #[arg(default_value_t = Calibration::default().batch_size)]
-    batch_size: usize,
+    batch_size: Option<usize>,
 
     /// Tokens of a sequence [default: 512, or the model's context where that is shorter]
     #[arg(long, value_name = "TOKENS", help_heading = "Calibration")]
@@ -220,6 +222,13 @@ struct QuantizeArgs {
     /// Also measure what was lost on this text, which is never used to calibrate
     #[arg(long, value_name = "FILE", help_heading = "Calibration")]
     eval_text: Option<PathBuf>,
+
+    /// Time that training may take at --effort thorough: 90s, 30m, 1h30m. Where it is short, the text
+    /// is passed fewer times, and the last layers may stay untrained: the output then depends on the
+    /// speed of the machine [default: as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(help_heading = "Plan")]
+    time: Option<Duration>,
 
     /// Accept a model that is already quantized, and lose twice
     #[arg(long, help_heading = "Plan")]
@@ -242,7 +251,8 @@ struct QuantizeArgs {
     #[arg(long, help_heading = "Run")]
     force: bool,
 
-    /// Threads to work with [default: one for each core]; the output does not depend on it
+    /// Threads to work with [default: one for each core]; the output does not depend on it,
+    /// unless there is a --time
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
 
@@ -308,13 +318,16 @@ impl Cli {
                 batch_size: args.batch_size,
                 seq_len: args.seq_len,
             },
+            time: args.time,
             allow_requantize: args.allow_requantize,
             seed: args.seed,
         };
         config.validate()?;
         if let (Some(text), Effort::Fast) = (&args.eval_text, args.effort) {
             let text = text.display();
-            bail!("--eval-text {text}: needs --effort standard; fast looks at weights only");
+            bail!(
+                "--eval-text {text}: needs --effort standard or thorough; fast looks at weights only"
+            );
         }
         if let Some(report) = &args.report {
             check_report(report)?;
@@ -336,9 +349,7 @@ fn check_report(report: &Path) -> anyhow::Result<()> {
 }
 
 /// Flags of the design whose machinery is not part of this version, and what it is.
-const NOT_YET: [(&str, &str); 12] = [
-    ("--train-tokens", "training"),
-    ("--time", "training"),
+const NOT_YET: [(&str, &str); 10] = [
     ("--enable-atomspace", "OpenCog data"),
     ("--enable-moses", "OpenCog data"),
     ("--enable-ecan", "OpenCog data"),
@@ -388,8 +399,8 @@ fn effort(name: &str) -> Result<Effort, String> {
     match name {
         "fast" => Ok(Effort::Fast),
         "standard" => Ok(Effort::Standard),
-        "thorough" => Err("is not available yet: this version has no training".into()),
-        _ => Err("expected fast or standard".into()),
+        "thorough" => Ok(Effort::Thorough),
+        _ => Err("expected fast, standard or thorough".into()),
     }
 }
 
@@ -448,7 +459,7 @@ mod tests {
     #[test]
     fn later_flags_are_named() {
         let message = |args: &[&str]| not_yet(args.iter().map(|arg| arg.to_string()));
-        assert!(message(&["--time=4", "a", "b"]).unwrap().contains("training"));
+        assert!(message(&["--moses=4", "a", "b"]).unwrap().contains("OpenCog"));
         assert!(message(&["opencog", "a", "b"]).unwrap().contains("OpenCog"));
         assert!(message(&["a", "opencog"]).is_none(), "the name of a file");
         assert!(message(&["--nonsense"]).is_none());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::gguf::Format;
 use crate::hardware::{Hardware, nominal_bits};
@@ -10,7 +11,8 @@ use crate::validate::CONTEXT;
 /// The fewest tokens that a sequence of calibration text has.
 pub(crate) const LEAST_SEQ_LEN: usize = 16;
 
-/// Everything that decides what is written. Where it is the same, so are the bytes.
+/// Everything that decides what is written. Where it is the same, so are the bytes, unless training
+/// has a limited `time`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The machine that will run the model.
@@ -34,6 +36,9 @@ pub struct Config {
     pub effort: Effort,
     /// How much text the model writes to be calibrated and measured on.
     pub calibration: Calibration,
+    /// Wall-clock time that training may take; what is learnt in it depends on the machine. `None`
+    /// where it may take as long as it does.
+    pub time: Option<Duration>,
     /// Whether an input that is already quantized is accepted.
     pub allow_requantize: bool,
     /// Where all randomness comes from.
@@ -53,6 +58,7 @@ impl Default for Config {
             strategy: Strategy::Search,
             effort: Effort::Standard,
             calibration: Calibration::default(),
+            time: None,
             allow_requantize: false,
             seed: 0,
         }
@@ -143,6 +149,8 @@ pub enum Effort {
     Fast,
     /// The model writes text, which shows what of its weights matters and what was lost.
     Standard,
+    /// As `Standard`, on more text, and then the quantized weights are trained on it.
+    Thorough,
 }
 
 /// How much text the model writes: `batches` times `batch_size` sequences of `seq_len` tokens.
@@ -150,15 +158,15 @@ pub enum Effort {
 pub struct Calibration {
     /// Batches.
     pub batches: usize,
-    /// Sequences of a batch.
-    pub batch_size: usize,
+    /// Sequences of a batch; `None` for 8, or 16 where weights are trained on them.
+    pub batch_size: Option<usize>,
     /// Tokens of a sequence; `None` for 512, or the model's context where that is shorter.
     pub seq_len: Option<usize>,
 }
 
 impl Default for Calibration {
     fn default() -> Calibration {
-        Calibration { batches: 10, batch_size: 8, seq_len: None }
+        Calibration { batches: 10, batch_size: None, seq_len: None }
     }
 }
 
@@ -168,6 +176,7 @@ impl Effort {
         match self {
             Effort::Fast => "fast",
             Effort::Standard => "standard",
+            Effort::Thorough => "thorough",
         }
     }
 }
@@ -193,6 +202,12 @@ impl Config {
     pub fn allowed_degradation(&self) -> Option<f64> {
         let sized = self.goal.is_a_size() || self.formats.is_some();
         self.accuracy.or((!sized).then_some(Config::ACCURACY))
+    }
+
+    /// Sequences of a batch of calibration text.
+    pub fn batch_size(&self) -> usize {
+        let trained = self.effort == Effort::Thorough;
+        self.calibration.batch_size.unwrap_or(if trained { 16 } else { 8 })
     }
 
     /// Checks each value on its own and against the others.
@@ -235,13 +250,15 @@ impl Config {
         let expected = "is too narrow for --strategy fixed, whose table has 4, 6 and 8 bits";
         check(self.strategy == Strategy::Search || whole, "--bits", bits, expected)?;
         self.validate_calibration()?;
+        self.validate_training()?;
         self.validate_formats()
     }
 
     fn validate_calibration(&self) -> Result<(), ConfigError> {
         /// More text than any calibration uses: 10 million tokens.
         const MOST: usize = 10_000_000;
-        let Calibration { batches, batch_size, seq_len } = self.calibration;
+        let Calibration { batches, seq_len, .. } = self.calibration;
+        let batch_size = self.batch_size();
         let some = |n: usize, flag| check(n > 0, flag, n, "must be at least 1");
         some(batches, "--batches")?;
         some(batch_size, "--batch-size")?;
@@ -254,6 +271,17 @@ impl Config {
         check(few, "--batches", batches, expected)?;
         let several = batches.saturating_mul(batch_size) >= 2;
         check(several, "--batches", batches, "leaves one sequence; two are needed at least")
+    }
+
+    fn validate_training(&self) -> Result<(), ConfigError> {
+        let thorough = self.effort == Effort::Thorough;
+        if let Some(time) = self.time {
+            let expected = "is what training may take: it goes with --effort thorough";
+            check(thorough, "--time", in_words(time), expected)?;
+            check(!time.is_zero(), "--time", in_words(time), "must be more than no time")?;
+        }
+        let expected = "is not trained: --effort thorough goes with --strategy search";
+        check(!thorough || self.strategy == Strategy::Search, "--strategy", "fixed", expected)
     }
 
     fn validate_formats(&self) -> Result<(), ConfigError> {
@@ -296,6 +324,11 @@ fn check(
     if holds { Ok(()) } else { Err(ConfigError { flag, value: value.to_string(), expected }) }
 }
 
+/// As `--time` takes it: `1h30m`.
+fn in_words(time: Duration) -> String {
+    humantime::format_duration(time).to_string().replace(' ', "")
+}
+
 fn names(formats: &[Format]) -> String {
     let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
     names.join(",")
@@ -326,11 +359,14 @@ impl fmt::Display for Config {
         }
         write!(f, " --strategy {} --effort {}", self.strategy.name(), self.effort.name())?;
         if self.effort != Effort::Fast {
-            let Calibration { batches, batch_size, seq_len } = self.calibration;
-            write!(f, " --batches {batches} --batch-size {batch_size}")?;
+            let Calibration { batches, seq_len, .. } = self.calibration;
+            write!(f, " --batches {batches} --batch-size {}", self.batch_size())?;
             if let Some(seq_len) = seq_len {
                 write!(f, " --seq-len {seq_len}")?;
             }
+        }
+        if let Some(time) = self.time {
+            write!(f, " --time {}", in_words(time))?;
         }
         if self.allow_requantize {
             write!(f, " --allow-requantize")?;
@@ -366,7 +402,7 @@ mod tests {
         assert!(refused(|c| c.goal.size = Some(0)).starts_with("--size 0:"));
         assert!(refused(|c| c.goal.bpw = Some(-1.0)).starts_with("--bpw -1:"));
         assert!(refused(|c| c.calibration.batches = 0).starts_with("--batches 0:"));
-        assert!(refused(|c| c.calibration.batch_size = 0).starts_with("--batch-size 0:"));
+        assert!(refused(|c| c.calibration.batch_size = Some(0)).starts_with("--batch-size 0:"));
         assert!(refused(|c| c.calibration.seq_len = Some(15)).starts_with("--seq-len 15:"));
         assert!(refused(|c| c.calibration.seq_len = Some(usize::MAX)).contains("10 million"));
         assert!(refused(|c| c.context = Some(0)).starts_with("--context 0:"));
@@ -380,6 +416,20 @@ mod tests {
         assert!(refused(|c| (c.formats, c.bits.max) = (formats.clone(), 6)).contains("--bits"));
         let fixed = |c: &mut Config| (c.formats, c.strategy) = (formats, Strategy::Fixed);
         assert!(refused(fixed).contains("--strategy"));
+    }
+
+    #[test]
+    fn time_is_what_training_may_take() {
+        let time = Some(Duration::from_secs(5400));
+        assert!(refused(|c| c.time = time).starts_with("--time 1h30m: is what training may take"));
+        let thorough = Config { time, effort: Effort::Thorough, ..Config::default() };
+        assert_eq!(thorough.validate(), Ok(()));
+        assert!(thorough.to_string().contains(" --effort thorough --batches 10 --batch-size 16 "));
+        assert!(thorough.to_string().contains(" --time 1h30m "));
+        let none = Config { time: Some(Duration::ZERO), ..thorough.clone() };
+        assert!(none.validate().unwrap_err().to_string().starts_with("--time 0s:"));
+        let fixed = Config { strategy: Strategy::Fixed, ..thorough };
+        assert!(fixed.validate().unwrap_err().to_string().starts_with("--strategy fixed:"));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::calibrate::{
-    CalibrationText, Diversity, Importance, Learn, Recipe, generate, importance, seed_source,
+    CalibrationText, Diversity, HeldOut, Importance, Learn, Recipe, Sequence, generate, importance,
+    seed_source,
 };
 use crate::config::{Calibration, Config, Effort, LEAST_SEQ_LEN};
 use crate::evaluate::{
@@ -24,6 +25,7 @@ use crate::work::{Work, WorkError};
 pub struct Outputs<'a> {
     model: Model<'a>,
     learn: Learn,
+    held_out: HeldOut,
     /// How varied the text is.
     pub diversity: Diversity,
     /// What losses are measured on.
@@ -57,7 +59,8 @@ impl<'a> Outputs<'a> {
                 format!("its context of {tokens} tokens is too short for text: it needs {least}");
             return Ok(Err(reason));
         }
-        let Calibration { batches, batch_size, seq_len } = config.calibration;
+        let Calibration { batches, seq_len, .. } = config.calibration;
+        let batch_size = config.batch_size();
         let seq_len = context_within(gguf, "--seq-len", seq_len)?;
         let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
         let mut texts = Vec::new();
@@ -75,13 +78,13 @@ impl<'a> Outputs<'a> {
             if let Ok(chunks) = own_chunks(held_out.sequences(), recipe.seq_len, &tokenizer) {
                 texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
             }
-            Outputs { model, learn, diversity, texts }
+            Outputs { model, learn, held_out, diversity, texts }
         }))
     }
 
     /// The importance of every input.
     pub fn importance(&self, progress: &dyn Progress) -> Result<Importance, ModelError> {
-        importance(&self.model, &self.sequences(), progress)
+        importance(&self.model, &slices(self.learn.sequences()), progress)
     }
 
     /// Searches for the smallest or the best model; `None` where there is no text to judge it by.
@@ -103,14 +106,20 @@ impl<'a> Outputs<'a> {
             }
             _ => Aim::Best,
         };
-        let (model, sequences) = (&self.model, &self.sequences()[..]);
-        let search = Search { gguf, model, config, searchable, sequences, aim, work, progress };
+        let model = &self.model;
+        let search = Search {
+            gguf,
+            model,
+            config,
+            searchable,
+            sequences: &slices(self.learn.sequences()),
+            held_out: &slices(self.held_out.sequences()),
+            aim,
+            work,
+            progress,
+        };
         let mut referee = Referee { model, chunks, reference: None };
         search.run(&mut referee).map(Some)
-    }
-
-    fn sequences(&self) -> Vec<&[u32]> {
-        self.learn.sequences().iter().map(Vec::as_slice).collect()
     }
 
     /// How far the quantized model at `path`, as llama.cpp runs it, is from the full-precision one at
@@ -131,6 +140,10 @@ impl<'a> Outputs<'a> {
         });
         measured.collect()
     }
+}
+
+fn slices(sequences: &[Sequence]) -> Vec<&[u32]> {
+    sequences.iter().map(Vec::as_slice).collect()
 }
 
 /// Measures models on held-out text of the full-precision model's own, as llama.cpp runs them.

@@ -13,6 +13,8 @@ pub enum Amount {
 pub trait Progress: Sync {
     /// A stage begins that will handle `all` this.
     fn start(&self, stage: &'static str, all: Amount);
+    /// What is to be known of the stage now, beside how far it is: one line.
+    fn tell(&self, now: &str);
     /// So many more bytes, or tokens, are done.
     fn advance(&self, more: u64);
     /// The stage is over.
@@ -25,6 +27,7 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn start(&self, _: &'static str, _: Amount) {}
+    fn tell(&self, _: &str) {}
     fn advance(&self, _: u64) {}
     fn finish(&self) {}
 }

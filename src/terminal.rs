@@ -21,9 +21,11 @@ impl Bar {
 /// How an amount is counted on the bar.
 fn style(all: Amount) -> ProgressStyle {
     let template = match all {
-        Amount::Bytes(_) => "{msg} [{bar:40}] {percent:>3} % of {decimal_total_bytes}, {eta} left",
+        Amount::Bytes(_) => {
+            "{prefix} [{bar:40}] {percent:>3} % of {decimal_total_bytes}, {eta} left{msg}"
+        }
         Amount::Tokens(_) => {
-            "{msg} [{bar:40}] {percent:>3} % of {human_len} tokens, {per_sec:0}, {eta} left"
+            "{prefix} [{bar:40}] {percent:>3} % of {human_len} tokens, {per_sec:0}, {eta} left{msg}"
         }
     };
     ProgressStyle::with_template(template).expect("the template is sound").progress_chars("=> ")
@@ -34,8 +36,13 @@ impl Progress for Bar {
         let (Amount::Bytes(len) | Amount::Tokens(len)) = all;
         self.bar.set_style(style(all));
         self.bar.set_length(len);
-        self.bar.set_message(stage);
+        self.bar.set_prefix(stage);
+        self.bar.set_message("");
         self.bar.reset();
+    }
+
+    fn tell(&self, now: &str) {
+        self.bar.set_message(format!("\n  {now}"));
     }
 
     fn advance(&self, more: u64) {

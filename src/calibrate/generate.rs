@@ -277,6 +277,7 @@ mod tests {
             fn start(&self, _: &'static str, all: Amount) {
                 assert_eq!(all, Amount::Tokens(RECIPE.tokens() as u64));
             }
+            fn tell(&self, _: &str) {}
             fn advance(&self, more: u64) {
                 self.0.fetch_add(more, Ordering::Relaxed);
             }

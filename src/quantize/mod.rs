@@ -27,10 +27,10 @@ pub use encoded::{Encoded, Encodings};
 pub use plan::{Choice, Plan, PlanError, Planned, plan};
 pub use search::{
     Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,
-    TensorCosts,
+    TensorCosts, TrainedRound,
 };
 pub use searchable::Searchable;
 pub use sensitivity::Group;
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};
-pub use training::{BlockTraining, TrainedBlock, Training, train_blocks};
+pub use training::{BlockTraining, Trained, TrainedBlock, Training, train_blocks};

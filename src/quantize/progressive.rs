@@ -19,6 +19,10 @@ use super::search::{
 use super::sensitivity::{Factors, Group, Sensitivity};
 use super::size::Bytes;
 
+mod trained;
+
+pub use trained::EXPECTED_SHARE;
+
 /// Steps in which the tensors are quantized.
 const STEPS: usize = 4;
 /// A step that costs so many times what the steps before let expect is planned anew.
@@ -200,9 +204,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             tries.add(self, reached.clone());
             now = reached;
         }
-        if tries.within.is_none() {
-            self.record.bound_by = Some(self.bound());
-        }
+        self.record.bound_by = tries.within.is_none().then(|| self.bound());
         Ok(tries.within.or(tries.above).unwrap_or(now))
     }
 
@@ -404,7 +406,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     /// The choice by what is aimed at. `finished` tensors keep theirs, and lost `lost` together;
     /// what is predicted of the others is multiplied by `scale`.
     fn allocate(&self, finished: &BTreeMap<usize, usize>, scale: f64, lost: f64) -> Vec<usize> {
-        match self.search.aim {
+        match self.search.untrained_aim() {
             Aim::Best => self.allocate_bytes(finished),
             Aim::Smallest { kld } => self.allocate_to(finished, scale, kld - lost),
         }

@@ -6,7 +6,7 @@ use std::error;
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, Effort};
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError};
 use crate::progress::Progress;
@@ -15,10 +15,11 @@ use crate::work::{Work, WorkError};
 use super::encode::EncodeError;
 use super::encoded::Encodings;
 use super::plan::{Plan, PlanError};
-use super::progressive::Progressive;
+use super::progressive::{EXPECTED_SHARE, Progressive};
 use super::searchable::Searchable;
 use super::sensitivity::{Bands, Group};
 use super::survey::{Survey, survey};
+use super::training::TrainedBlock;
 
 /// Measures models on held-out text.
 pub trait Judge {
@@ -70,6 +71,8 @@ pub struct Search<'s, 'a> {
     pub searchable: &'s Searchable,
     /// Text to learn from.
     pub sequences: &'s [&'s [u32]],
+    /// Text that judges layers while they are trained.
+    pub held_out: &'s [&'s [u32]],
     /// What is searched for.
     pub aim: Aim,
     /// Where the state is kept.
@@ -97,6 +100,8 @@ pub struct Record {
     pub probes: Vec<Probe>,
     /// What was done, in order.
     pub steps: Vec<Step>,
+    /// What training did, round by round.
+    pub trained: Vec<TrainedRound>,
     /// KLD of the final plan as it was predicted before the whole was measured.
     pub predicted_kld: Option<f64>,
     /// KLD of the final model on the text that decided.
@@ -155,6 +160,19 @@ pub struct Step {
     pub kept: bool,
 }
 
+/// One round of training: all layers, one after another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainedRound {
+    /// KLD before.
+    pub untrained_kld: f64,
+    /// KLD after.
+    pub trained_kld: f64,
+    /// How long it took.
+    pub seconds: f64,
+    /// The layers that were trained.
+    pub layers: Vec<TrainedBlock>,
+}
+
 /// A tensor and the format that it got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Chosen {
@@ -174,6 +192,8 @@ pub enum StepKind {
     Fit,
     /// Formats were exchanged at equal bytes.
     Exchange,
+    /// Weights were trained.
+    Train,
 }
 
 impl Search<'_, '_> {
@@ -191,12 +211,28 @@ impl Search<'_, '_> {
         progressive.probe()?;
         let reached = progressive.quantize_by_sensitivity()?;
         let reached = match self.aim {
+            Aim::Smallest { kld } if self.trains() => progressive.fit_and_train(reached, kld)?,
             Aim::Smallest { kld } => progressive.fit(reached, kld)?,
             Aim::Best => progressive.exchange(reached)?,
         };
-        let (plan, encodings) = progressive.against_recipe(reached)?;
+        let (plan, mut encodings) = progressive.against_recipe(reached)?;
+        if self.trains() && self.aim == Aim::Best {
+            encodings = progressive.train_finished(encodings)?;
+        }
         let record = progressive.into_record();
         Ok(Found { plan, encodings, record })
+    }
+
+    fn trains(&self) -> bool {
+        self.config.effort == Effort::Thorough
+    }
+
+    /// What is searched for before anything is trained.
+    pub(super) fn untrained_aim(&self) -> Aim {
+        match self.aim {
+            Aim::Smallest { kld } if self.trains() => Aim::Smallest { kld: kld / EXPECTED_SHARE },
+            aim => aim,
+        }
     }
 }
 
@@ -230,6 +266,7 @@ mod tests {
             config,
             searchable: &searchable,
             sequences: &[&tokens],
+            held_out: &[&tokens[..32]],
             aim,
             work: &Work::Forgetful,
             progress: &Silent,

@@ -227,7 +227,10 @@ impl Metrics {
         // The writer has checked what this checks.
         let output_bytes = encoded_size(&run.metadata, &specs).unwrap_or(tensor_bytes);
         let mut lost = SquaredError::default();
-        run.errors.iter().flatten().for_each(|&error| lost += error);
+        // Norms count by the square of gains about 1: beside them weights would be nothing.
+        let encoded = run.plan.tensors.iter().map(|tensor| tensor.choice.is_encoded());
+        let errors = run.errors.iter().zip(encoded).filter(|(_, encoded)| *encoded);
+        errors.filter_map(|(error, _)| *error).for_each(|error| lost += error);
         let own = own(&run.measured.evaluations);
         Metrics {
             parameters,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::model::Role;
-use crate::quantize::{Cost, TensorCosts};
+use crate::quantize::{Cost, TensorCosts, TrainedRound};
 use crate::validate::Statistics;
 
 use super::{Metrics, Report, TensorReport, TextSource};
@@ -52,7 +52,8 @@ fn write_sizes(out: &mut String, report: &Report, input: u64, output: u64) -> fm
     if let Some(error) = metrics.relative_error {
         writeln!(out, "  error        {error:.3e} of the squared weights")?;
     }
-    write_degradation(out, report)
+    write_degradation(out, report)?;
+    write_training(out, report)
 }
 
 /// What was lost on outputs, or why nobody knows.
@@ -85,6 +86,32 @@ fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
             kld.error,
             100.0 * same_top.value
         )?;
+    }
+    Ok(())
+}
+
+/// One line for each round of training.
+fn write_training(out: &mut String, report: &Report) -> fmt::Result {
+    for round in report.search.iter().flat_map(|record| &record.trained) {
+        let TrainedRound { untrained_kld, trained_kld, seconds, layers } = round;
+        writeln!(
+            out,
+            "  training     KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;"
+        )?;
+        let shares = layers.iter().map(|layer| layer.after / layer.before);
+        let (best, worst) = shares.fold((f64::INFINITY, 0.0f64), |(best, worst), share| {
+            (best.min(share), worst.max(share))
+        });
+        let trained = layers.len();
+        match trained {
+            0 => writeln!(out, "               there was no time for any layer")?,
+            _ => writeln!(
+                out,
+                "               errors of {trained} layers {:.0} to {:.0} % of what they were",
+                100.0 * best,
+                100.0 * worst
+            )?,
+        }
     }
     Ok(())
 }

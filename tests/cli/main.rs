@@ -16,4 +16,5 @@ mod report;
 mod resumed;
 mod shapes;
 mod terminal;
+mod trained;
 mod usage;

@@ -35,7 +35,7 @@ fn arguments_need_not_be_utf_8() {
     };
     let (code, message) = run(&[]);
     assert!(code == Some(2) && message.contains("OUT.gguf"), "{code:?}: {message}");
-    let (code, message) = run(&["--time=4"]);
+    let (code, message) = run(&["--moses=4"]);
     assert!(code == Some(2) && message.contains("not available yet"), "{code:?}: {message}");
     let (code, message) = run(&["inspect"]);
     assert!(code == Some(1) && message.contains("m\u{fffd}.gguf"), "{code:?}: {message}");
@@ -58,6 +58,8 @@ fn numbers_that_are_none_are_named() {
     misused("--size 12XB in.gguf out.gguf", &["--size", "12XB", "MiB"]);
     misused("--bpw x in.gguf out.gguf", &["--bpw", "x"]);
     misused("--seed -1 in.gguf out.gguf", &["-1"]);
+    misused("--time soon in.gguf out.gguf", &["--time", "soon"]);
+    misused("--time 10 in.gguf out.gguf", &["--time", "10"]);
     misused("--threads two in.gguf out.gguf", &["--threads", "two"]);
     misused("--formats Q4_K,Q9_K in.gguf out.gguf", &["--formats", "Q9_K"]);
 }
@@ -66,14 +68,13 @@ fn numbers_that_are_none_are_named() {
 fn values_of_later_versions_say_so() {
     misused("--hardware gpu in.gguf out.gguf", &["--hardware", "gpu", "not available yet"]);
     misused("--hardware tpu in.gguf out.gguf", &["--hardware", "tpu", "not available yet"]);
-    misused("--effort thorough in.gguf out.gguf", &["--effort", "thorough", "not available yet"]);
     misused("--strategy magic in.gguf out.gguf", &["--strategy", "magic", "search"]);
 }
 
 #[test]
 fn flags_and_commands_of_later_versions_say_so() {
-    misused("--time 10 in.gguf out.gguf", &["--time", "not available yet"]);
-    misused("--time=10 in.gguf out.gguf", &["--time", "training"]);
+    misused("--moses x.combo in.gguf out.gguf", &["--moses", "not available yet"]);
+    misused("--moses=x.combo in.gguf out.gguf", &["--moses", "OpenCog"]);
     misused("--atomspace x.scm in.gguf out.gguf", &["--atomspace", "OpenCog"]);
 }
 
@@ -106,6 +107,8 @@ fn values_that_make_no_sense_are_bad_input() {
         ("--strategy fixed --bits 4:6", "--bits 4:6: "),
         ("--strategy fixed --formats Q4_K", "--formats Q4_K: "),
         ("--report report.txt", "--report report.txt: "),
+        ("--time 1h30m", "--time 1h30m: is what training may take"),
+        ("--effort thorough --strategy fixed", "--strategy fixed: "),
     ] {
         folder.refused_with(&format!("{flag} in.gguf out.gguf"), named);
     }

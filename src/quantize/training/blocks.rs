@@ -1,5 +1,7 @@
 //! All layers, one after another: the memory of one, and the text before it.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 use crate::block::can_encode;
@@ -11,7 +13,8 @@ use crate::quantize::search::SearchError;
 use crate::work::Work;
 
 use super::examples::Examples;
-use super::layer::{Training, train_layer};
+use super::layer::{Learning, TrainedLayer, Training, train_layer};
+use super::time_budget::TimeBudget;
 
 /// What training works on.
 pub struct BlockTraining<'b, 'a> {
@@ -23,10 +26,26 @@ pub struct BlockTraining<'b, 'a> {
     pub held_out: &'b [&'b [u32]],
     /// How layers are trained.
     pub training: Training,
+    /// How long it may take. Where that is too short for all passes, there are fewer; where it is
+    /// too short for one, the last layers stay untrained.
+    pub time: Option<Duration>,
+    /// Names what is kept among all that this run trains.
+    pub round: usize,
     /// Where finished layers are kept.
     pub work: &'b Work,
     /// Hears how far it is.
     pub progress: &'b dyn Progress,
+}
+
+/// What came of training.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// All tensors of the quantized model, those that were trained in the place of what they were.
+    pub encodings: Encodings,
+    /// How it went, layer by layer.
+    pub blocks: Vec<TrainedBlock>,
+    /// How long it took, over all runs that had a part in it.
+    pub seconds: f64,
 }
 
 /// How training one layer went.
@@ -34,6 +53,8 @@ pub struct BlockTraining<'b, 'a> {
 pub struct TrainedBlock {
     /// Counted from 0.
     pub layer: usize,
+    /// How often the text was passed.
+    pub passes: usize,
     /// The squared error of what the layer gives, as a share of its square, on held-out text,
     /// before.
     pub before: f64,
@@ -41,23 +62,26 @@ pub struct TrainedBlock {
     pub after: f64,
 }
 
-/// Trains the layers of a quantized model, whose tensors are `encodings`; those of them that are
-/// matrices of layers in block formats, and the norms of these layers, are returned trained, in the
-/// place of what they were. A layer that is no better for it stays what it was.
+/// Trains the layers of a quantized model, whose tensors are `encodings`: the matrices of layers in
+/// block formats among them, and the norms of these layers. A layer that is no better for it stays
+/// what it was.
 pub fn train_blocks(
     context: &BlockTraining,
     encodings: &Encodings,
-) -> Result<(Encodings, Vec<TrainedBlock>), SearchError> {
-    let &BlockTraining { model, learn, held_out, training, progress, .. } = context;
+) -> Result<Trained, SearchError> {
+    let &BlockTraining { model, learn, held_out, training, time, progress, .. } = context;
     let sequences = [learn, held_out].concat();
     let lengths: Vec<usize> = sequences.iter().map(|tokens| tokens.len()).collect();
     let of_layer = lengths[..learn.len()].iter().sum::<usize>() * training.passes;
-    progress.start("training", Amount::Tokens((of_layer * model.shape.layers) as u64));
+    let layers = model.shape.layers;
+    progress.start("training", Amount::Tokens((of_layer * layers) as u64));
 
+    let mut since = Instant::now();
+    let mut budget = TimeBudget::new(time);
     let quantized = with_encodings(model, encodings);
     let mut full_stream = Stepwise::start(model, &sequences)?;
     let mut stream = Stepwise::start(&quantized, &sequences)?;
-    let (mut trained, mut records) = (encodings.clone(), Vec::new());
+    let mut trained = Trained { encodings: encodings.clone(), blocks: Vec::new(), seconds: 0.0 };
     for (number, full) in model.weights.layers.iter().enumerate() {
         full_stream.advance(full)?;
         let mut layer: Layer = quantized.weights.layers[number].clone();
@@ -72,24 +96,34 @@ pub fn train_blocks(
                 learnt: learn.len(),
             };
             let block = Block { context, number, full, start: &layer, parts: &parts, examples };
-            let (record, learnt) = block.learnt(&mut |tokens| {
-                advanced += tokens;
-                progress.advance(tokens as u64);
+            let learnt = block.learnt(budget, since, &mut |step| {
+                advanced += step.tokens;
+                progress.tell(&format!(
+                    "layer {} of {layers}: error {:.3e}, on held-out text {:.3e}",
+                    number + 1,
+                    step.loss,
+                    step.held_out
+                ));
+                progress.advance(step.tokens as u64);
             })?;
-            if record.after < record.before {
-                trained.extend(learnt);
+            let Some(Learnt { kept: Kept { block, seconds }, encodings }) = learnt else { break };
+            budget.spend(seconds, block.passes);
+            trained.seconds += seconds;
+            if block.after < block.before {
+                trained.encodings.extend(encodings);
             }
-            records.push(record);
+            trained.blocks.push(block);
+            since = Instant::now();
         }
         progress.advance((of_layer - advanced) as u64);
         let names = part_names(number);
-        for (name, encoded) in names.filter_map(|name| trained.get_key_value(&name)) {
+        for (name, encoded) in names.filter_map(|name| trained.encodings.get_key_value(&name)) {
             layer.replace(name, encoded.format, &encoded.bytes);
         }
         stream.advance(&layer)?;
     }
     progress.finish();
-    Ok((trained, records))
+    Ok(trained)
 }
 
 /// The matrices of a layer that can be trained.
@@ -120,68 +154,116 @@ struct Block<'b, 'a> {
     examples: Examples<'b>,
 }
 
+/// A layer that was trained.
+struct Learnt {
+    kept: Kept,
+    encodings: Encodings,
+}
+
+/// What is kept of a layer beside its tensors.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Kept {
+    block: TrainedBlock,
+    /// From the end of the layer before on.
+    seconds: f64,
+}
+
 impl Block<'_, '_> {
-    /// The layer, trained now or by an earlier run.
+    /// The layer, trained now or by an earlier run; `None` where there was no time for it. What is
+    /// done for it began at `since`.
     fn learnt(
         &self,
-        on_tokens: &mut dyn FnMut(usize),
-    ) -> Result<(TrainedBlock, Encodings), SearchError> {
+        budget: TimeBudget,
+        since: Instant,
+        on_step: &mut dyn FnMut(Learning),
+    ) -> Result<Option<Learnt>, SearchError> {
+        let BlockTraining { model, training, work, .. } = *self.context;
         let mut made = None;
-        let record = self.context.work.remember(&format!("trained-{}", self.number), || {
-            let (record, encodings) = self.train(on_tokens)?;
+        let kept = work.remember(&self.kept_as("layer"), || {
+            let layers = model.shape.layers - self.number;
+            let passes = budget.passes(training.passes, layers, || self.seconds_of_a_pass());
+            if passes == 0 {
+                return Ok(None);
+            }
+            let (block, encodings) = self.train(passes, on_step)?;
             made = Some(encodings);
-            Ok::<_, SearchError>(record)
+            Ok::<_, SearchError>(Some(Kept { block, seconds: since.elapsed().as_secs_f64() }))
         })?;
-        match made.or_else(|| self.kept()) {
-            Some(encodings) => Ok((record, encodings)),
-            None => self.train(on_tokens),
-        }
+        let Some(kept) = kept else { return Ok(None) };
+        let encodings = match made.or_else(|| self.recalled(kept.block.passes)) {
+            Some(encodings) => encodings,
+            None => self.train(kept.block.passes, on_step)?.1,
+        };
+        Ok(Some(Learnt { kept, encodings }))
     }
 
-    fn train(
+    /// How long a pass over the text takes, as one step tells, whose result is dropped.
+    fn seconds_of_a_pass(&self) -> f64 {
+        let Examples { lengths, learnt, .. } = self.examples;
+        let batch = self.context.training.batch.min(learnt);
+        let examples = Examples { lengths: &lengths[..batch], learnt: batch, ..self.examples };
+        let start = Instant::now();
+        self.train_on(examples, 1, &mut |_| {});
+        let tokens = |lengths: &[usize]| lengths.iter().sum::<usize>() as f64;
+        start.elapsed().as_secs_f64() * tokens(&lengths[..learnt]) / tokens(&lengths[..batch])
+    }
+
+    fn train_on(
         &self,
-        on_tokens: &mut dyn FnMut(usize),
-    ) -> Result<(TrainedBlock, Encodings), SearchError> {
-        let BlockTraining { model, training, work, .. } = *self.context;
+        examples: Examples,
+        passes: usize,
+        on_step: &mut dyn FnMut(Learning),
+    ) -> TrainedLayer {
+        let BlockTraining { model, training, .. } = *self.context;
         let (mut dense, full) = (DenseLayer::of(self.start), DenseLayer::of(self.full));
         for &(map, _) in self.parts {
             dense[map].values.clone_from(&full[map].values);
         }
-        let longest = self.examples.lengths.iter().max().copied().unwrap_or(0);
+        let longest = examples.lengths.iter().max().copied().unwrap_or(0);
         let place = LayerPlace::new(model, self.number, longest);
         let seed = training.seed.wrapping_add(self.number as u64);
-        let training = Training { seed, ..training };
-        let layer = train_layer(&place, dense, self.parts, self.examples, training, on_tokens);
-        let record = TrainedBlock { layer: self.number, before: layer.before, after: layer.after };
-        tracing::info!(layer = self.number, before = layer.before, after = layer.after, "trained");
+        let training = Training { seed, passes, ..training };
+        train_layer(&place, dense, self.parts, examples, training, on_step)
+    }
+
+    fn train(
+        &self,
+        passes: usize,
+        on_step: &mut dyn FnMut(Learning),
+    ) -> Result<(TrainedBlock, Encodings), SearchError> {
+        let layer = self.train_on(self.examples, passes, on_step);
+        let TrainedLayer { before, after, .. } = layer;
+        let block = TrainedBlock { layer: self.number, passes, before, after };
+        tracing::info!(layer = self.number, passes, before, after, "trained");
         let mut contents = layer.contents();
-        let encodings = self.entries().into_iter().map(|entry| {
+        let encodings = self.entries(passes).into_iter().map(|entry| {
             let bytes = contents.remove(entry.part).unwrap_or_default();
+            let work = self.context.work;
             let bytes =
                 work.remember_bytes::<SearchError>(&entry.kept_as, Some(entry.bytes), || {
                     Ok(bytes)
                 })?;
             Ok((name(self.number, entry.part), Encoded { format: entry.format, bytes }))
         });
-        Ok((record, encodings.collect::<Result<_, SearchError>>()?))
+        Ok((block, encodings.collect::<Result<_, SearchError>>()?))
     }
 
     /// What an earlier run kept, where it is whole.
-    fn kept(&self) -> Option<Encodings> {
-        let kept = self.entries().into_iter().map(|entry| {
+    fn recalled(&self, passes: usize) -> Option<Encodings> {
+        let kept = self.entries(passes).into_iter().map(|entry| {
             let bytes = self.context.work.recall_bytes(&entry.kept_as, Some(entry.bytes))?;
             Some((name(self.number, entry.part), Encoded { format: entry.format, bytes }))
         });
         kept.collect()
     }
 
-    /// All that is trained in the layer.
-    fn entries(&self) -> Vec<Entry> {
+    /// All that is trained in the layer, in so many passes.
+    fn entries(&self, passes: usize) -> Vec<Entry> {
         let entry = |part: &'static str, format: Format, bytes: usize| Entry {
             part,
             format,
             bytes: bytes as u64,
-            kept_as: format!("trained-{}-{part}-{format}", self.number),
+            kept_as: self.kept_as(&format!("{part}-{format}-{passes}")),
         };
         let matrix = |&(map, encoded): &(Map, &Encoded)| {
             entry(map.part(), encoded.format, encoded.bytes.len())
@@ -191,6 +273,11 @@ impl Block<'_, '_> {
             entry(gain.part(), Format::F32, size_of_val(&values[..]))
         };
         self.parts.iter().map(matrix).chain(gains.iter().map(gain)).collect()
+    }
+
+    /// The name of something of this layer in the work folder.
+    fn kept_as(&self, what: &str) -> String {
+        format!("trained-{}-{}-{what}", self.context.round, self.number)
     }
 }
 

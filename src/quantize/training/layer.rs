@@ -65,6 +65,17 @@ impl TrainedLayer {
     }
 }
 
+/// How far the training of a layer is, after a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Learning {
+    /// Tokens of the step.
+    pub tokens: usize,
+    /// Loss on them, before it.
+    pub loss: f64,
+    /// The least loss on held-out text so far.
+    pub held_out: f64,
+}
+
 /// A layer in training.
 struct Trainee<'t> {
     place: &'t LayerPlace<'t>,
@@ -89,14 +100,14 @@ struct Trained<'t> {
 }
 
 /// Trains the matrices `encoded` of a layer whose full-precision weights are `full`, and its norms.
-/// `on_tokens` hears of every batch.
+/// `on_step` hears of every step.
 pub fn train_layer(
     place: &LayerPlace,
     full: DenseLayer,
     encoded: &[(Map, &Encoded)],
     examples: Examples,
     training: Training,
-    on_tokens: &mut dyn FnMut(usize),
+    on_step: &mut dyn FnMut(Learning),
 ) -> TrainedLayer {
     let mut trainee = Trainee::new(place, full, encoded, training);
     let before = trainee.held_out_loss(examples, training.batch);
@@ -110,8 +121,10 @@ pub fn train_layer(
             let along = (number as f64 - 0.5) / steps as f64;
             let decay = 0.5 * (1.0 + (std::f64::consts::PI * along).cos());
             examples.gather(sequences, &mut trainee.batch);
-            trainee.learn(Step::new(number), decay as f32, training.gain_rate, examples.width);
-            on_tokens(trainee.batch.lengths.iter().sum());
+            let gain_rate = training.gain_rate;
+            let loss = trainee.learn(Step::new(number), decay as f32, gain_rate, examples.width);
+            let tokens = trainee.batch.lengths.iter().sum();
+            on_step(Learning { tokens, loss, held_out: best.after });
         }
         let loss = trainee.held_out_loss(examples, training.batch);
         tracing::debug!(pass, before, loss, "trained");
@@ -163,9 +176,9 @@ impl<'t> Trainee<'t> {
         relative_loss(y, targets, width, &mut self.gradient)
     }
 
-    /// One step on the batch.
-    fn learn(&mut self, step: Step, decay: f32, gain_rate: f32, width: usize) {
-        self.forward(width);
+    /// One step on the batch, and the loss before it.
+    fn learn(&mut self, step: Step, decay: f32, gain_rate: f32, width: usize) -> f64 {
+        let loss = self.forward(width);
         self.tape.backward(self.place, &self.weights, &self.gradient, &mut self.gradients);
         for Trained { map, latent, rates, .. } in &mut self.matrices {
             latent.step(step, rates.times(decay), &self.gradients[*map].values);
@@ -176,6 +189,7 @@ impl<'t> Trainee<'t> {
             step.take(rate, &self.gradients[gain], moments, gains);
         }
         self.evaluate();
+        loss
     }
 
     fn held_out_loss(&mut self, examples: Examples, batch: usize) -> f64 {

@@ -10,6 +10,7 @@ mod layer;
 mod loss;
 #[cfg(test)]
 mod tests;
+mod time_budget;
 
-pub use blocks::{BlockTraining, TrainedBlock, train_blocks};
+pub use blocks::{BlockTraining, Trained, TrainedBlock, train_blocks};
 pub use layer::Training;

@@ -1,9 +1,10 @@
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::adam::Step;
 use super::latent::{Latent, Rates};
-use super::{BlockTraining, TrainedBlock, Training, train_blocks};
+use super::{BlockTraining, Trained, TrainedBlock, Training, train_blocks};
 use crate::block::{self, can_encode};
 use crate::gguf::{Format, Gguf};
 use crate::model::{Model, layer_part};
@@ -120,14 +121,19 @@ fn quantized() -> Encodings {
     encodings
 }
 
-fn train(training: Training, work: &Work) -> (Encodings, Vec<TrainedBlock>) {
+fn train(training: Training, work: &Work) -> Trained {
+    train_within(None, training, work)
+}
+
+fn train_within(time: Option<Duration>, training: Training, work: &Work) -> Trained {
     let model = Model::of(tiny()).unwrap();
     let text: Vec<Vec<u32>> =
         (0..12).map(|s| (0..24 + s).map(|i| (i * i * 7 + s * 31) % 2000).collect()).collect();
     let text: Vec<&[u32]> = text.iter().map(Vec::as_slice).collect();
     let (learn, held_out) = text.split_at(8);
+    let (model, progress) = (&model, &Silent);
     let context =
-        BlockTraining { model: &model, learn, held_out, training, work, progress: &Silent };
+        BlockTraining { model, learn, held_out, training, time, round: 0, work, progress };
     train_blocks(&context, &quantized()).unwrap()
 }
 
@@ -143,23 +149,36 @@ fn contents(encodings: &Encodings) -> Vec<(String, Format, Vec<u8>)> {
 
 #[test]
 fn layers_come_nearer_and_any_number_of_threads_gives_the_same() {
-    let (trained, records) = train(SHORT, &Work::Forgetful);
-    assert!(!records.is_empty());
-    for TrainedBlock { layer, before, after } in &records {
+    let Trained { encodings, blocks, .. } = train(SHORT, &Work::Forgetful);
+    assert!(!blocks.is_empty());
+    for TrainedBlock { layer, before, after, .. } in &blocks {
         println!("layer {layer}: {before:.3e} became {after:.3e}");
         assert!(after < before, "layer {layer}: {before} became {after}");
     }
     let one = threads::pool(Some(1)).unwrap().install(|| train(SHORT, &Work::Forgetful));
-    assert_eq!(one.1, records);
-    assert_eq!(contents(&one.0), contents(&trained));
+    assert_eq!(one.blocks, blocks);
+    assert_eq!(contents(&one.encodings), contents(&encodings));
 }
 
 #[test]
 fn what_is_no_better_stays_what_it_was() {
     let training = Training { weight_rate: 50.0, ..SHORT };
-    let (trained, records) = train(training, &Work::Forgetful);
-    assert!(records.iter().all(|record| record.after == record.before));
-    assert_eq!(contents(&trained), contents(&quantized()));
+    let Trained { encodings, blocks, .. } = train(training, &Work::Forgetful);
+    assert!(blocks.iter().all(|block| block.after == block.before));
+    assert_eq!(contents(&encodings), contents(&quantized()));
+}
+
+#[test]
+fn layers_that_there_is_no_time_for_stay_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.gguf");
+    let open = || Work::beside(&output, "a run", Foreign::Refuse).unwrap();
+    let Trained { encodings, blocks, seconds } =
+        train_within(Some(Duration::from_nanos(1)), SHORT, &open());
+    assert_eq!((blocks, seconds), (vec![], 0.0));
+    assert_eq!(contents(&encodings), contents(&quantized()));
+    // What was measured then must be what is found again, whatever time there is.
+    assert_eq!(train_within(None, SHORT, &open()).blocks, vec![]);
 }
 
 #[test]
@@ -169,8 +188,8 @@ fn a_run_that_was_ended_goes_on() {
     let open = || Work::beside(&output, "a run", Foreign::Refuse).unwrap();
     // What is kept is mapped, and must not be while files are changed.
     let run = || {
-        let (encodings, records) = train(SHORT, &open());
-        (contents(&encodings), records)
+        let Trained { encodings, blocks, .. } = train(SHORT, &open());
+        (contents(&encodings), blocks)
     };
     let all = run();
     let kept = folder.path().join("out.gguf.work");
@@ -179,7 +198,7 @@ fn a_run_that_was_ended_goes_on() {
     // As if it had ended within layer 1, of which some is written.
     for path in entries() {
         let name = name(&path);
-        let done = name.starts_with("trained-0") || name.contains("attn_q");
+        let done = name.starts_with("trained-0-0") || name.contains("attn_q");
         if name.starts_with("trained-") && !done {
             std::fs::remove_file(path).unwrap();
         }

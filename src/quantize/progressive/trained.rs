@@ -1,0 +1,124 @@
+//! Training of what the search found, measured as the search is.
+
+use std::time::Duration;
+
+use crate::gguf::{Format, Gguf};
+use crate::model::Role;
+use crate::quantize::encoded::Encodings;
+use crate::quantize::search::{Search, SearchError, StepKind, TrainedRound};
+use crate::quantize::training::{BlockTraining, Trained, Training, train_blocks};
+
+use super::{CLOSE, Progressive, Reached, Tries};
+
+/// What training is expected to leave of the KLD, before any was tried: a guess, that the first
+/// round corrects.
+pub const EXPECTED_SHARE: f64 = 0.7;
+/// Rounds of training, at most.
+const ROUNDS: usize = 2;
+/// A trained model within this share below the allowed KLD is not worth another round.
+const NEAR: f64 = 0.08;
+
+impl Progressive<'_, '_, '_> {
+    /// Trains a finished model.
+    pub fn train_finished(&mut self, encodings: Encodings) -> Result<Encodings, SearchError> {
+        let kld = self.record.measured_kld;
+        let before = Measured { encodings, kld };
+        let Measured { encodings, kld } = self.train(before, EXPECTED_SHARE * kld, 1)?;
+        self.record.measured_kld = kld;
+        Ok(encodings)
+    }
+
+    /// Changes formats and trains until the trained model is as small as the allowed KLD lets it be.
+    pub fn fit_and_train(
+        &mut self,
+        reached: Reached,
+        allowed: f64,
+    ) -> Result<Reached, SearchError> {
+        let mut tries = Tries { allowed, within: None, above: None };
+        let mut share = EXPECTED_SHARE;
+        let mut untrained = self.fit(reached, allowed / share)?;
+        for rounds_left in (1..=ROUNDS).rev() {
+            let Reached { encodings, kld, .. } = untrained.clone();
+            let predicted = share * kld;
+            let trained = self.train(Measured { encodings, kld }, predicted, rounds_left)?;
+            let Measured { encodings, kld } = trained;
+            share = if untrained.kld > 0.0 { kld / untrained.kld } else { 1.0 };
+            let choice = untrained.choice.clone();
+            tries.add(self, Reached { choice, encodings, predicted, kld });
+            let near = (allowed * (1.0 - NEAR)..=allowed).contains(&kld);
+            if near || rounds_left == 1 {
+                break;
+            }
+            // Its training may give a little less.
+            let aimed = allowed * (1.0 - 0.5 * CLOSE);
+            let next = self.fit(untrained.clone(), aimed / share)?;
+            if next.choice == untrained.choice {
+                break;
+            }
+            untrained = next;
+        }
+        let best = tries.within.or(tries.above).unwrap_or(untrained);
+        // What is still missing, a few tensors make good.
+        self.fit(best, allowed)
+    }
+
+    /// Trains a model, of which this KLD is predicted then, and which is left as it is where it
+    /// loses more for it. So many rounds share the time that is left.
+    fn train(
+        &mut self,
+        before: Measured,
+        predicted: f64,
+        rounds: usize,
+    ) -> Result<Measured, SearchError> {
+        let Search { gguf, model, config, sequences, held_out, work, progress, .. } = *self.search;
+        let mut training = Training { seed: config.seed, ..Training::default() };
+        if !norms_are_f32(gguf) {
+            training.gain_rate = 0.0;
+        }
+        let context = BlockTraining {
+            model,
+            learn: sequences,
+            held_out,
+            training,
+            time: self.time_left().map(|time| time / rounds as u32),
+            round: self.record.trained.len(),
+            work,
+            progress,
+        };
+        let Trained { mut encodings, blocks, seconds } = train_blocks(&context, &before.encodings)?;
+        if !norms_are_f32(gguf) {
+            encodings.retain(|_, encoded| encoded.format != Format::F32);
+        }
+        let after = Measured { kld: self.whole_kld(&encodings)?, encodings };
+        let better = after.kld < before.kld;
+        self.note(StepKind::Train, (&[], &[]), predicted, after.kld, better);
+        let round = TrainedRound {
+            untrained_kld: before.kld,
+            trained_kld: after.kld,
+            seconds,
+            layers: blocks,
+        };
+        self.record.trained.push(round);
+        Ok(if better { after } else { before })
+    }
+
+    /// The time that training may still take, where it is limited.
+    fn time_left(&self) -> Option<Duration> {
+        let spent: f64 = self.record.trained.iter().map(|round| round.seconds).sum();
+        let spent = Duration::from_secs_f64(spent);
+        self.search.config.time.map(|time| time.saturating_sub(spent))
+    }
+}
+
+/// Whether the file can hold any gain that a norm learns: llama.cpp takes norms in F32 only, but not
+/// every file is made for it.
+fn norms_are_f32(gguf: &Gguf) -> bool {
+    let mut norms = gguf.tensors().iter().filter(|tensor| Role::of(&tensor.name) == Role::Norm);
+    norms.all(|tensor| tensor.format == Format::F32)
+}
+
+/// A model, and its KLD as measured.
+struct Measured {
+    encodings: Encodings,
+    kld: f64,
+}

@@ -1,0 +1,159 @@
+//! Runs at `--effort thorough`: what was quantized is trained.
+
+use std::fs;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use opencog_qat::gguf::Format;
+use predicates::prelude::*;
+use serde_json::Value as Json;
+
+use crate::folder::Folder;
+
+/// Little text, and few formats.
+const LITTLE: &str = "--batches 1 --seq-len 64 --formats Q4_0,Q8_0 --bpw 5";
+
+/// Quantizes `in.gguf` to `out.gguf` and returns the report.
+#[track_caller]
+fn quantized(folder: &Folder, flags: &str) -> Json {
+    folder.run(&format!("{flags} --force --report r.json in.gguf out.gguf")).success();
+    serde_json::from_slice(&folder.read("r.json")).unwrap()
+}
+
+fn kld(report: &Json) -> f64 {
+    report["metrics"]["mean_kld"].as_f64().unwrap()
+}
+
+#[test]
+fn training_lowers_the_loss_at_the_same_size() {
+    let folder = Folder::with_tiny();
+    let flags = "--batches 2 --batch-size 16 --seq-len 64 --formats Q4_0";
+    let standard = quantized(&folder, flags);
+    let thorough = quantized(&folder, &format!("--effort thorough {flags}"));
+    let sizes = [&standard, &thorough].map(|report| report["metrics"]["tensor_bytes"].clone());
+    assert_eq!(sizes[0], sizes[1]);
+    let (before, after) = (kld(&standard), kld(&thorough));
+    println!("Q4_0: KLD {before:.5} at standard effort, {after:.5} at thorough effort");
+    assert!(after < 0.9 * before, "{after} for {before}");
+    let round = &thorough["search"]["trained"][0];
+    let layers = round["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 4, "{round}");
+    for (i, layer) in layers.iter().enumerate() {
+        assert_eq!((&layer["layer"], &layer["passes"]), (&Json::from(i), &Json::from(4)));
+        assert!(layer["after"].as_f64() < layer["before"].as_f64(), "{layer}");
+    }
+    let steps = thorough["search"]["steps"].as_array().unwrap();
+    let step = steps.last().unwrap();
+    assert_eq!((&step["kind"], &step["kept"]), (&Json::from("train"), &Json::from(true)));
+    assert_eq!(step["measured_kld"], thorough["search"]["measured_kld"]);
+    // What decided is what is in the file.
+    let decided = thorough["search"]["measured_kld"].as_f64().unwrap();
+    assert!((decided - after).abs() < 1e-9, "{decided} and {after}");
+    // Norms have learnt too, and are what they were in the file.
+    let (input, output) = (folder.open("in.gguf"), folder.open("out.gguf"));
+    let norm = |gguf: &opencog_qat::gguf::Gguf| {
+        let norm = gguf.tensor("blk.0.ffn_norm.weight").unwrap();
+        (norm.format, gguf.data(norm).to_vec())
+    };
+    assert_eq!(norm(&output).0, Format::F32);
+    assert_ne!(norm(&output).1, norm(&input).1);
+    let flags = output.metadata().get("opencog_qat.flags").and_then(|flags| flags.as_str());
+    assert!(flags.unwrap().contains("--effort thorough --batches 2 --batch-size 16"));
+}
+
+#[test]
+fn the_allowed_degradation_is_held_in_fewer_bytes() {
+    let folder = Folder::with_tiny();
+    let flags = "--batches 1 --batch-size 16 --seq-len 64 --accuracy 0.03";
+    let standard = quantized(&folder, flags);
+    let thorough = quantized(&folder, &format!("--effort thorough {flags}"));
+    let bytes = |report: &Json| report["metrics"]["output_bytes"].as_u64().unwrap();
+    let (before, after) = (bytes(&standard), bytes(&thorough));
+    println!("3 %: {before} bytes at standard effort, {after} at thorough effort");
+    println!("{:#}", thorough["search"]["trained"]);
+    assert!(after < before, "{after} for {before}");
+    for report in [standard, thorough] {
+        assert!(report["metrics"]["degradation"].as_f64().unwrap() <= 0.03);
+        assert!(report["search"]["bound_by"].is_null());
+    }
+}
+
+#[test]
+fn the_summary_tells_of_it() {
+    let folder = Folder::with_tiny();
+    let run = folder.run(&format!("--effort thorough {LITTLE} in.gguf out.gguf")).success();
+    let has = predicate::str::contains;
+    run.stdout(has("  training     KLD 0.").and(has("errors of 4 layers")));
+}
+
+#[test]
+fn bytes_depend_neither_on_threads_nor_on_being_killed() {
+    let folder = Folder::with_tiny();
+    let flags = format!("--effort thorough --quiet {LITTLE} in.gguf");
+    for threads in [1, 2] {
+        folder.run(&format!("--threads {threads} {flags} {threads}.gguf")).success();
+    }
+    assert!(folder.read("1.gguf") == folder.read("2.gguf"), "threads");
+    for layer in 0..3 {
+        let mut run = folder.program(&format!("{flags} out.gguf"));
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let kept = folder.path(&format!("out.gguf.work/trained-0-{layer}-layer.kept"));
+        let start = Instant::now();
+        while !kept.exists() {
+            assert!(start.elapsed() < Duration::from_secs(120), "layer {layer} never came");
+            assert!(run.try_wait().unwrap().is_none(), "it was too fast");
+            sleep(Duration::from_millis(1));
+        }
+        // Between two layers, and within the next.
+        sleep(Duration::from_millis(20 * layer));
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+    folder.run(&format!("{flags} out.gguf")).success();
+    assert!(folder.read("out.gguf") == folder.read("1.gguf"), "killed");
+    assert!(!folder.path("out.gguf.work").exists());
+}
+
+#[test]
+fn time_limits_training() {
+    let folder = Folder::with_tiny();
+    let thorough = |time: &str| {
+        let report = quantized(&folder, &format!("--effort thorough --time {time} {LITTLE}"));
+        report["search"]["trained"][0].clone()
+    };
+    let round = thorough("1ms");
+    assert_eq!(round["layers"], Json::Array(vec![]));
+    assert_eq!(round["trained_kld"], round["untrained_kld"]);
+    let round = thorough("1h30m");
+    assert_eq!(round["layers"].as_array().unwrap().len(), 4);
+    assert!(round["layers"][0]["passes"] == 4 && round["seconds"].as_f64().unwrap() > 0.0);
+    let flags = format!("--time 1h {LITTLE}");
+    folder
+        .refused_with(&format!("{flags} in.gguf new.gguf"), "--time 1h: is what training may take");
+    let flags = format!("--effort thorough --strategy fixed {LITTLE}");
+    folder.refused_with(&format!("{flags} in.gguf new.gguf"), "--strategy fixed: ");
+}
+
+#[test]
+fn time_that_was_used_before_counts() {
+    let folder = Folder::with_tiny();
+    let flags = format!("--effort thorough --time 1h {LITTLE} --report r.json in.gguf out.gguf");
+    let mut run = folder.program(&format!("--quiet {flags}")).spawn().unwrap();
+    let kept = folder.path("out.gguf.work/trained-0-1-layer.kept");
+    while !kept.exists() {
+        assert!(run.try_wait().unwrap().is_none(), "it was too fast");
+        sleep(Duration::from_millis(1));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let before = fs::read_to_string(folder.path("out.gguf.work/manifest")).unwrap();
+    assert!(before.contains("--time 1h "), "{before}");
+    let first = fs::read(folder.path("out.gguf.work/trained-0-0-layer.kept")).unwrap();
+    let json = &first[..first.iter().rposition(|&byte| byte == b'}').unwrap() + 1];
+    let first: Json = serde_json::from_slice(json).unwrap();
+    folder.run(&flags).success();
+    let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+    let seconds = report["search"]["trained"][0]["seconds"].as_f64().unwrap();
+    assert!(seconds > first["seconds"].as_f64().unwrap());
+}
