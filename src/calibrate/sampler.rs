@@ -14,8 +14,9 @@ const FIRST_TEMPERATURE: f32 = 1.3;
 pub(super) const OPENING: RangeInclusive<usize> = 4..=8;
 /// Temperatures of whole sequences: each is drawn from these eight.
 const TEMPERATURES: [f32; 8] = [0.7, 0.9, 0.9, 0.9, 1.0, 1.0, 1.0, 1.2];
-/// Of a distribution flatter than the model's, only the likeliest tokens that have this share.
-const NUCLEUS: f64 = 0.98;
+/// Only the likeliest tokens that have this share of the probability are drawn (Holtzman et al.
+/// 2020): a small model's unlikely tokens soon lead it into text that is like no text it will read.
+const NUCLEUS: f64 = 0.95;
 /// Weights that are summed on their own, so that a draw looks at few of them.
 const BLOCK: usize = 256;
 
@@ -24,8 +25,8 @@ const BLOCK: usize = 256;
 pub struct Sampling {
     /// Logits are divided by it.
     pub temperature: f32,
-    /// Only the likeliest tokens that together have this share of the probability.
-    pub top_p: Option<f64>,
+    /// Only the likeliest tokens that together have this share of the probability; 1 for all.
+    pub top_p: f64,
 }
 
 /// A token, and how open the choice was.
@@ -38,11 +39,9 @@ pub struct Drawn {
 }
 
 impl Sampling {
-    /// The whole vocabulary up to temperature 1, since then the text follows the model's
-    /// distribution (at 1: is a sample of it). Above, the tail weighs more than the model gives it,
-    /// and a small model soon writes noise; there it is cut off.
+    /// The nucleus of the vocabulary at a temperature.
     pub fn at(temperature: f32) -> Sampling {
-        Sampling { temperature, top_p: (temperature > 1.0).then_some(NUCLEUS) }
+        Sampling { temperature, top_p: NUCLEUS }
     }
 
     /// For token `i` of a text: the first `opening` come down from 1.3 to 1, then all are at
@@ -70,8 +69,8 @@ pub fn draw(logits: &mut [f32], sampling: Sampling, random: &mut Pcg64Mcg) -> Op
     }
     let weights = logits;
     level.run(Weigh { logits: weights, high, scale: 1.0 / sampling.temperature });
-    if let Some(share) = sampling.top_p {
-        level.run(Trim { weights, share });
+    if sampling.top_p < 1.0 {
+        level.run(Trim { weights, share: sampling.top_p });
     }
     let blocks: Vec<f64> = weights.chunks(BLOCK).map(|block| level.run(Sum(block))).collect();
     Some(Drawn { token: pick(weights, &blocks, random.random()) as u32, entropy })
@@ -240,7 +239,8 @@ mod tests {
         let weight = |x: &f32| (f64::from(*x) / f64::from(sampling.temperature)).exp();
         let mut weights: Vec<f64> = logits.iter().map(weight).collect();
         let total: f64 = weights.iter().sum();
-        if let Some(share) = sampling.top_p {
+        let share = sampling.top_p;
+        if share < 1.0 {
             let mut sorted = weights.clone();
             sorted.sort_by(|a, b| b.total_cmp(a));
             let mut before = 0.0;
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn tokens_come_as_often_as_their_probability_says() {
         const DRAWS: usize = 200_000;
-        let samplings = [(0.7, None), (1.0, None), (1.2, Some(0.98)), (1.0, Some(0.5))];
+        let samplings = [(0.7, 1.0), (1.0, 1.0), (1.2, 0.98), (1.0, 0.5)];
         for (temperature, top_p) in samplings {
             let sampling = Sampling { temperature, top_p };
             let expected = probabilities(&logits(), sampling);
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_entropy_is_that_of_the_model_at_any_temperature() {
-        let own = Sampling { temperature: 1.0, top_p: None };
+        let own = Sampling { temperature: 1.0, top_p: 1.0 };
         let expected: f64 = -probabilities(&logits(), own).iter().map(|p| p * p.ln()).sum::<f64>();
         let mut random = Pcg64Mcg::seed_from_u64(7);
         for temperature in [0.7, 1.0, 1.3] {
@@ -323,7 +323,5 @@ mod tests {
         let at = |i| Sampling::schedule(i, 4, 0.7).temperature;
         assert_eq!([at(0), at(4), at(100)], [1.3, 0.7, 0.7]);
         assert!((at(2) - 1.15).abs() < 1e-6 && at(3) > 1.0);
-        assert_eq!(Sampling::at(1.2).top_p, Some(NUCLEUS));
-        assert_eq!(Sampling::at(1.0).top_p, None);
     }
 }

@@ -19,6 +19,7 @@ mod sensitivity;
 mod size;
 mod store;
 mod survey;
+mod tied;
 mod training;
 
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
@@ -33,4 +34,5 @@ pub use searchable::Searchable;
 pub use sensitivity::Group;
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};
+pub use tied::TiedUses;
 pub use training::{BlockTraining, Trained, TrainedBlock, Training, train_blocks};
