@@ -33,4 +33,7 @@ pub use searchable::Searchable;
 pub use sensitivity::Group;
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};
-pub use training::{BlockTraining, TrainedBlock, Training, train_blocks};
+pub use training::{
+    BlockTraining, Check, EndToEnd, EndToEndTraining, TrainedBlock, Training, train_blocks,
+    train_end_to_end,
+};

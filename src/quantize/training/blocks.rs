@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::can_encode;
 use crate::gguf::Format;
-use crate::model::{DenseLayer, Gain, Layer, LayerPlace, Map, Model, Stepwise};
+use crate::model::{Gain, Layer, LayerPlace, Map, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
 use crate::quantize::search::SearchError;
@@ -12,6 +11,7 @@ use crate::work::Work;
 
 use super::examples::Examples;
 use super::layer::{Training, train_layer};
+use super::parts::{beginning, name, part_names, parts};
 
 /// What training works on.
 pub struct BlockTraining<'b, 'a> {
@@ -92,23 +92,6 @@ pub fn train_blocks(
     Ok((trained, records))
 }
 
-/// The matrices of a layer that can be trained.
-fn parts(encodings: &Encodings, layer: usize) -> Vec<(Map, &Encoded)> {
-    let encoded = |map: Map| encodings.get(&name(layer, map.part())).map(|encoded| (map, encoded));
-    let trainable = |(_, encoded): &(Map, &Encoded)| can_encode(encoded.format);
-    Map::ALL.into_iter().filter_map(encoded).filter(trainable).collect()
-}
-
-fn name(layer: usize, part: &str) -> String {
-    format!("blk.{layer}.{part}.weight")
-}
-
-/// The names of all matrices and norms that a layer may have.
-fn part_names(layer: usize) -> impl Iterator<Item = String> {
-    let parts = Map::ALL.map(Map::part).into_iter().chain(Gain::ALL.map(Gain::part));
-    parts.map(move |part| name(layer, part))
-}
-
 /// One layer to train.
 struct Block<'b, 'a> {
     context: &'b BlockTraining<'b, 'a>,
@@ -143,10 +126,7 @@ impl Block<'_, '_> {
         on_tokens: &mut dyn FnMut(usize),
     ) -> Result<(TrainedBlock, Encodings), SearchError> {
         let BlockTraining { model, training, work, .. } = *self.context;
-        let (mut dense, full) = (DenseLayer::of(self.start), DenseLayer::of(self.full));
-        for &(map, _) in self.parts {
-            dense[map].values.clone_from(&full[map].values);
-        }
+        let dense = beginning(self.start, self.full, self.parts);
         let longest = self.examples.lengths.iter().max().copied().unwrap_or(0);
         let place = LayerPlace::new(model, self.number, longest);
         let seed = training.seed.wrapping_add(self.number as u64);
@@ -154,7 +134,7 @@ impl Block<'_, '_> {
         let layer = train_layer(&place, dense, self.parts, self.examples, training, on_tokens);
         let record = TrainedBlock { layer: self.number, before: layer.before, after: layer.after };
         tracing::info!(layer = self.number, before = layer.before, after = layer.after, "trained");
-        let mut contents = layer.contents();
+        let mut contents = layer.contents;
         let encodings = self.entries().into_iter().map(|entry| {
             let bytes = contents.remove(entry.part).unwrap_or_default();
             let bytes =
