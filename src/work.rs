@@ -218,6 +218,12 @@ impl Work {
         made.get()?.read(name).filter(|bytes| len.is_none_or(|len| len == bytes.len() as u64))
     }
 
+    /// Removes what was kept under this name, if anything was: no later run will ask for it.
+    pub fn forget(&self, name: &str) -> Result<(), WorkError> {
+        let Work::Folder { made, .. } = self else { return Ok(()) };
+        made.get().map_or(Ok(()), |folder| folder.forget(name))
+    }
+
     /// Removes the folder: the work is done.
     pub fn finish(self) -> Result<(), WorkError> {
         match self {
@@ -296,6 +302,13 @@ impl Folder {
             let _ = fs::remove_file(&part); // it may be what fills the disk
             self.io(source)
         })
+    }
+
+    fn forget(&self, name: &str) -> Result<(), WorkError> {
+        match fs::remove_file(self.path.join(format!("{name}{SUFFIX}"))) {
+            Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(self.io(reason)),
+            _ => Ok(()),
+        }
     }
 
     fn remove(self) -> Result<(), WorkError> {
@@ -395,6 +408,9 @@ mod tests {
         fs::write(&path, &whole).unwrap();
         assert_eq!(remember_bytes(&work, b"another"), b"content");
         assert_eq!(remember_bytes(&work, b"of another length"), b"of another length");
+        work.forget(ENTRY).unwrap();
+        work.forget(ENTRY).unwrap();
+        assert!(!work.has(ENTRY));
     }
 
     #[test]

@@ -104,14 +104,7 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// Logits of hidden states that are normalised: tokens x vocabulary, into `out`.
     pub fn logits(&self, hidden: &[f32], out: &mut Vec<f32>) {
-        let tokens = hidden.len() / self.model.shape.width;
-        out.resize(tokens * self.model.weights.vocabulary(), 0.0);
-        self.model.weights.head.apply(hidden, out);
-        if let Some(cap) = self.model.shape.logit_cap {
-            out.par_chunks_mut(1 << 14).for_each(|logits| {
-                logits.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
-            });
-        }
+        self.model.logits(hidden, out);
     }
 
     fn run(
@@ -204,6 +197,18 @@ fn rows_within(tokens: &[usize], rows: &Range<usize>) -> Vec<usize> {
 }
 
 impl Model<'_> {
+    /// Logits of hidden states that are normalised: tokens x vocabulary, into `out`.
+    pub fn logits(&self, hidden: &[f32], out: &mut Vec<f32>) {
+        let tokens = hidden.len() / self.shape.width;
+        out.resize(tokens * self.weights.vocabulary(), 0.0);
+        self.weights.head.apply(hidden, out);
+        if let Some(cap) = self.shape.logit_cap {
+            out.par_chunks_mut(1 << 14).for_each(|logits| {
+                logits.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
+            });
+        }
+    }
+
     /// The embeddings of tokens, scaled: tokens x width.
     pub(super) fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
         let (width, vocabulary) = (self.shape.width, self.weights.vocabulary());

@@ -38,6 +38,7 @@ pub use kv_cache::{context_length, kv_cache_bytes};
 pub use layer_pass::{LinearInput, Observer, Unobserved};
 pub use linear::{Linear, Matrix};
 pub use matmul::{Product, View, multiply};
+pub use norm::rms_norm;
 pub use quantizable::may_quantize;
 pub use role::Role;
 pub use rope::{RopeScaling, Rotation};

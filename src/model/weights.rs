@@ -144,7 +144,7 @@ impl<'a> Weights<'a> {
     }
 
     /// Puts another encoding in the place of the tensor `name`, where it is a matrix of the model or
-    /// the gain of a norm of one of its layers; whether it is.
+    /// the gain of a norm; whether it is.
     pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
         let put = |matrix: &mut Matrix<'a>| matrix.replace(format, bytes);
         if name == "token_embd.weight" {
@@ -156,6 +156,10 @@ impl<'a> Weights<'a> {
         }
         if name == "output.weight" && !self.tied {
             put(&mut self.head.weight);
+            return true;
+        }
+        if name == "output_norm.weight" {
+            block::decode(format, bytes, &mut self.output_norm);
             return true;
         }
         let layer = layer_part(name).and_then(|(layer, _)| self.layers.get_mut(layer));

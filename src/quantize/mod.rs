@@ -35,4 +35,7 @@ pub use sensitivity::Group;
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};
 pub use tied::TiedUses;
-pub use training::{BlockTraining, Trained, TrainedBlock, Training, train_blocks};
+pub use training::{
+    BlockTraining, Check, EndToEnd, EndToEndTraining, Trained, TrainedBlock, Training, train_blocks,
+    train_end_to_end,
+};

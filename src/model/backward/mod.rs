@@ -1,5 +1,5 @@
 //! The backward pass of one layer: from gradients of what it gives to gradients of what it is given
-//! and of its weights.
+//! and of its weights; and that of the output head.
 //!
 //! All in F32, on weights that are widened once. A [`Tape`] passes a small batch through the layer,
 //! keeps what the way back needs, and computes anew what is cheap.
@@ -7,6 +7,7 @@
 mod attention;
 mod dense;
 mod gate;
+mod head;
 mod norm;
 mod product;
 mod tape;

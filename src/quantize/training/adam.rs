@@ -29,6 +29,11 @@ impl Moments {
     pub fn new(n: usize) -> Moments {
         Moments { means: vec![0.0; n], squares: vec![0.0; n] }
     }
+
+    /// Shows every number that steps change.
+    pub fn visit(&mut self, see: &mut impl FnMut(&mut f32)) {
+        self.means.iter_mut().chain(&mut self.squares).for_each(see);
+    }
 }
 
 impl Step {
@@ -53,6 +58,13 @@ impl Step {
             *number += self.by(rate, *gradient, mean, square);
         }
     }
+}
+
+/// How far the middle of step `number` of `steps` lies on the way from 1 to 0, which is half a wave
+/// of a cosine.
+pub fn cosine_decay(number: usize, steps: usize) -> f32 {
+    let along = (number as f64 - 0.5) / steps as f64;
+    (0.5 * (1.0 + (std::f64::consts::PI * along).cos())) as f32
 }
 
 #[cfg(test)]

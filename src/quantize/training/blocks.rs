@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::can_encode;
 use crate::gguf::Format;
-use crate::model::{DenseLayer, Gain, Layer, LayerPlace, Map, Model, Stepwise};
+use crate::model::{Gain, Layer, LayerPlace, Map, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
 use crate::quantize::search::SearchError;
@@ -14,6 +13,7 @@ use crate::work::Work;
 
 use super::examples::Examples;
 use super::layer::{Learning, TrainedLayer, Training, train_layer};
+use super::parts::{beginning, name, part_names, parts};
 use super::time_budget::TimeBudget;
 
 /// What training works on.
@@ -126,23 +126,6 @@ pub fn train_blocks(
     Ok(trained)
 }
 
-/// The matrices of a layer that can be trained.
-fn parts(encodings: &Encodings, layer: usize) -> Vec<(Map, &Encoded)> {
-    let encoded = |map: Map| encodings.get(&name(layer, map.part())).map(|encoded| (map, encoded));
-    let trainable = |(_, encoded): &(Map, &Encoded)| can_encode(encoded.format);
-    Map::ALL.into_iter().filter_map(encoded).filter(trainable).collect()
-}
-
-fn name(layer: usize, part: &str) -> String {
-    format!("blk.{layer}.{part}.weight")
-}
-
-/// The names of all matrices and norms that a layer may have.
-fn part_names(layer: usize) -> impl Iterator<Item = String> {
-    let parts = Map::ALL.map(Map::part).into_iter().chain(Gain::ALL.map(Gain::part));
-    parts.map(move |part| name(layer, part))
-}
-
 /// One layer to train.
 struct Block<'b, 'a> {
     context: &'b BlockTraining<'b, 'a>,
@@ -215,10 +198,7 @@ impl Block<'_, '_> {
         on_step: &mut dyn FnMut(Learning),
     ) -> TrainedLayer {
         let BlockTraining { model, training, .. } = *self.context;
-        let (mut dense, full) = (DenseLayer::of(self.start), DenseLayer::of(self.full));
-        for &(map, _) in self.parts {
-            dense[map].values.clone_from(&full[map].values);
-        }
+        let dense = beginning(self.start, self.full, self.parts);
         let longest = examples.lengths.iter().max().copied().unwrap_or(0);
         let place = LayerPlace::new(model, self.number, longest);
         let seed = training.seed.wrapping_add(self.number as u64);
@@ -235,7 +215,7 @@ impl Block<'_, '_> {
         let TrainedLayer { before, after, .. } = layer;
         let block = TrainedBlock { layer: self.number, passes, before, after };
         tracing::info!(layer = self.number, passes, before, after, "trained");
-        let mut contents = layer.contents();
+        let mut contents = layer.contents;
         let encodings = self.entries(passes).into_iter().map(|entry| {
             let bytes = contents.remove(entry.part).unwrap_or_default();
             let work = self.context.work;

@@ -49,20 +49,20 @@ impl Examples<'_> {
         start * self.width..(start + self.lengths[sequence]) * self.width
     }
 
-    /// The sequences to learn from in the order of one pass: the same for the same seed.
-    pub fn order(&self, seed: u64) -> Vec<usize> {
-        let mut rng = Pcg64Mcg::seed_from_u64(seed);
-        let mut order: Vec<usize> = (0..self.learnt).collect();
-        for last in (1..order.len()).rev() {
-            order.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
-        }
-        order
-    }
-
     /// The sequences that judge.
     pub fn held_out(&self) -> Vec<usize> {
         (self.learnt..self.lengths.len()).collect()
     }
+}
+
+/// So many sequences in the order of one pass: the same for the same seed.
+pub fn order(sequences: usize, seed: u64, pass: usize) -> Vec<usize> {
+    let mut rng = Pcg64Mcg::seed_from_u64(seed ^ ((pass as u64) << 32));
+    let mut order: Vec<usize> = (0..sequences).collect();
+    for last in (1..order.len()).rev() {
+        order.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
+    }
+    order
 }
 
 #[cfg(test)]
@@ -88,10 +88,10 @@ mod tests {
             assert_eq!(batch.targets[0], -6.0);
         }
         assert_eq!(examples.held_out(), [2]);
-        let many = Examples { learnt: 100, ..examples };
-        let mut order = many.order(1);
-        assert_eq!(order, many.order(1));
-        assert_ne!(order, many.order(2));
+        let mut order = order(100, 1, 0);
+        assert_eq!(order, super::order(100, 1, 0));
+        assert_ne!(order, super::order(100, 2, 0));
+        assert_ne!(order, super::order(100, 1, 1));
         order.sort_unstable();
         assert!(order.into_iter().eq(0..100));
     }

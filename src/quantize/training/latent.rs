@@ -126,6 +126,18 @@ impl Latent {
         );
     }
 
+    /// Shows every number that steps change.
+    pub fn visit(&mut self, see: &mut impl FnMut(&mut f32)) {
+        self.weights.iter_mut().for_each(&mut *see);
+        self.moments.visit(see);
+        for LatentGrid { held, wanted, means, squares } in &mut self.grids {
+            for SubGrid { scale, min } in [held, wanted, means, squares] {
+                see(scale);
+                see(min);
+            }
+        }
+    }
+
     /// The blocks that hold what is evaluated: `encoded`, of which it was made, with other grids
     /// and codes.
     pub fn export(&self, encoded: &[u8]) -> Vec<u8> {

@@ -1,0 +1,258 @@
+//! The whole quantized model at once learns to say what the full-precision model says.
+//!
+//! The loss is the KL divergence of the next token at temperature 1 on text that the model wrote
+//! itself, never the text's own tokens: the aim is the model as it is, not a better one. Of the
+//! held-out text the same is measured several times on the way, and the best that was measured is
+//! returned.
+//!
+//! All layers are trained at once, so their latents are in memory, as told in `student.rs`. At each
+//! check they are kept in the work folder, as told in `states.rs`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
+use crate::progress::{Amount, Progress};
+use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
+use crate::quantize::search::SearchError;
+use crate::work::Work;
+
+use super::adam::{Step, cosine_decay};
+use super::examples::order;
+use super::latent_layer::FirstSteps;
+use super::states::States;
+use super::student::{Lesson, Student};
+
+/// What training works on.
+pub struct EndToEnd<'b, 'a> {
+    /// In full precision.
+    pub model: &'b Model<'a>,
+    /// Sequences to learn from.
+    pub learn: &'b [&'b [u32]],
+    /// Sequences that judge.
+    pub held_out: &'b [&'b [u32]],
+    /// Tokens to learn from; the text is passed again, in another order, where it has fewer.
+    pub tokens: usize,
+    /// How the model is trained.
+    pub training: EndToEndTraining,
+    /// Where the state is kept.
+    pub work: &'b Work,
+    /// Hears how far it is.
+    pub progress: &'b dyn Progress,
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EndToEndTraining {
+    /// Sequences of one step.
+    pub batch: usize,
+    /// The first step of the weights of a matrix, in steps of its grid.
+    pub weight_rate: f32,
+    /// The first step of scales and minimums, as a share of their size.
+    pub scale_rate: f32,
+    /// The first step of the gains of norms, as a share of their size.
+    pub gain_rate: f32,
+    /// How often held-out text is measured on the way, the end included.
+    pub checks: usize,
+    /// Decides the order of the sequences.
+    pub seed: u64,
+}
+
+impl Default for EndToEndTraining {
+    fn default() -> EndToEndTraining {
+        EndToEndTraining {
+            batch: 4,
+            weight_rate: 5e-3,
+            scale_rate: 5e-4,
+            gain_rate: 5e-4,
+            checks: 4,
+            seed: 0,
+        }
+    }
+}
+
+/// What was measured on held-out text.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Tokens learnt from until then.
+    pub tokens: usize,
+    /// Mean KL(full precision || quantized) in nats per token.
+    pub kld: f64,
+}
+
+/// Trains a quantized model, whose tensors are `encodings`; those of them that are matrices of layers
+/// in block formats, and all norms, are returned trained, in the place of what they were. Also told
+/// is what was measured, first before training. Where nothing was better than that, `encodings` are
+/// returned as they are.
+pub fn train_end_to_end(
+    context: &EndToEnd,
+    encodings: &Encodings,
+) -> Result<(Encodings, Vec<Check>), SearchError> {
+    let &EndToEnd { model, training, work, progress, .. } = context;
+    let quantized = with_encodings(model, encodings);
+    let sequences = [context.learn, context.held_out].concat();
+    let longest = sequences.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
+    let student = Student::new(model, &quantized, encodings, longest, training.first_steps());
+    let mut run = Run::new(context, student);
+    let tokens = run.tokens(run.steps(training.checks));
+    progress.start("training end to end", Amount::Tokens(tokens as u64));
+    let (mut best, mut checks) = (encodings.clone(), Vec::<Check>::new());
+    for number in 0..=training.checks {
+        let check = work.remember(&format!("end-to-end-{number}"), || run.check(number))?;
+        tracing::info!(tokens = check.tokens, kld = check.kld, "trained end to end");
+        if number > 0 && checks.iter().all(|earlier| check.kld < earlier.kld) {
+            best.extend(run.encodings(number)?);
+        }
+        run.tell(check.tokens);
+        checks.push(check);
+    }
+    States { work }.forget(&run.student, training.checks)?;
+    progress.finish();
+    Ok((best, checks))
+}
+
+impl EndToEndTraining {
+    fn first_steps(&self) -> FirstSteps {
+        let &EndToEndTraining { weight_rate, scale_rate, gain_rate, .. } = self;
+        FirstSteps { weights: weight_rate, scales: scale_rate, gains: gain_rate }
+    }
+}
+
+/// A student, and how far it is.
+struct Run<'b, 'a, 't> {
+    context: &'b EndToEnd<'b, 'a>,
+    student: Student<'t>,
+    /// The check at which it stands.
+    at: usize,
+    /// The sequences of each step.
+    batches: Vec<Vec<usize>>,
+    full: Session<'b, 'a>,
+    /// What the full-precision model makes of each batch of held-out text, once it is needed.
+    held_out: Vec<Vec<f32>>,
+    /// Tokens that progress has heard of.
+    told: usize,
+}
+
+impl<'b, 'a, 't> Run<'b, 'a, 't> {
+    fn new(context: &'b EndToEnd<'b, 'a>, student: Student<'t>) -> Run<'b, 'a, 't> {
+        let &EndToEnd { model, learn, tokens, training, .. } = context;
+        let batches = batches(learn, tokens, training);
+        let full = Session::new(model);
+        Run { context, student, at: 0, batches, full, held_out: Vec::new(), told: 0 }
+    }
+
+    /// Steps until a check.
+    fn steps(&self, check: usize) -> usize {
+        self.batches.len() * check / self.context.training.checks.max(1)
+    }
+
+    /// Tokens of the first `steps` steps.
+    fn tokens(&self, steps: usize) -> usize {
+        let sequences = self.batches[..steps].iter().flatten();
+        sequences.map(|&sequence| self.context.learn[sequence].len()).sum()
+    }
+
+    /// Progress hears of the tokens learnt from.
+    fn tell(&mut self, tokens: usize) {
+        self.context.progress.advance(tokens.saturating_sub(self.told) as u64);
+        self.told = self.told.max(tokens);
+    }
+
+    /// Measures the student at a check.
+    fn check(&mut self, check: usize) -> Result<Check, SearchError> {
+        self.go_to(check)?;
+        let EndToEnd { held_out, training, .. } = self.context;
+        let batches = held_out.chunks(training.batch);
+        if self.held_out.is_empty() {
+            let hidden = batches.clone().map(|sequences| hidden(&mut self.full, sequences));
+            self.held_out = hidden.collect::<Result<_, _>>()?;
+        }
+        let (mut sum, mut tokens) = (0.0, 0);
+        for (sequences, hidden) in batches.zip(&self.held_out) {
+            sum += self.student.kl(Lesson { sequences, hidden })?;
+            tokens += sequences.iter().map(|tokens| tokens.len()).sum::<usize>();
+        }
+        Ok(Check { tokens: self.tokens(self.steps(check)), kld: sum / tokens.max(1) as f64 })
+    }
+
+    /// What was trained until a check, now or by an earlier run.
+    fn encodings(&mut self, check: usize) -> Result<Encodings, SearchError> {
+        let work = self.context.work;
+        let kept_as = |name: &str| format!("end-to-end-{check}-{name}");
+        let formats = self.student.formats();
+        let kept = formats.iter().map(|(name, &format)| {
+            let bytes = work.recall_bytes(&kept_as(name), None)?;
+            Some((name.clone(), Encoded { format, bytes }))
+        });
+        if let Some(encodings) = kept.collect() {
+            return Ok(encodings);
+        }
+        self.go_to(check)?;
+        let mut encodings = Encodings::new();
+        for part in 0..self.student.parts() {
+            for (name, bytes) in self.student.contents(part) {
+                let bytes =
+                    work.remember_bytes::<SearchError>(&kept_as(&name), None, || Ok(bytes))?;
+                let format = formats[&name];
+                encodings.insert(name, Encoded { format, bytes });
+            }
+        }
+        Ok(encodings)
+    }
+
+    /// Brings the student to a check: from the last state that was kept, else by training.
+    fn go_to(&mut self, check: usize) -> Result<(), SearchError> {
+        let states = States { work: self.context.work };
+        let mut later = (self.at + 1..=check).rev();
+        if let Some(kept) = later.find(|&at| states.restore(&mut self.student, at)) {
+            self.at = kept;
+        }
+        while self.at < check {
+            self.train()?;
+            states.keep(&mut self.student, self.at)?;
+            states.forget(&self.student, self.at - 1)?;
+        }
+        Ok(())
+    }
+
+    /// Trains the student until the next check.
+    fn train(&mut self) -> Result<(), SearchError> {
+        let (learn, all) = (self.context.learn, self.batches.len());
+        for index in self.steps(self.at)..self.steps(self.at + 1) {
+            let sequences = self.batches[index].iter().map(|&sequence| learn[sequence]);
+            let sequences: Vec<&[u32]> = sequences.collect();
+            let hidden = hidden(&mut self.full, &sequences)?;
+            let lesson = Lesson { sequences: &sequences, hidden: &hidden };
+            let (number, tokens) = (index + 1, sequences.concat().len());
+            let decay = cosine_decay(number, all);
+            let kl = self.student.learn(lesson, Step::new(number), decay)?;
+            tracing::debug!(number, kld = kl / tokens as f64, "step");
+            self.tell(self.tokens(number));
+        }
+        self.at += 1;
+        Ok(())
+    }
+}
+
+/// What the full-precision model makes of sequences.
+fn hidden(full: &mut Session, sequences: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
+    full.hidden(sequences, Wanted::All, &mut Unobserved)
+}
+
+/// The sequences of each step, until there are enough tokens.
+fn batches(learn: &[&[u32]], tokens: usize, training: EndToEndTraining) -> Vec<Vec<usize>> {
+    let mut batches = Vec::new();
+    if learn.iter().all(|tokens| tokens.is_empty()) {
+        return batches;
+    }
+    let mut so_far = 0;
+    for pass in 0.. {
+        for sequences in order(learn.len(), training.seed, pass).chunks(training.batch) {
+            if so_far >= tokens {
+                return batches;
+            }
+            so_far += sequences.iter().map(|&sequence| learn[sequence].len()).sum::<usize>();
+            batches.push(sequences.to_vec());
+        }
+    }
+    batches
+}

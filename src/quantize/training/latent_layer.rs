@@ -1,0 +1,119 @@
+//! A layer while it is trained: its matrices as latents, and the gains of its norms.
+
+use std::collections::BTreeMap;
+
+use crate::block::codes::Levels;
+use crate::gguf::Format;
+use crate::model::{DenseLayer, Gain, Map};
+use crate::quantize::encoded::Encoded;
+
+use super::adam::Step;
+use super::gains::LatentGains;
+use super::latent::{Latent, Rates};
+
+/// The trained parts of a layer.
+#[derive(Debug)]
+pub struct LatentLayer<'t> {
+    matrices: Vec<LatentMatrix<'t>>,
+    /// Of the norms that the layer has.
+    gains: Vec<(Gain, LatentGains)>,
+}
+
+/// One of its matrices.
+#[derive(Debug)]
+struct LatentMatrix<'t> {
+    map: Map,
+    start: &'t Encoded,
+    latent: Latent,
+    /// At the start.
+    rates: Rates,
+}
+
+/// How far the first steps go.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstSteps {
+    /// Those of weights, in steps of their grid.
+    pub weights: f32,
+    /// Those of scales and minimums, as a share of their size.
+    pub scales: f32,
+    /// Those of the gains of norms, as a share of their size.
+    pub gains: f32,
+}
+
+impl<'t> LatentLayer<'t> {
+    /// Starts from encodings of matrices, whose weights in full precision are among `weights`, and
+    /// from the gains there.
+    pub fn new(
+        weights: &DenseLayer,
+        encoded: &[(Map, &'t Encoded)],
+        first: FirstSteps,
+    ) -> LatentLayer<'t> {
+        let matrix = |&(map, start): &(Map, &'t Encoded)| {
+            let latent = Latent::new(start.format, &start.bytes, &weights[map].values);
+            let rates = rates(start.format, latent.typical_scale(), first);
+            LatentMatrix { map, start, latent, rates }
+        };
+        let gains = Gain::ALL.into_iter().filter(|&gain| !weights[gain].is_empty());
+        LatentLayer {
+            matrices: encoded.iter().map(matrix).collect(),
+            gains: gains
+                .map(|gain| (gain, LatentGains::new(&weights[gain], first.gains)))
+                .collect(),
+        }
+    }
+
+    /// What the file will hold of these parts, widened, in their places among `weights`.
+    pub fn evaluate(&self, weights: &mut DenseLayer) {
+        for LatentMatrix { map, latent, .. } in &self.matrices {
+            latent.evaluate(&mut weights[*map].values);
+        }
+        for (gain, gains) in &self.gains {
+            weights[*gain].copy_from_slice(gains.values());
+        }
+    }
+
+    /// One step along the gradients of what was evaluated; it goes `decay` times as far as the
+    /// first one.
+    pub fn step(&mut self, step: Step, decay: f32, gradients: &DenseLayer) {
+        for LatentMatrix { map, latent, rates, .. } in &mut self.matrices {
+            latent.step(step, rates.times(decay), &gradients[*map].values);
+        }
+        for (gain, gains) in &mut self.gains {
+            gains.step(step, decay, &gradients[*gain]);
+        }
+    }
+
+    /// What the file will hold, by the name of the tensor in the layer.
+    pub fn contents(&self) -> BTreeMap<&'static str, Vec<u8>> {
+        let matrices = self.matrices.iter();
+        let matrices =
+            matrices.map(|matrix| (matrix.map.part(), matrix.latent.export(&matrix.start.bytes)));
+        let gains = self.gains.iter().map(|(gain, gains)| (gain.part(), gains.bytes()));
+        matrices.chain(gains).collect()
+    }
+
+    /// The format of each of the [contents](Self::contents).
+    pub fn formats(&self) -> BTreeMap<&'static str, Format> {
+        let matrices = self.matrices.iter().map(|matrix| (matrix.map.part(), matrix.start.format));
+        matrices.chain(self.gains.iter().map(|(gain, _)| (gain.part(), Format::F32))).collect()
+    }
+
+    /// Shows every number that steps change.
+    pub fn visit(&mut self, see: &mut impl FnMut(&mut f32)) {
+        self.matrices.iter_mut().for_each(|matrix| matrix.latent.visit(see));
+        self.gains.iter_mut().for_each(|(_, gains)| gains.visit(see));
+    }
+}
+
+/// The first rates of a matrix whose scales are about `scale`.
+fn rates(format: Format, scale: f32, first: FirstSteps) -> Rates {
+    let step = scale * Levels::of(format).spacing();
+    Rates { weights: first.weights * step, scales: first.scales * scale, mins: first.scales * step }
+}
+
+impl Rates {
+    fn times(self, factor: f32) -> Rates {
+        let Rates { weights, scales, mins } = self;
+        Rates { weights: weights * factor, scales: scales * factor, mins: mins * factor }
+    }
+}
