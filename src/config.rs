@@ -39,6 +39,9 @@ pub struct Config {
     /// Wall-clock time that training may take; what is learnt in it depends on the machine. `None`
     /// where it may take as long as it does.
     pub time: Option<Duration>,
+    /// Tokens that the whole model learns from, end to end, after its layers have learnt one by one;
+    /// 0 for none.
+    pub train_tokens: usize,
     /// Whether an input that is already quantized is accepted.
     pub allow_requantize: bool,
     /// Where all randomness comes from.
@@ -59,6 +62,7 @@ impl Default for Config {
             effort: Effort::Standard,
             calibration: Calibration::default(),
             time: None,
+            train_tokens: 0,
             allow_requantize: false,
             seed: 0,
         }
@@ -280,6 +284,9 @@ impl Config {
             check(thorough, "--time", in_words(time), expected)?;
             check(!time.is_zero(), "--time", in_words(time), "must be more than no time")?;
         }
+        let expected = "is what training takes: it goes with --effort thorough";
+        let untrained = self.train_tokens == 0;
+        check(thorough || untrained, "--train-tokens", self.train_tokens, expected)?;
         let expected = "is not trained: --effort thorough goes with --strategy search";
         check(!thorough || self.strategy == Strategy::Search, "--strategy", "fixed", expected)
     }
@@ -367,6 +374,9 @@ impl fmt::Display for Config {
         }
         if let Some(time) = self.time {
             write!(f, " --time {}", in_words(time))?;
+        }
+        if self.train_tokens > 0 {
+            write!(f, " --train-tokens {}", self.train_tokens)?;
         }
         if self.allow_requantize {
             write!(f, " --allow-requantize")?;

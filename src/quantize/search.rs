@@ -20,7 +20,7 @@ use super::searchable::Searchable;
 use super::sensitivity::{Bands, Group};
 use super::survey::{Survey, survey};
 use super::tied::TiedUses;
-use super::training::TrainedBlock;
+use super::training::{Check, TrainedBlock};
 
 /// Measures models on held-out text.
 pub trait Judge {
@@ -174,6 +174,8 @@ pub struct TrainedRound {
     pub seconds: f64,
     /// The layers that were trained.
     pub layers: Vec<TrainedBlock>,
+    /// What was measured while all layers were trained together, where they were.
+    pub end_to_end: Vec<Check>,
 }
 
 /// A tensor and the format that it got.

@@ -93,7 +93,7 @@ fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
 /// One line for each round of training.
 fn write_training(out: &mut String, report: &Report) -> fmt::Result {
     for round in report.search.iter().flat_map(|record| &record.trained) {
-        let TrainedRound { untrained_kld, trained_kld, seconds, layers } = round;
+        let TrainedRound { untrained_kld, trained_kld, seconds, layers, end_to_end } = round;
         writeln!(
             out,
             "  training     KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;"
@@ -111,6 +111,13 @@ fn write_training(out: &mut String, report: &Report) -> fmt::Result {
                 100.0 * best,
                 100.0 * worst
             )?,
+        }
+        if let [first, .., last] = &end_to_end[..] {
+            writeln!(
+                out,
+                "               end to end, on {} tokens: KLD on all of the held-out text {:.5} -> {:.5}",
+                last.tokens, first.kld, last.kld
+            )?;
         }
     }
     Ok(())

@@ -1,12 +1,15 @@
 //! Training of what the search found, measured as the search is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::gguf::{Format, Gguf};
 use crate::model::Role;
 use crate::quantize::encoded::Encodings;
 use crate::quantize::search::{Search, SearchError, StepKind, TrainedRound};
-use crate::quantize::training::{BlockTraining, Trained, Training, train_blocks};
+use crate::quantize::training::{
+    BlockTraining, Check, EndToEnd, EndToEndTraining, Trained, TrainedBlock, Training, train_blocks,
+    train_end_to_end,
+};
 
 use super::{CLOSE, Progressive, Reached, Tries};
 
@@ -70,36 +73,96 @@ impl Progressive<'_, '_, '_> {
         predicted: f64,
         rounds: usize,
     ) -> Result<Measured, SearchError> {
+        let time = self.time_left().map(|time| time / rounds as u32);
+        let Trained { encodings, blocks, seconds } = self.train_blocks(&before.encodings, time)?;
+        let mut after = self.measured(encodings)?;
+        let (since, mut end_to_end) = (Instant::now(), Vec::new());
+        let tokens = self.tokens_within(time, seconds, &blocks);
+        if tokens > 0 {
+            let best = if after.kld < before.kld { &after } else { &before };
+            let (encodings, checks) = self.train_whole(&best.encodings, tokens)?;
+            after = self.measured(encodings)?;
+            end_to_end = checks;
+        }
+        let better = after.kld < before.kld;
+        self.note(StepKind::Train, (&[], &[]), predicted, after.kld, better);
+        self.record.trained.push(TrainedRound {
+            untrained_kld: before.kld,
+            trained_kld: after.kld,
+            seconds: seconds + since.elapsed().as_secs_f64(),
+            layers: blocks,
+            end_to_end,
+        });
+        Ok(if better { after } else { before })
+    }
+
+    /// Trains layer by layer.
+    fn train_blocks(
+        &self,
+        encodings: &Encodings,
+        time: Option<Duration>,
+    ) -> Result<Trained, SearchError> {
         let Search { gguf, model, config, sequences, held_out, work, progress, .. } = *self.search;
         let mut training = Training { seed: config.seed, ..Training::default() };
         if !norms_are_f32(gguf) {
             training.gain_rate = 0.0;
         }
-        let context = BlockTraining {
-            model,
-            learn: sequences,
-            held_out,
-            training,
-            time: self.time_left().map(|time| time / rounds as u32),
-            round: self.record.trained.len(),
-            work,
-            progress,
-        };
-        let Trained { mut encodings, blocks, seconds } = train_blocks(&context, &before.encodings)?;
+        let round = self.record.trained.len();
+        let learn = sequences;
+        train_blocks(
+            &BlockTraining { model, learn, held_out, training, time, round, work, progress },
+            encodings,
+        )
+    }
+
+    /// Trains all layers together.
+    fn train_whole(
+        &self,
+        encodings: &Encodings,
+        tokens: usize,
+    ) -> Result<(Encodings, Vec<Check>), SearchError> {
+        let Search { gguf, model, config, sequences, held_out, work, progress, .. } = *self.search;
+        let mut training = EndToEndTraining { seed: config.seed, ..EndToEndTraining::default() };
         if !norms_are_f32(gguf) {
+            training.gain_rate = 0.0;
+        }
+        let round = self.record.trained.len();
+        let learn = sequences;
+        train_end_to_end(
+            &EndToEnd { model, learn, held_out, tokens, training, round, work, progress },
+            encodings,
+        )
+    }
+
+    /// A model of encodings that the file can hold.
+    fn measured(&mut self, mut encodings: Encodings) -> Result<Measured, SearchError> {
+        if !norms_are_f32(self.search.gguf) {
             encodings.retain(|_, encoded| encoded.format != Format::F32);
         }
-        let after = Measured { kld: self.whole_kld(&encodings)?, encodings };
-        let better = after.kld < before.kld;
-        self.note(StepKind::Train, (&[], &[]), predicted, after.kld, better);
-        let round = TrainedRound {
-            untrained_kld: before.kld,
-            trained_kld: after.kld,
-            seconds,
-            layers: blocks,
-        };
-        self.record.trained.push(round);
-        Ok(if better { after } else { before })
+        Ok(Measured { kld: self.whole_kld(&encodings)?, encodings })
+    }
+
+    /// The tokens that the whole model learns from: as many as were asked for, as far as there is
+    /// time, where training layer by layer took so long.
+    fn tokens_within(
+        &self,
+        time: Option<Duration>,
+        seconds: f64,
+        blocks: &[TrainedBlock],
+    ) -> usize {
+        /// A token costs twice as much end to end: each layer is passed twice on the way there, and
+        /// then there are the full-precision model and the output head.
+        const DEARER: f64 = 2.0;
+        let asked = self.search.config.train_tokens;
+        let Some(time) = time else { return asked };
+        let text: usize = self.search.sequences.iter().map(|tokens| tokens.len()).sum();
+        let passes: usize = blocks.iter().map(|block| block.passes).sum();
+        let of_all_layers = (text * passes) as f64 / self.search.model.shape.layers as f64;
+        let left = time.as_secs_f64() - seconds;
+        if of_all_layers == 0.0 || left <= 0.0 {
+            return 0;
+        }
+        asked.min((left / (DEARER * seconds / of_all_layers)) as usize)
     }
 
     /// The time that training may still take, where it is limited.

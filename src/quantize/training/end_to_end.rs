@@ -34,6 +34,8 @@ pub struct EndToEnd<'b, 'a> {
     pub tokens: usize,
     /// How the model is trained.
     pub training: EndToEndTraining,
+    /// Names what is kept among all that this run trains.
+    pub round: usize,
     /// Where the state is kept.
     pub work: &'b Work,
     /// Hears how far it is.
@@ -87,7 +89,7 @@ pub fn train_end_to_end(
     context: &EndToEnd,
     encodings: &Encodings,
 ) -> Result<(Encodings, Vec<Check>), SearchError> {
-    let &EndToEnd { model, training, work, progress, .. } = context;
+    let &EndToEnd { model, training, round, work, progress, .. } = context;
     let quantized = with_encodings(model, encodings);
     let sequences = [context.learn, context.held_out].concat();
     let longest = sequences.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
@@ -97,7 +99,7 @@ pub fn train_end_to_end(
     progress.start("training end to end", Amount::Tokens(tokens as u64));
     let (mut best, mut checks) = (encodings.clone(), Vec::<Check>::new());
     for number in 0..=training.checks {
-        let check = work.remember(&format!("end-to-end-{number}"), || run.check(number))?;
+        let check = work.remember(&format!("end-to-end-{round}-{number}"), || run.check(number))?;
         tracing::info!(tokens = check.tokens, kld = check.kld, "trained end to end");
         if number > 0 && checks.iter().all(|earlier| check.kld < earlier.kld) {
             best.extend(run.encodings(number)?);
@@ -105,7 +107,7 @@ pub fn train_end_to_end(
         run.tell(check.tokens);
         checks.push(check);
     }
-    States { work }.forget(&run.student, training.checks)?;
+    States { work, round }.forget(&run.student, training.checks)?;
     progress.finish();
     Ok((best, checks))
 }
@@ -176,8 +178,8 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
 
     /// What was trained until a check, now or by an earlier run.
     fn encodings(&mut self, check: usize) -> Result<Encodings, SearchError> {
-        let work = self.context.work;
-        let kept_as = |name: &str| format!("end-to-end-{check}-{name}");
+        let EndToEnd { round, work, .. } = *self.context;
+        let kept_as = |name: &str| format!("end-to-end-{round}-{check}-{name}");
         let formats = self.student.formats();
         let kept = formats.iter().map(|(name, &format)| {
             let bytes = work.recall_bytes(&kept_as(name), None)?;
@@ -201,7 +203,8 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
 
     /// Brings the student to a check: from the last state that was kept, else by training.
     fn go_to(&mut self, check: usize) -> Result<(), SearchError> {
-        let states = States { work: self.context.work };
+        let EndToEnd { round, work, .. } = *self.context;
+        let states = States { work, round };
         let mut later = (self.at + 1..=check).rev();
         if let Some(kept) = later.find(|&at| states.restore(&mut self.student, at)) {
             self.at = kept;

@@ -13,6 +13,8 @@ use super::student::Student;
 #[derive(Debug, Clone, Copy)]
 pub struct States<'w> {
     pub work: &'w Work,
+    /// Names the training among all of this run.
+    pub round: usize,
 }
 
 impl States<'_> {
@@ -22,7 +24,7 @@ impl States<'_> {
             return Ok(());
         }
         for part in 0..student.parts() {
-            self.work.remember_bytes::<SearchError>(&name(check, part), None, || {
+            self.work.remember_bytes::<SearchError>(&self.name(check, part), None, || {
                 let mut bytes = Vec::new();
                 student.visit(part, &mut |x: &mut f32| bytes.extend(x.to_le_bytes()));
                 Ok(bytes)
@@ -34,12 +36,12 @@ impl States<'_> {
     /// Removes a state that is no longer needed.
     pub fn forget(self, student: &Student, check: usize) -> Result<(), SearchError> {
         let parts = 0..student.parts();
-        parts.into_iter().try_for_each(|part| Ok(self.work.forget(&name(check, part))?))
+        parts.into_iter().try_for_each(|part| Ok(self.work.forget(&self.name(check, part))?))
     }
 
     /// Brings `student` to a state, if it was kept and is whole; whether it was.
     pub fn restore(self, student: &mut Student, check: usize) -> bool {
-        let kept = |part| self.work.recall_bytes(&name(check, part), None);
+        let kept = |part| self.work.recall_bytes(&self.name(check, part), None);
         let Some(parts) = (0..student.parts()).map(kept).collect::<Option<Vec<Bytes>>>() else {
             return false;
         };
@@ -53,8 +55,8 @@ impl States<'_> {
         }
         true
     }
-}
 
-fn name(check: usize, part: usize) -> String {
-    format!("end-to-end-state-{check}-{part}")
+    fn name(self, check: usize, part: usize) -> String {
+        format!("end-to-end-{}-state-{check}-{part}", self.round)
+    }
 }
