@@ -1,0 +1,90 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::{BlockTraining, Trained, TrainedBlock, Training, train_blocks};
+use super::{contents, quantized, text, tiny};
+use crate::model::Model;
+use crate::progress::Silent;
+use crate::threads;
+use crate::work::{Foreign, Work};
+
+fn train(training: Training, work: &Work) -> Trained {
+    train_within(None, training, work)
+}
+
+fn train_within(time: Option<Duration>, training: Training, work: &Work) -> Trained {
+    let model = Model::of(tiny()).unwrap();
+    let text = text(12);
+    let text: Vec<&[u32]> = text.iter().map(Vec::as_slice).collect();
+    let (learn, held_out) = text.split_at(8);
+    let (model, progress) = (&model, &Silent);
+    let context =
+        BlockTraining { model, learn, held_out, training, time, round: 0, work, progress };
+    train_blocks(&context, &quantized()).unwrap()
+}
+
+const SHORT: Training =
+    Training { passes: 2, batch: 2, weight_rate: 1e-2, scale_rate: 1e-3, gain_rate: 1e-3, seed: 1 };
+
+#[test]
+fn layers_come_nearer_and_any_number_of_threads_gives_the_same() {
+    let Trained { encodings, blocks, .. } = train(SHORT, &Work::Forgetful);
+    assert!(!blocks.is_empty());
+    for TrainedBlock { layer, before, after, .. } in &blocks {
+        println!("layer {layer}: {before:.3e} became {after:.3e}");
+        assert!(after < before, "layer {layer}: {before} became {after}");
+    }
+    let one = threads::pool(Some(1)).unwrap().install(|| train(SHORT, &Work::Forgetful));
+    assert_eq!(one.blocks, blocks);
+    assert_eq!(contents(&one.encodings), contents(&encodings));
+}
+
+#[test]
+fn what_is_no_better_stays_what_it_was() {
+    let training = Training { weight_rate: 50.0, ..SHORT };
+    let Trained { encodings, blocks, .. } = train(training, &Work::Forgetful);
+    assert!(blocks.iter().all(|block| block.after == block.before));
+    assert_eq!(contents(&encodings), contents(&quantized()));
+}
+
+#[test]
+fn layers_that_there_is_no_time_for_stay_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.gguf");
+    let open = || Work::beside(&output, "a run", Foreign::Refuse).unwrap();
+    let Trained { encodings, blocks, seconds } =
+        train_within(Some(Duration::from_nanos(1)), SHORT, &open());
+    assert_eq!((blocks, seconds), (vec![], 0.0));
+    assert_eq!(contents(&encodings), contents(&quantized()));
+    // What was measured then must be what is found again, whatever time there is.
+    assert_eq!(train_within(None, SHORT, &open()).blocks, vec![]);
+}
+
+#[test]
+fn a_run_that_was_ended_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.gguf");
+    let open = || Work::beside(&output, "a run", Foreign::Refuse).unwrap();
+    // What is kept is mapped, and must not be while files are changed.
+    let run = || {
+        let Trained { encodings, blocks, .. } = train(SHORT, &open());
+        (contents(&encodings), blocks)
+    };
+    let all = run();
+    let kept = folder.path().join("out.gguf.work");
+    let entries = || std::fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_string();
+    // As if it had ended within layer 1, of which some is written.
+    for path in entries() {
+        let name = name(&path);
+        let done = name.starts_with("trained-0-0") || name.contains("attn_q");
+        if name.starts_with("trained-") && !done {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(run(), all);
+    // All is there, but something is damaged.
+    let damaged = entries().find(|path| name(path).contains("ffn_down")).unwrap();
+    std::fs::write(damaged, "damaged").unwrap();
+    assert_eq!(run(), all);
+}
