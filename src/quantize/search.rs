@@ -248,6 +248,7 @@ mod tests {
     use super::*;
     use crate::config::Goal;
     use crate::gguf::Format;
+    use crate::model::{Layer, Matrix};
     use crate::progress::Silent;
     use crate::quantize::Header;
 
@@ -260,25 +261,34 @@ mod tests {
         }
     }
 
-    fn search(config: &Config, aim: Aim, judge: impl FnMut() -> f64) -> Found {
+    fn tiny() -> Gguf {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
-        let gguf = Gguf::open(path.as_ref()).unwrap();
+        Gguf::open(path.as_ref()).unwrap()
+    }
+
+    fn search(config: &Config, aim: Aim, judge: impl FnMut() -> f64) -> Found {
+        judged(config, aim, &mut Saying(judge))
+    }
+
+    fn judged(config: &Config, aim: Aim, judge: &mut dyn Judge) -> Found {
+        let gguf = tiny();
         let model = Model::of(&gguf).unwrap();
         let header = Header { bytes: 100, alignment: 32 };
         let searchable = Searchable::new(&gguf, config, header, 512).unwrap();
         let tokens: Vec<u32> = (0..64).map(|i| i * 29 % 2000).collect();
+        let sequences: Vec<&[u32]> = tokens.chunks(8).collect();
         let search = Search {
             gguf: &gguf,
             model: &model,
             config,
             searchable: &searchable,
-            sequences: &[&tokens],
-            held_out: &[&tokens[..32]],
+            sequences: &sequences,
+            held_out: &sequences,
             aim,
             work: &Work::Forgetful,
             progress: &Silent,
         };
-        search.run(&mut Saying(judge)).unwrap()
+        search.run(judge).unwrap()
     }
 
     fn four_or_five_bits() -> Config {
@@ -338,6 +348,47 @@ mod tests {
         let first = record.steps[0].encoded.iter().map(cost).fold(0.0, f64::max);
         let second = record.steps[1].encoded.iter().map(cost).fold(0.0, f64::max);
         assert!(first <= second, "{first} and {second}");
+    }
+
+    /// Finds that what has fewer bytes loses more, and that training halves it.
+    struct ByBytes {
+        /// Of norms that have learnt nothing.
+        gains: Vec<Vec<f32>>,
+    }
+
+    fn gains(model: &Model) -> Vec<Vec<f32>> {
+        model.weights.layers.iter().map(|layer| layer.ffn_norm.clone()).collect()
+    }
+
+    impl Judge for ByBytes {
+        fn kld(&mut self, model: &Model, _: usize) -> Result<f64, SearchError> {
+            let weights = &model.weights;
+            let matrices = weights.layers.iter().flat_map(|layer| {
+                let Layer { q, k, v, output, gate, up, down, .. } = layer;
+                [q, k, v, output, gate, up, down].map(|linear| linear.weight)
+            });
+            let matrices: Vec<Matrix> = matrices.chain([weights.embedding]).collect();
+            let bytes: usize = matrices.iter().map(|matrix| matrix.bytes.len()).sum();
+            let all: usize = matrices.iter().map(|matrix| matrix.rows * matrix.columns).sum();
+            let bpw = 8.0 * bytes as f64 / all as f64;
+            let share = if gains(model) == self.gains { 1.0 } else { 0.5 };
+            Ok(0.06 * (4.5 / bpw).powi(4) * share)
+        }
+    }
+
+    #[test]
+    fn what_training_wins_back_is_spent_on_fewer_bytes() {
+        let config = Config { effort: Effort::Thorough, ..four_or_five_bits() };
+        let gguf = tiny();
+        let mut judge = ByBytes { gains: gains(&Model::of(&gguf).unwrap()) };
+        let Found { record, .. } = judged(&config, Aim::Smallest { kld: 0.02 }, &mut judge);
+        let rounds: Vec<_> = record.trained.iter().map(|round| round.untrained_kld).collect();
+        // More than was expected is won back in the first round, so that the second can begin higher.
+        assert!(rounds.len() == 2 && rounds[1] > 1.1 * rounds[0], "{:?}", record.trained);
+        assert!((0.018..=0.02).contains(&record.measured_kld), "{}", record.measured_kld);
+        assert_eq!(record.bound_by, None);
+        let trained = record.steps.iter().filter(|step| step.kind == StepKind::Train);
+        assert_eq!(trained.count(), 2);
     }
 
     #[test]

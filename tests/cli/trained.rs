@@ -28,14 +28,14 @@ fn kld(report: &Json) -> f64 {
 #[test]
 fn training_lowers_the_loss_at_the_same_size() {
     let folder = Folder::with_tiny();
-    let flags = "--batches 2 --batch-size 16 --seq-len 64 --formats Q4_0";
+    let flags = "--batches 2 --batch-size 16 --seq-len 128 --formats Q4_0";
     let standard = quantized(&folder, flags);
     let thorough = quantized(&folder, &format!("--effort thorough {flags}"));
     let sizes = [&standard, &thorough].map(|report| report["metrics"]["tensor_bytes"].clone());
     assert_eq!(sizes[0], sizes[1]);
     let (before, after) = (kld(&standard), kld(&thorough));
     println!("Q4_0: KLD {before:.5} at standard effort, {after:.5} at thorough effort");
-    assert!(after < 0.9 * before, "{after} for {before}");
+    assert!(after < 0.97 * before, "{after} for {before}");
     let round = &thorough["search"]["trained"][0];
     let layers = round["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 4, "{round}");

@@ -86,6 +86,7 @@ struct EndAt {
 impl Progress for EndAt {
     fn start(&self, _: &'static str, _: Amount) {}
 
+    fn tell(&self, _: &str) {}
     fn advance(&self, more: u64) {
         let so_far = self.so_far.fetch_add(more, Ordering::Relaxed) + more;
         assert!(so_far < self.tokens, "the run is ended");
