@@ -116,6 +116,30 @@ fn bytes_depend_neither_on_threads_nor_on_being_killed() {
 }
 
 #[test]
+fn all_layers_are_trained_together_where_that_is_asked_for() {
+    let folder = Folder::with_tiny();
+    let report = quantized(&folder, &format!("--effort thorough --train-tokens 3000 {LITTLE}"));
+    let search = &report["search"];
+    let round = &search["trained"][0];
+    let checks = round["end_to_end"].as_array().unwrap();
+    println!("{checks:#?}");
+    assert_eq!(checks[0]["tokens"], 0);
+    assert!((3000..3500).contains(&checks.last().unwrap()["tokens"].as_u64().unwrap()));
+    let least = checks.iter().map(|check| check["kld"].as_f64().unwrap()).fold(1.0, f64::min);
+    assert!(least < checks[0]["kld"].as_f64().unwrap(), "{round}");
+    assert!(round["trained_kld"].as_f64() < round["untrained_kld"].as_f64());
+    let decided = search["measured_kld"].as_f64().unwrap();
+    assert!((decided - kld(&report)).abs() < 1e-9, "what decided is what is in the file");
+    let (input, output) = (folder.open("in.gguf"), folder.open("out.gguf"));
+    let norm = |gguf: &opencog_qat::gguf::Gguf| {
+        gguf.data(gguf.tensor("output_norm.weight").unwrap()).to_vec()
+    };
+    assert_ne!(norm(&input), norm(&output), "the last norm learns too");
+    let flags = format!("--train-tokens 100 {LITTLE} --force in.gguf out.gguf");
+    folder.refused_with(&flags, "--train-tokens 100: is what training takes");
+}
+
+#[test]
 fn time_limits_training() {
     let folder = Folder::with_tiny();
     let thorough = |time: &str| {
