@@ -63,13 +63,6 @@ impl Gram {
         self.values.iter().step_by(self.columns + 1).copied().collect()
     }
 
-    /// Adds a share of the mean of the diagonal to all of it.
-    pub fn lift(&mut self, share: f32) {
-        let sum: f64 = self.diagonal().into_iter().map(f64::from).sum();
-        let added = share * (sum / self.columns as f64) as f32;
-        self.values.iter_mut().step_by(self.columns + 1).for_each(|value| *value += added);
-    }
-
     /// Divides the sums by the tokens and fills in what is left of the diagonal.
     fn finish(&mut self) {
         let (columns, scale) = (self.columns, 1.0 / self.tokens.max(1) as f32);
@@ -86,13 +79,6 @@ impl Gram {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lifting_adds_to_the_diagonal() {
-        let mut gram = Gram { columns: 2, values: vec![3.0, 1.0, 1.0, 5.0], tokens: 1 };
-        gram.lift(0.5);
-        assert_eq!(gram.values, [5.0, 1.0, 1.0, 7.0]);
-    }
 
     #[test]
     fn a_gram_matrix_holds_the_products_of_columns() {

@@ -19,7 +19,6 @@ mod sensitivity;
 mod size;
 mod store;
 mod survey;
-mod tied;
 mod training;
 
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
@@ -34,8 +33,7 @@ pub use searchable::Searchable;
 pub use sensitivity::Group;
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};
-pub use tied::TiedUses;
 pub use training::{
-    BlockTraining, Check, EndToEnd, EndToEndTraining, Trained, TrainedBlock, Training, train_blocks,
-    train_end_to_end,
+    BlockTraining, Check, EndToEnd, EndToEndTraining, Trained, TrainedBlock, Training,
+    train_blocks, train_end_to_end,
 };

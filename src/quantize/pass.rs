@@ -13,7 +13,6 @@ use super::compensate::{Compensation, Polish, Regularisation};
 use super::encode::{encode_tensor, for_each_batch};
 use super::encoded::{Encoded, Encodings, with_encodings};
 use super::search::SearchError;
-use super::tied::TiedUses;
 
 /// What a pass needs beside what it encodes.
 #[derive(Clone, Copy)]
@@ -23,8 +22,6 @@ pub struct PassContext<'c, 'a> {
     pub model: &'c Model<'a>,
     pub sequences: &'c [&'c [u32]],
     pub importance: &'c Importance,
-    /// Where the embedding is the output head.
-    pub tied_uses: Option<TiedUses>,
     pub work: &'c Work,
     pub progress: &'c dyn Progress,
 }
@@ -60,7 +57,7 @@ pub fn encode_in_passing(
     finished: &Encodings,
     todo: &BTreeMap<String, Format>,
 ) -> Result<Encodings, SearchError> {
-    let PassContext { gguf, model, sequences, importance, tied_uses, work, progress } = context;
+    let PassContext { gguf, model, sequences, importance, work, progress } = context;
     let mut made = Encodings::new();
     // Where a run goes on that was ended, all may be there.
     if let Some(all) = all_kept(work, pass, gguf, todo)? {
@@ -103,9 +100,6 @@ pub fn encode_in_passing(
         let mut sums = GramSums::default();
         steps.look_at_head(&mut sums);
         grams = sums.means();
-        if let Some((uses, gram)) = tied_uses.zip(grams.get_mut(&LinearInput::Head)) {
-            uses.add_to(gram);
-        }
     }
     let encode = Encode { gguf, importance, work, pass, todo };
     made.extend(encode.all(&left, &grams, tied)?);
@@ -152,8 +146,7 @@ impl Encode<'_> {
     }
 }
 
-/// Encodes a tensor without compensation.
-pub fn plain(
+fn plain(
     gguf: &Gguf,
     tensor: &TensorInfo,
     format: Format,

@@ -18,7 +18,6 @@ use super::search::{
 };
 use super::sensitivity::{Factors, Group, Sensitivity};
 use super::size::Bytes;
-use super::tied::TiedUses;
 
 mod trained;
 
@@ -40,7 +39,7 @@ const FITTING_ROUNDS: usize = 3;
 /// A model within this share below the allowed KLD is as small as it should be.
 const CLOSE: f64 = 0.04;
 /// Chunks of held-out text that probes are measured on.
-pub(super) const PROBE_CHUNKS: usize = 4;
+const PROBE_CHUNKS: usize = 4;
 /// Tokens at least whose inputs are looked at in a pass, where there are so many.
 const PASS_TOKENS: usize = 16_384;
 
@@ -78,7 +77,6 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         search: &'p Search<'s, 'a>,
         importance: &'p Importance,
         sensitivities: &'p [Sensitivity],
-        tied_uses: Option<TiedUses>,
         judge: &'p mut dyn Judge,
     ) -> Self {
         Progressive {
@@ -91,7 +89,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             emphasis: vec![1.0; sensitivities.len()],
             passes: 0,
             measurements: 0,
-            record: Record { tied_uses, ..Record::default() },
+            record: Record::default(),
         }
     }
 
@@ -322,15 +320,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     fn context(&self) -> PassContext<'p, 'a> {
         let Search { gguf, model, sequences, work, progress, .. } = *self.search;
         let sequences = enough(sequences, PASS_TOKENS);
-        PassContext {
-            gguf,
-            model,
-            sequences,
-            importance: self.importance,
-            tied_uses: self.record.tied_uses,
-            work,
-            progress,
-        }
+        PassContext { gguf, model, sequences, importance: self.importance, work, progress }
     }
 
     /// Measures the model with all encodings, on all of the text.

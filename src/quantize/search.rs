@@ -19,7 +19,6 @@ use super::progressive::{EXPECTED_SHARE, Progressive};
 use super::searchable::Searchable;
 use super::sensitivity::{Bands, Group};
 use super::survey::{Survey, survey};
-use super::tied::TiedUses;
 use super::training::{Check, TrainedBlock};
 
 /// Measures models on held-out text.
@@ -97,8 +96,6 @@ pub struct Found {
 pub struct Record {
     /// What each tensor costs in each format, as predicted.
     pub sensitivities: Vec<TensorCosts>,
-    /// What a tied embedding was measured to cost in each of its uses.
-    pub tied_uses: Option<TiedUses>,
     /// What groups of tensors were measured to cost, all others in full precision.
     pub probes: Vec<Probe>,
     /// What was done, in order.
@@ -206,15 +203,13 @@ impl Search<'_, '_> {
     pub fn run(&self, judge: &mut dyn Judge) -> Result<Found, SearchError> {
         let bands = Bands::new(self.model.shape.layers);
         let mut sensitivities = self.searchable.sensitivities(self.gguf, bands);
-        let tied_uses =
-            self.work.remember("tied", || TiedUses::measure(self, &sensitivities, judge))?;
         let survey: Survey = self.work.remember("survey", || {
-            survey(self.gguf, self.model, self.sequences, &sensitivities, tied_uses, self.progress)
+            survey(self.gguf, self.model, self.sequences, &sensitivities, self.progress)
         })?;
         let importance = survey.importance(self.model.weights.tied);
         survey.fill(&mut sensitivities);
 
-        let mut progressive = Progressive::new(self, &importance, &sensitivities, tied_uses, judge);
+        let mut progressive = Progressive::new(self, &importance, &sensitivities, judge);
         progressive.probe()?;
         let reached = progressive.quantize_by_sensitivity()?;
         let reached = match self.aim {

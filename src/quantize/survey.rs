@@ -16,7 +16,6 @@ use super::compensate::{Comparison, Compensation, OutputError, Polish, Regularis
 use super::encode::{EncodeError, checked_values, decoded};
 use super::search::SearchError;
 use super::sensitivity::Sensitivity;
-use super::tied::TiedUses;
 
 /// Rows of a tensor that are looked at: rows lose much alike.
 const ROWS: usize = 192;
@@ -78,7 +77,6 @@ pub fn survey(
     model: &Model,
     sequences: &[&[u32]],
     sensitivities: &[Sensitivity],
-    tied_uses: Option<TiedUses>,
     progress: &dyn Progress,
 ) -> Result<Survey, SearchError> {
     let tied = model.weights.tied;
@@ -100,11 +98,8 @@ pub fn survey(
             .collect(),
     };
     inputs(model, sequences, |layer, inputs| {
-        for (of, mut input) in inputs {
+        for (of, input) in inputs {
             let place = if of == LinearInput::Head { HEAD } else { (layer, of) };
-            if let Some(uses) = tied_uses.filter(|_| place == HEAD) {
-                uses.add_to(&mut input.gram);
-            }
             found.see(place, &input)?;
         }
         // All tokens pass each layer before any passes the next; the head takes no time.
@@ -220,7 +215,7 @@ mod tests {
         let searchable = Searchable::new(&gguf, &config, header, 512).unwrap();
         let mut sensitivities = searchable.sensitivities(&gguf, Bands::new(4));
         let tokens: Vec<u32> = (0..96).map(|i| i * 29 % 2000).collect();
-        let found = survey(&gguf, &model, &[&tokens], &sensitivities, None, &Silent).unwrap();
+        let found = survey(&gguf, &model, &[&tokens], &sensitivities, &Silent).unwrap();
         let importance = found.importance(model.weights.tied);
         let json = serde_json::to_vec(&found).unwrap();
         assert_eq!(serde_json::from_slice::<Survey>(&json).unwrap(), found, "kept as it is");

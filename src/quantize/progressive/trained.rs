@@ -7,8 +7,8 @@ use crate::model::Role;
 use crate::quantize::encoded::Encodings;
 use crate::quantize::search::{Search, SearchError, StepKind, TrainedRound};
 use crate::quantize::training::{
-    BlockTraining, Check, EndToEnd, EndToEndTraining, Trained, TrainedBlock, Training, train_blocks,
-    train_end_to_end,
+    BlockTraining, Check, EndToEnd, EndToEndTraining, Trained, TrainedBlock, Training,
+    train_blocks, train_end_to_end,
 };
 
 use super::{CLOSE, Progressive, Reached, Tries};

@@ -127,7 +127,8 @@ fn a_run_that_was_ended_goes_on() {
     assert_eq!(state_of(3), 0, "it is no longer needed");
 
     // Something is damaged, and there is no state: all is trained anew.
-    let damaged = names().into_iter().find(|name| name.contains("end-to-end-0-3-blk.0.ffn")).unwrap();
+    let damaged =
+        names().into_iter().find(|name| name.contains("end-to-end-0-3-blk.0.ffn")).unwrap();
     std::fs::write(kept.join(damaged), "damaged").unwrap();
     assert_eq!(run(&Silent), expected);
 }
