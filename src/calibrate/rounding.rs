@@ -83,16 +83,20 @@ fn add_errors(sums: &mut Vec<f64>, rounding: Rounding, block: usize, x: &[f32], 
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_pcg::Pcg64Mcg;
+
     use super::*;
 
     #[test]
     fn errors_are_those_of_outputs_on_rounded_inputs() {
         // Some columns are as large as in real models, so that their blocks of 256 round coarsely.
         let (tokens, columns, outputs) = (400, 512, 5);
-        let random = |i: usize| ((i * 7919) % 2003) as f32 / 1001.0 - 1.0;
+        let mut random = Pcg64Mcg::seed_from_u64(1);
+        let mut random = || random.random_range(-1.0f32..1.0);
         let size = |column: usize| if column % 100 == 7 { 30.0 } else { 1.0 };
-        let x: Vec<f32> = (0..tokens * columns).map(|i| size(i % columns) * random(i)).collect();
-        let weights: Vec<f32> = (0..outputs * columns).map(|i| random(i * 31 + 5)).collect();
+        let x: Vec<f32> = (0..tokens * columns).map(|i| size(i % columns) * random()).collect();
+        let weights: Vec<f32> = (0..outputs * columns).map(|_| random()).collect();
         let mut sums = RoundingSums::default();
         sums.see(0, LinearInput::Ffn, &x[..100 * columns], columns);
         sums.see(0, LinearInput::Ffn, &x[100 * columns..], columns);
