@@ -91,9 +91,11 @@ mod x86 {
 mod tests {
     use super::*;
 
+    type Way = fn(&[u8], &mut [f32]);
+
     /// All ways that this CPU has.
-    fn ways() -> Vec<fn(&[u8], &mut [f32])> {
-        let mut ways: Vec<fn(&[u8], &mut [f32])> = vec![widen_f16, widen_buffered];
+    fn ways() -> Vec<Way> {
+        let mut ways: Vec<Way> = vec![widen_f16, widen_buffered];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx") && is_x86_feature_detected!("f16c") {
             // SAFETY: the CPU has what the function is compiled for.
