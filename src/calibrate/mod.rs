@@ -2,7 +2,7 @@
 //! text sampled from the model is the very distribution that a quantized model is to keep.
 //!
 //! [`generate`] samples sequences, many side by side, and sets some aside: what is learnt from the
-//! others is judged on these. [`importance`] and [`grams`] gather what the text shows of the inputs
+//! others is judged on these. [`importance`] and [`inputs`] gather what the text shows of the inputs
 //! of the linear maps.
 
 mod diversity;
