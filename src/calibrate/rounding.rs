@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{LinearInput, Observer, Rounding};
 
-use super::statistics::squares_by_part;
+use super::statistics::{add_squares, mean};
 
 /// The mean squared error of each column of an input that is rounded.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,15 +48,12 @@ struct Sums {
 impl RoundingSums {
     /// The means over all tokens that were seen.
     pub fn means(self) -> BTreeMap<LinearInput, RoundingErrors> {
-        let mean = |(input, sums): (LinearInput, Sums)| {
-            let mean = |sums: Vec<f64>, tokens: u64| {
-                sums.into_iter().map(|sum| (sum / tokens as f64) as f32).collect()
-            };
+        let means = |(input, sums): (LinearInput, Sums)| {
             let Sums { tokens, blocks_32, blocks_256 } = sums;
             let (blocks_32, blocks_256) = (mean(blocks_32, tokens), mean(blocks_256, tokens));
             (input, RoundingErrors { blocks_32, blocks_256 })
         };
-        self.sums.into_iter().map(mean).collect()
+        self.sums.into_iter().map(means).collect()
     }
 }
 
@@ -76,9 +73,7 @@ fn add_errors(sums: &mut Vec<f64>, rounding: Rounding, block: usize, x: &[f32], 
     sums.resize(columns, 0.0);
     let mut errors = rounding.rounded(x).into_owned();
     errors.iter_mut().zip(x).for_each(|(error, x)| *error -= x);
-    for part in squares_by_part(&errors, columns) {
-        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));
-    }
+    add_squares(sums, &errors, columns);
 }
 
 #[cfg(test)]

@@ -70,9 +70,6 @@ pub fn importance(
     progress.start("weighing inputs", Amount::Tokens(tokens));
     Session::new(model).hidden(sequences, Wanted::All, &mut squares)?;
     progress.finish();
-    let mean = |sums: Vec<f64>, tokens: u64| -> Vec<f32> {
-        sums.into_iter().map(|sum| (sum / tokens as f64) as f32).collect()
-    };
     let inputs = squares.inputs.into_iter();
     let inputs = inputs.map(|(at, (sums, n))| (at, mean(sums, n))).collect();
     Ok(Importance { inputs, tied: model.weights.tied })
@@ -95,15 +92,18 @@ impl Observer for Squares<'_> {
         let place = if input == LinearInput::Head { HEAD } else { (layer, input) };
         let sums = self.inputs.entry(place).or_insert_with(|| (vec![0.0; columns], 0));
         sums.1 += (x.len() / columns) as u64;
-        for part in squares_by_part(x, columns) {
-            sums.0.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));
-        }
+        add_squares(&mut sums.0, x, columns);
     }
 }
 
-/// Sums of squares of each column, over parts of the rows that are the same for any number of
-/// threads and short enough for F32.
-pub(super) fn squares_by_part(x: &[f32], columns: usize) -> Vec<Vec<f32>> {
+/// The means over so many tokens.
+pub(super) fn mean(sums: Vec<f64>, tokens: u64) -> Vec<f32> {
+    sums.into_iter().map(|sum| (sum / tokens as f64) as f32).collect()
+}
+
+/// Adds the squares of each column, summed over parts of the rows that are the same for any number
+/// of threads and short enough for F32.
+pub(super) fn add_squares(sums: &mut [f64], x: &[f32], columns: usize) {
     const TOKENS: usize = 128;
     let sum = |x: &[f32]| {
         let mut sums = vec![0.0f32; columns];
@@ -112,7 +112,10 @@ pub(super) fn squares_by_part(x: &[f32], columns: usize) -> Vec<Vec<f32>> {
         }
         sums
     };
-    x.par_chunks(TOKENS * columns).map(sum).collect()
+    let parts: Vec<Vec<f32>> = x.par_chunks(TOKENS * columns).map(sum).collect();
+    for part in parts {
+        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));
+    }
 }
 
 #[cfg(test)]

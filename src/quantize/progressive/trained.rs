@@ -102,13 +102,11 @@ impl Progressive<'_, '_, '_> {
         encodings: &Encodings,
         time: Option<Duration>,
     ) -> Result<Trained, SearchError> {
-        let Search { gguf, model, config, sequences, held_out, work, progress, .. } = *self.search;
-        let mut training = Training { seed: config.seed, ..Training::default() };
-        if !norms_are_f32(gguf) {
-            training.gain_rate = 0.0;
-        }
+        let Search { model, config, sequences: learn, held_out, work, progress, .. } = *self.search;
+        let training = Training::default();
+        let gain_rate = self.gain_rate(training.gain_rate);
+        let training = Training { seed: config.seed, gain_rate, ..training };
         let round = self.record.trained.len();
-        let learn = sequences;
         train_blocks(
             &BlockTraining { model, learn, held_out, training, time, round, work, progress },
             encodings,
@@ -121,17 +119,20 @@ impl Progressive<'_, '_, '_> {
         encodings: &Encodings,
         tokens: usize,
     ) -> Result<(Encodings, Vec<Check>), SearchError> {
-        let Search { gguf, model, config, sequences, held_out, work, progress, .. } = *self.search;
-        let mut training = EndToEndTraining { seed: config.seed, ..EndToEndTraining::default() };
-        if !norms_are_f32(gguf) {
-            training.gain_rate = 0.0;
-        }
+        let Search { model, config, sequences: learn, held_out, work, progress, .. } = *self.search;
+        let training = EndToEndTraining::default();
+        let gain_rate = self.gain_rate(training.gain_rate);
+        let training = EndToEndTraining { seed: config.seed, gain_rate, ..training };
         let round = self.record.trained.len();
-        let learn = sequences;
         train_end_to_end(
             &EndToEnd { model, learn, held_out, tokens, training, round, work, progress },
             encodings,
         )
+    }
+
+    /// The rate of gains, which do not learn where the file cannot hold what they would.
+    fn gain_rate(&self, rate: f32) -> f32 {
+        if norms_are_f32(self.search.gguf) { rate } else { 0.0 }
     }
 
     /// A model of encodings that the file can hold.
