@@ -8,7 +8,7 @@ mod fetched;
 
 use std::time::{Duration, Instant};
 
-use opencog_qat::calibrate::{Sampling, draw};
+use opencog_qat::calibrate::draw;
 use opencog_qat::gguf::Gguf;
 use opencog_qat::model::{Cache, Model, Session, Unobserved, Wanted};
 use rand::SeedableRng;
@@ -89,7 +89,7 @@ fn write(model: &Model, length: usize) -> Vec<Vec<u32>> {
         session.logits(&hidden, &mut logits);
         let rows = logits.par_chunks_exact_mut(model.weights.vocabulary());
         rows.zip(&mut text).zip(&mut random).for_each(|((logits, row), random)| {
-            row.push(draw(logits, Sampling::at(1.0), random).unwrap().token);
+            row.push(draw(logits, 1.0, random).unwrap().token);
         });
     }
     text

@@ -24,7 +24,7 @@ pub use gram::{Gram, GramSums};
 pub use inputs::{Input, inputs};
 pub use recipe::Recipe;
 pub use rounding::RoundingErrors;
-pub use sampler::{Drawn, Sampling, draw};
+pub use sampler::{Drawn, draw};
 pub use seed_source::seed_source;
 pub use seeds::{Chat, SeedSource};
 pub use split::{CalibrationText, HeldOut, Learn};

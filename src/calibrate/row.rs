@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::Sequence;
-use super::sampler::{OPENING, Sampling, draw, temperature};
+use super::sampler::{OPENING, draw, temperature};
 use super::seeds::{SeedKind, SeedSource};
 use crate::model::ModelError;
 
@@ -35,8 +35,6 @@ pub struct Row {
     /// Tokens that the model has read.
     read: usize,
     random: Pcg64Mcg,
-    /// The temperature after the opening of each text.
-    settled: f32,
     /// Sampled tokens of the text at work; a sequence may hold several texts.
     sampled: usize,
     /// How many of them come down from a higher temperature.
@@ -67,14 +65,12 @@ impl Row {
         seeds: &SeedSource,
         seed: u64,
     ) -> Result<Row, ModelError> {
-        let mut random = generator(seed, task);
         let mut row = Row {
             task,
             slot,
             tokens: seeds.always_first.into_iter().collect(),
             read: 0,
-            settled: temperature(&mut random),
-            random,
+            random: generator(seed, task),
             sampled: 0,
             opening: 0,
             user_speaks: false,
@@ -125,8 +121,9 @@ impl Row {
                 *logit = BARRED;
             }
         }
-        let sampling = Sampling::schedule(self.sampled, self.opening, self.settled);
-        let drawn = draw(logits, sampling, &mut self.random).ok_or(ModelError::LogitsNotFinite)?;
+        let temperature = temperature(self.sampled, self.opening);
+        let drawn =
+            draw(logits, temperature, &mut self.random).ok_or(ModelError::LogitsNotFinite)?;
         self.tokens.push(drawn.token);
         self.sampled += 1;
         self.entropy += drawn.entropy;

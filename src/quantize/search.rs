@@ -225,7 +225,7 @@ impl Search<'_, '_> {
         Ok(Found { plan, encodings, record })
     }
 
-    fn trains(&self) -> bool {
+    pub(super) fn trains(&self) -> bool {
         self.config.effort == Effort::Thorough
     }
 
@@ -376,11 +376,11 @@ mod tests {
         let config = Config { effort: Effort::Thorough, ..four_or_five_bits() };
         let gguf = tiny();
         let mut judge = ByBytes { gains: gains(&Model::of(&gguf).unwrap()) };
-        let Found { record, .. } = judged(&config, Aim::Smallest { kld: 0.02 }, &mut judge);
+        let Found { record, .. } = judged(&config, Aim::Smallest { kld: 0.025 }, &mut judge);
         let rounds: Vec<_> = record.trained.iter().map(|round| round.untrained_kld).collect();
         // More than was expected is won back in the first round, so that the second can begin higher.
         assert!(rounds.len() == 2 && rounds[1] > 1.1 * rounds[0], "{:?}", record.trained);
-        assert!((0.018..=0.02).contains(&record.measured_kld), "{}", record.measured_kld);
+        assert!((0.0225..=0.025).contains(&record.measured_kld), "{}", record.measured_kld);
         assert_eq!(record.bound_by, None);
         let trained = record.steps.iter().filter(|step| step.kind == StepKind::Train);
         assert_eq!(trained.count(), 2);

@@ -32,7 +32,7 @@ impl Default for Training {
         Training {
             passes: 4,
             batch: 4,
-            weight_rate: 5e-3,
+            weight_rate: 8e-3,
             scale_rate: 5e-4,
             gain_rate: 5e-4,
             seed: 0,
