@@ -35,7 +35,7 @@ struct Judged {
 }
 
 /// What llama.cpp's perplexity may differ by, as a share.
-const TOLERANCE: f64 = 0.002;
+const TOLERANCE: f64 = 0.003;
 
 #[test]
 fn perplexity_of_the_model_in_the_box_is_ours() {
