@@ -1,0 +1,3 @@
+//! OpenCog data: the knowledge, programs and attention that stand beside a language model.
+
+pub mod atomspace;
