@@ -1,0 +1,106 @@
+//! The AtomSpace files that OpenCog projects ship: how many atoms they have, and that nothing is
+//! lost by writing them again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use opencog_qat::opencog::atomspace::export::{Target, export};
+use opencog_qat::opencog::atomspace::read::{ReadOptions, ReadSummary, TvMerge, read};
+use opencog_qat::opencog::atomspace::{AtomSpace, AtomStore, Kind, difference};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/opencog-data/atomspace")
+}
+
+/// The text of a file, unpacked where it is packed; none, said aloud, where it or `xz` is missing.
+fn text(name: &str) -> Option<Vec<u8>> {
+    let plain = folder().join(name);
+    if let Ok(text) = std::fs::read(&plain) {
+        return Some(text);
+    }
+    let packed = folder().join(format!("{name}.xz"));
+    let output = Command::new("xz").arg("-dc").arg(&packed).output();
+    let text = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    if text.is_none() {
+        println!("skipped: {} cannot be unpacked", packed.display());
+    }
+    text
+}
+
+fn read_file(name: &str) -> Option<(AtomSpace, ReadSummary)> {
+    let text = text(name)?;
+    Some(read(&text[..], &ReadOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}")))
+}
+
+/// How many nodes and links.
+fn counts(space: &AtomSpace) -> (usize, usize) {
+    let is_node = |atom| space.types()[space.type_of(atom).index()].kind == Kind::Node;
+    let nodes = space.atoms().filter(|&atom| is_node(atom)).count();
+    (nodes, space.atom_count() - nodes)
+}
+
+#[test]
+fn files_have_as_many_atoms_as_upstream_finds() {
+    for (name, nodes, links) in [
+        ("ugly-male-soda-drinker-corpus.scm", 25, 60),
+        ("lojban-dataset.scm", 52, 104),
+        ("qa-knowledge-base.scm", 347, 1335),
+        ("embodiment-corpus-av.scm", 1706, 9978),
+        ("mozi-ai-sample.scm", 4778, 27583),
+        ("biospace-go-plau-ryr1.scm", 14074, 28585),
+        ("bench-reactome-uniprot-all.scm", 55986, 186_855),
+    ] {
+        let Some((space, summary)) = read_file(name) else { continue };
+        println!("{name}: {:?} atoms, skipped:\n{}", counts(&space), summary.skipped);
+        assert_eq!(counts(&space), (nodes, links), "{name}");
+    }
+    for (name, atoms) in
+        [("load-file-test-data.scm", 27), ("sumo-merge.scm", 652), ("dbpedia-small.scm", 9830)]
+    {
+        let Some((space, _)) = read_file(name) else { continue };
+        assert_eq!(space.atom_count(), atoms, "{name}");
+    }
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let Ok(files) = std::fs::read_dir(folder()) else {
+        return println!("skipped: {} is missing", folder().display());
+    };
+    for file in files {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let Some(text) = text(name.trim_end_matches(".xz")) else { continue };
+        for (target, tv_merge) in
+            [(Target::AtomSpace5_0, TvMerge::FirstNested), (Target::AtomSpace2026, TvMerge::Last)]
+        {
+            let options = ReadOptions { tv_merge, ..ReadOptions::default() };
+            let (space, _) = read(&text[..], &options).unwrap();
+            let mut written = Vec::new();
+            let summary = export(&space, target, &mut written).unwrap();
+            let (back, read_back) = read(&written[..], &ReadOptions::default()).unwrap();
+            println!("{name}: {} atoms, {summary:?}", space.atom_count());
+            assert!(read_back.skipped.is_empty(), "{name}: {}", read_back.skipped);
+            assert_eq!(difference(&space, &back), None, "{name}");
+        }
+    }
+}
+
+#[test]
+fn values_are_those_of_the_files() {
+    if let Some((space, summary)) = read_file("embodiment-corpus-av.scm") {
+        let all = || space.atoms().filter_map(|atom| space.attention_value(atom));
+        let sti = |fold: fn(f64, f64) -> f64| all().map(|value| value.sti).reduce(fold).unwrap();
+        assert_eq!((sti(f64::min), sti(f64::max)), (-40.0, 977.0));
+        assert!(
+            all().all(|value| matches!(value.lti, 0.0 | 1.0) && matches!(value.vlti, 0.0 | 1.0))
+        );
+        assert_eq!(summary.values_taken + summary.values_ignored, 7756 + 27758);
+    }
+    if let Some((space, _)) = read_file("biospace-go-plau-ryr1.scm") {
+        let mut distinct: Vec<_> =
+            space.atoms().filter_map(|atom| space.truth_value(atom)).collect();
+        distinct.sort_by(|a, b| a.numbers().partial_cmp(&b.numbers()).unwrap());
+        distinct.dedup();
+        assert_eq!(distinct.len(), 3);
+    }
+}
