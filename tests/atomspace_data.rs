@@ -1,36 +1,12 @@
 //! The AtomSpace files that OpenCog projects ship: how many atoms they have, and that nothing is
 //! lost by writing them again.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod opencog_data;
 
+use opencog_data::{folder, read_file, text};
 use opencog_qat::opencog::atomspace::export::{Target, export};
-use opencog_qat::opencog::atomspace::read::{ReadOptions, ReadSummary, TvMerge, read};
+use opencog_qat::opencog::atomspace::read::{ReadOptions, TvMerge, read};
 use opencog_qat::opencog::atomspace::{AtomSpace, AtomStore, Kind, difference};
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/opencog-data/atomspace")
-}
-
-/// The text of a file, unpacked where it is packed; none, said aloud, where it or `xz` is missing.
-fn text(name: &str) -> Option<Vec<u8>> {
-    let plain = folder().join(name);
-    if let Ok(text) = std::fs::read(&plain) {
-        return Some(text);
-    }
-    let packed = folder().join(format!("{name}.xz"));
-    let output = Command::new("xz").arg("-dc").arg(&packed).output();
-    let text = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    if text.is_none() {
-        println!("skipped: {} cannot be unpacked", packed.display());
-    }
-    text
-}
-
-fn read_file(name: &str) -> Option<(AtomSpace, ReadSummary)> {
-    let text = text(name)?;
-    Some(read(&text[..], &ReadOptions::default()).unwrap_or_else(|error| panic!("{name}: {error}")))
-}
 
 /// How many nodes and links.
 fn counts(space: &AtomSpace) -> (usize, usize) {
