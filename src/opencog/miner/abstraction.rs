@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn blocks_of_more_clauses_are_compared() {
         let (xy, xf, xg) = (link(&[X, Y]), link(&[X, F]), link(&[X, G]));
-        assert!(is_more_abstract(&[xy.clone()], &[xf.clone(), xg.clone()], 0));
+        assert!(is_more_abstract(std::slice::from_ref(&xy), &[xf.clone(), xg.clone()], 0));
         assert!(is_more_abstract(&[xy.clone(), link(&[X, Z])], &[xf.clone(), xg.clone()], 0));
         assert!(!is_more_abstract(&[xf.clone(), xg.clone()], &[xy], 0));
         assert!(!is_more_abstract(&[xf.clone(), xg], &[xf], 0));

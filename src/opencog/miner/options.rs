@@ -7,7 +7,7 @@ use super::super::atomspace::query::TruthFilter;
 pub struct MinerOptions {
     /// How many groundings a pattern has at least.
     pub minimum_support: u64,
-    /// How many clauses a pattern has at most, up to 3.
+    /// How many clauses a pattern has at most.
     pub max_conjuncts: usize,
     /// How many variables a pattern has at most.
     pub max_variables: usize,

@@ -20,7 +20,7 @@ fn people() -> String {
         if i < 5 || (10..15).contains(&i) {
             is("ugly");
         }
-        if i < 5 || i >= 15 {
+        if !(5..15).contains(&i) {
             is("soda drinker");
         }
     }
@@ -117,4 +117,87 @@ fn limits_are_kept_and_told() {
     assert_eq!((mined.patterns.len(), mined.is_complete), (12, false));
     let mined = mine(&space, &MinerOptions { max_variables: 1, max_conjuncts: 1, ..options(5) });
     assert!(mined.patterns.iter().all(|p| p.conjuncts == 1 && !p.text.contains("$1")));
+}
+
+mod properties {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::super::atomspace::query::{Term, Variable as QueryVariable};
+    use super::super::super::atomspace::{AtomId, Builder, Kind, TypeId};
+    use super::super::abstraction::components;
+    use super::super::pattern::{Canonical, Clause, Token, variables_of};
+    use super::*;
+
+    const NODES: u32 = 4;
+
+    /// Every clause over three variables and the nodes that has a variable.
+    fn all_clauses(link: TypeId) -> Vec<Clause> {
+        let variables = (0..3).map(Token::Variable);
+        let terms: Vec<Token> =
+            variables.chain((0..NODES).map(|i| Token::Atom(AtomId(i)))).collect();
+        let pairs = terms.iter().flat_map(|&a| terms.iter().map(move |&b| [a, b]));
+        let clauses = pairs.map(|[a, b]| Clause(Box::new([Token::Link(link, 2), a, b])));
+        clauses.filter(|clause| !clause.variables().is_empty()).collect()
+    }
+
+    fn support(space: &AtomSpace, clauses: &[Clause]) -> u64 {
+        let order = variables_of(clauses.iter());
+        let term = |token: &Token| match *token {
+            Token::Variable(variable) => {
+                Term::Variable(order.iter().position(|&v| v == variable).unwrap())
+            }
+            Token::Atom(atom) => Term::Atom(atom),
+            Token::Link(..) => unreachable!("these links hold nodes"),
+        };
+        let link = |clause: &Clause| match clause.0[0] {
+            Token::Link(of, _) => Term::Link(of, clause.0[1..].iter().map(term).collect()),
+            _ => unreachable!("a clause is a link"),
+        };
+        let variables = order.iter().map(|v| QueryVariable { name: v.to_string(), of: None });
+        let query =
+            Query { variables: variables.collect(), clauses: clauses.iter().map(link).collect() };
+        query.matches(space, TruthFilter::Any, usize::MAX).len() as u64
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn all_frequent_patterns_are_found(
+            links in prop::collection::vec((0..NODES, 0..NODES), 1..12),
+            minimum_support in 2u64..5,
+        ) {
+            let mut builder = Builder::new();
+            let concept = builder.add_type("Concept", Kind::Node).unwrap();
+            let link = builder.add_type("Inheritance", Kind::Link).unwrap();
+            for i in 0..NODES {
+                builder.add_node(concept, &[b'a' + i as u8]).unwrap();
+            }
+            for (a, b) in links {
+                builder.add_link(link, &[AtomId(a), AtomId(b)]).unwrap();
+            }
+            let space = builder.finish();
+            let mut expected = BTreeMap::new();
+            let frequent: Vec<Clause> = all_clauses(link)
+                .into_iter()
+                .filter(|clause| support(&space, std::slice::from_ref(clause)) >= minimum_support)
+                .collect();
+            for first in &frequent {
+                let alone = [first.clone()];
+                expected.insert(Canonical::of(&space, &alone).text, support(&space, &alone));
+                for second in frequent.iter().filter(|second| *second != first) {
+                    let both = [first.clone(), second.clone()];
+                    let support = support(&space, &both);
+                    if components(&both).len() == 1 && support >= minimum_support {
+                        expected.insert(Canonical::of(&space, &both).text, support);
+                    }
+                }
+            }
+            let mined = mine(&space, &MinerOptions { max_conjuncts: 2, ..options(minimum_support) });
+            let found: BTreeMap<String, u64> =
+                mined.patterns.into_iter().map(|pattern| (pattern.text, pattern.support)).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }
