@@ -79,7 +79,7 @@ fn aliases_give_what_their_types_give() {
     let (from_long, _) = read(&first_lines[..], &ReadOptions::default()).unwrap();
     assert_eq!(
         from_short.by_type(from_short.find_type("MemberLink", Kind::Link).unwrap()).len(),
-        39
+        21
     );
     assert_eq!(difference(&from_short, &from_long), None);
 }

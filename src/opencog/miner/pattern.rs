@@ -212,6 +212,6 @@ mod tests {
     #[test]
     fn orders_are_all_there_are() {
         assert_eq!(permutations(&[1, 2, 3]).len(), 6);
-        assert_eq!(permutations::<u8>(&[]), [Vec::new()]);
+        assert_eq!(permutations::<u8>(&[]), [Vec::<u8>::new()]);
     }
 }
