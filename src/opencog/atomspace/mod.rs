@@ -1,0 +1,3 @@
+//! AtomSpaces.
+
+pub mod codec;
