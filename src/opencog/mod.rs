@@ -1,3 +1,3 @@
-//! OpenCog data: AtomSpaces, MOSES programs and attention values, in the formats that OpenCog has.
+//! OpenCog data: the knowledge, programs and attention that stand beside a language model.
 
 pub mod atomspace;
