@@ -5,6 +5,12 @@ use super::atom_store::AtomId;
 /// Evidence that is worth a confidence of 1/2 (SimpleTruthValue.cc, `DEFAULT_K`).
 pub const LOOKAHEAD: f64 = 800.0;
 
+/// The name of the `PredicateNode` under which AtomSpace keeps truth values.
+pub const TRUTH_KEY: &[u8] = b"*-TruthValueKey-*";
+
+/// The name of the `PredicateNode` under which AtomSpace keeps attention values.
+pub const ATTENTION_KEY: &[u8] = b"*-AttentionValueKey-*";
+
 /// The largest confidence that is turned into a count (SimpleTruthValue.cc).
 const LARGEST_CONFIDENCE: f64 = 0.999_999_8;
 
@@ -215,7 +221,7 @@ pub enum Value {
 
 impl Value {
     /// How many `LinkValue`s may lie in each other.
-    pub const DEEPEST: usize = 256;
+    pub const DEEPEST: usize = 128;
 
     /// Whether both say the same, bit by bit, where `same_atom` tells which atoms are the same.
     pub fn is_identical(&self, other: &Value, same_atom: &impl Fn(AtomId, AtomId) -> bool) -> bool {
