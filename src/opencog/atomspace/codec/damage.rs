@@ -187,7 +187,8 @@ mod tests {
         let confidence = damage.confidence;
         assert_eq!((confidence.raised_to_one, confidence.ones_lost), (1, 1));
         assert_eq!(confidence.order_broken, 1, "0.999 over 1");
-        assert!(confidence.max_error > 1e6, "{confidence:?}");
+        // 799,200 observations became 3,999,999,200, the most there are.
+        assert!((confidence.max_error - 5004.0).abs() < 0.01, "{confidence:?}");
         assert_eq!(damage.guards_broken(), 1 + (1 + 1 + 1 + 2 + 2) + (1 + 1 + 1));
     }
 

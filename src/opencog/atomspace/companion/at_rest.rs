@@ -327,10 +327,10 @@ impl Expander<'_> {
     /// None where there is no such column.
     fn levels(&self, column: &str, atoms: u32) -> Result<Option<CodedColumn>, Error> {
         let part = |part: &str| format!("{column}.{part}");
-        let levels: Vec<[f64; 1]> = self.rows(&part("levels"))?;
-        if levels.is_empty() {
+        if self.reader.bytes(&at_rest(&part("codes"))).is_empty() {
             return Ok(None);
         }
+        let levels: Vec<[f64; 1]> = self.rows(&part("levels"))?;
         let codes = self.numbers_to(&part("codes"), atoms as usize, levels.len() + 1)?;
         let values: Vec<[f64; 1]> = self.rows(&part("exception_values"))?;
         let last = atoms.saturating_sub(1) as usize;

@@ -97,7 +97,7 @@ pub(super) fn truth_column(
         }
         TruthCoding::Named { codec, tolerance } => (Some(codec), codec.encode(&simple, tolerance)),
     };
-    match coded {
+    match coded.filter(|coded| !coded.is_empty()) {
         Some(Coded::Columns { strength, confidence }) => {
             let others: Vec<_> =
                 all.iter().map(|value| value.filter(|value| as_simple(value).is_none())).collect();

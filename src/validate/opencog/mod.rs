@@ -1,0 +1,3 @@
+//! What coding OpenCog data costs those who use it.
+
+pub mod latency;
