@@ -3,19 +3,18 @@
 //!
 //! `cargo bench --bench opencog [FILE.scm]`; without a file, on a made up set that is shaped like the
 //! largest of OpenCog's benchmark. Each link gets a truth value. The last table is of five copies
-//! with other names, more than a million atoms.
+//! with other names, more than a million atoms. Asked for are any atoms, and 1000 that stay in the
+//! cache, which tells what a store's size does from what the cache's does.
 
 use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
 use opencog_qat::gguf::Gguf;
-use opencog_qat::opencog::atomspace::companion::{
-    Form, Ordered, PackedSpace, TruthCoding, write,
-};
+use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding, write};
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
 use opencog_qat::opencog::atomspace::{AtomId, AtomSpace, AtomStore, Builder, Kind, TruthValue};
-use opencog_qat::validate::opencog::latency::latencies;
+use opencog_qat::validate::opencog::latency::{Sample, latencies};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -82,7 +81,9 @@ fn relabelled(space: &AtomSpace, copies: usize) -> AtomSpace {
             let of = builder.add_type(&of.name, of.kind).expect("as many types as before");
             let added = match space.name(atom) {
                 Some(name) if copy == 0 => builder.add_node(of, &name),
-                Some(name) => builder.add_node(of, &[&name, format!("#{copy}").as_bytes()].concat()),
+                Some(name) => {
+                    builder.add_node(of, &[&name, format!("#{copy}").as_bytes()].concat())
+                }
                 None => {
                     let held: Vec<AtomId> =
                         space.outgoing(atom).map(|held| ids[held.index()]).collect();
@@ -137,8 +138,20 @@ fn measure(space: &AtomSpace) {
     );
     let gguf = Gguf::open(&path).expect("it can be opened");
     let packed = PackedSpace::of(&gguf).expect("it is sound");
-    println!("{:<18}{:>20}{:>22}{:>8}", "ns", "packed p50     p99", "unpacked p50     p99", "ratio");
-    for row in latencies(&packed, space, BATCHES, 3) {
+    for (what, atoms) in [("any atoms", usize::MAX), ("1000 atoms", 1000)] {
+        println!(
+            "{:<18}{:>20}{:>22}{:>8}",
+            format!("ns, {what}"),
+            "packed p50     p99",
+            "unpacked p50     p99",
+            "ratio"
+        );
+        print_latencies(&packed, space, atoms);
+    }
+}
+
+fn print_latencies(packed: &PackedSpace, space: &AtomSpace, atoms: usize) {
+    for row in latencies(packed, space, &Sample { batches: BATCHES, atoms, seed: 3 }) {
         println!(
             "{:<18}{:>12.1}{:>8.1}{:>14.1}{:>8.1}{:>8.2}",
             row.operation.to_string(),

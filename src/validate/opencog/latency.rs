@@ -8,7 +8,7 @@ use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -89,20 +89,28 @@ impl Latency {
     }
 }
 
-/// Times every operation on both stores, in `batches` batches each. The stores have the same atoms;
-/// those that are asked for are picked by `seed`. Operations that there are no atoms for are left
-/// out.
+/// Which atoms are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Batches a turn.
+    pub batches: usize,
+    /// How many distinct atoms at most: few stay in the cache, however large the store is.
+    pub atoms: usize,
+    /// What they are picked by.
+    pub seed: u64,
+}
+
+/// Times every operation on both stores, which have the same atoms. Operations that there are no
+/// atoms for are left out.
 pub fn latencies(
     store: &impl AtomStore,
     reference: &impl AtomStore,
-    batches: usize,
-    seed: u64,
+    sample: &Sample,
 ) -> Vec<Latency> {
     let twins = twins(store, reference);
     let mut out = Vec::new();
     for operation in Operation::ALL {
-        let mut random = Pcg64Mcg::seed_from_u64(seed);
-        let of_store = picked(store, operation, batches, &mut random);
+        let of_store = picked(store, operation, sample);
         if of_store.is_empty() {
             continue;
         }
@@ -137,14 +145,10 @@ fn twins(a: &impl AtomStore, b: &impl AtomStore) -> Vec<AtomId> {
 }
 
 /// Atoms to do an operation on, batch after batch.
-fn picked(
-    store: &impl AtomStore,
-    operation: Operation,
-    batches: usize,
-    random: &mut Pcg64Mcg,
-) -> Vec<AtomId> {
+fn picked(store: &impl AtomStore, operation: Operation, sample: &Sample) -> Vec<AtomId> {
+    let mut random = Pcg64Mcg::seed_from_u64(sample.seed);
     let kind = |atom: AtomId| store.types()[store.type_of(atom).index()].kind;
-    let all: Vec<AtomId> = match operation {
+    let mut all: Vec<AtomId> = match operation {
         Operation::ByName => store.atoms().filter(|&atom| kind(atom) == Kind::Node).collect(),
         Operation::Outgoing => store.atoms().filter(|&atom| kind(atom) == Kind::Link).collect(),
         Operation::Incoming => store.atoms().collect(),
@@ -162,7 +166,9 @@ fn picked(
             links.filter_map(&mut first).collect()
         }
     };
-    (0..batches * BATCH).map_while(|_| all.choose(random).copied()).collect()
+    all.partial_shuffle(&mut random, sample.atoms);
+    all.truncate(sample.atoms);
+    (0..sample.batches * BATCH).map_while(|_| all.choose(&mut random).copied()).collect()
 }
 
 /// Mean nanoseconds of each batch.
@@ -230,6 +236,8 @@ mod tests {
     use super::*;
     use crate::opencog::atomspace::{Builder, TruthValue};
 
+    const SAMPLE: Sample = Sample { batches: 20, atoms: 50, seed: 1 };
+
     /// A ring of members, with a truth value on each link.
     fn ring(len: u32) -> crate::opencog::atomspace::AtomSpace {
         let mut builder = Builder::new();
@@ -249,7 +257,7 @@ mod tests {
     #[test]
     fn every_operation_is_timed_on_both() {
         let space = ring(100);
-        let latencies = latencies(&space, &space, 20, 1);
+        let latencies = latencies(&space, &space, &SAMPLE);
         assert_eq!(latencies.iter().map(|row| row.operation).collect::<Vec<_>>(), Operation::ALL);
         for row in latencies {
             for side in [row.store, row.reference] {
@@ -268,7 +276,15 @@ mod tests {
     #[test]
     fn nothing_is_timed_of_what_is_not_there() {
         let space = Builder::new().finish();
-        assert_eq!(latencies(&space, &space, 20, 1), []);
+        assert_eq!(latencies(&space, &space, &SAMPLE), []);
+    }
+
+    #[test]
+    fn no_more_atoms_are_picked_than_may_be() {
+        let picked = picked(&ring(100), Operation::Incoming, &SAMPLE);
+        let distinct: std::collections::HashSet<AtomId> = picked.iter().copied().collect();
+        assert_eq!(picked.len(), 20 * BATCH);
+        assert_eq!(distinct.len(), 50);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::Truth;
-use super::quantity::{MAX_CONFIDENCE, NEARLY_CERTAIN, Part, Quantity};
+use super::quantity::{NEARLY_CERTAIN, Part, Quantity};
+use crate::opencog::atomspace::value::LARGEST_CONFIDENCE;
 
 /// What became of truth values.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -130,9 +131,9 @@ impl ColumnDamage {
     }
 }
 
-/// The error as PLN sees it: confidences past [`MAX_CONFIDENCE`] stand for the same count.
+/// The error as PLN sees it: confidences past [`LARGEST_CONFIDENCE`] stand for the same count.
 fn felt_error(quantity: Quantity, before: f64, after: f64) -> f64 {
-    let capped = |c: f64| if (0.0..=1.0).contains(&c) { c.min(MAX_CONFIDENCE) } else { c };
+    let capped = |c: f64| if (0.0..=1.0).contains(&c) { c.min(LARGEST_CONFIDENCE) } else { c };
     match quantity {
         Quantity::Strength => quantity.error(before, after),
         Quantity::Confidence => quantity.error(capped(before), capped(after)),

@@ -30,7 +30,7 @@ pub use choose::{Codec, TOLERANCE, choose};
 pub use coded::{Coded, Palette};
 pub use column::{Column, MAX_LEVELS};
 pub use damage::{ColumnDamage, Damage};
-pub use quantity::{COUNT_UNIT, MAX_CONFIDENCE, Quantity};
+pub use quantity::Quantity;
 
 /// Strength and confidence of a simple truth value, as stored: AtomSpace clamps neither.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,12 +2,6 @@
 
 use std::cmp::Ordering;
 
-/// The count that halves the doubt: confidence = n / (n + 800) (`SimpleTruthValue.cc`, DEFAULT_K).
-pub const COUNT_UNIT: f64 = 800.0;
-
-/// Confidences beyond it stand for the same count (`SimpleTruthValue.cc`, get_count).
-pub const MAX_CONFIDENCE: f64 = 0.999_999_8;
-
 /// Where PLN's deduction begins to take a value for certain (`deduction.scm`, `formulas.scm`).
 pub(super) const NEARLY_CERTAIN: f64 = 0.99;
 
@@ -56,7 +50,7 @@ impl Quantity {
     /// infinite where there is no such ratio.
     ///
     /// Between 0 and 1 a confidence is weighed by its count, which is not cut off at
-    /// [`MAX_CONFIDENCE`] here: a code must not make use of that.
+    /// 0.9999998 here, as PLN does: a code must not make use of that.
     pub fn error(self, exact: f64, coded: f64) -> f64 {
         if exact == coded {
             return 0.0;
@@ -92,7 +86,8 @@ fn is_fraction(value: f64) -> bool {
     0.0 < value && value < 1.0
 }
 
-/// The count that a confidence stands for, in units of [`COUNT_UNIT`].
+/// The count that a confidence stands for, in units of
+/// [`LOOKAHEAD`](crate::opencog::atomspace::LOOKAHEAD).
 pub(super) fn odds(confidence: f64) -> f64 {
     confidence / (1.0 - confidence)
 }
@@ -104,13 +99,14 @@ fn harmonic_mean(a: f64, b: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::opencog::atomspace::LOOKAHEAD;
 
     #[test]
     fn a_confidence_is_weighed_by_its_count() {
         // One observation against one and a half.
         let [one, more] = [1.0 / 801.0, 1.5 / 801.5];
         assert!((Quantity::Confidence.error(one, more) - 0.5).abs() < 1e-12);
-        assert!((COUNT_UNIT * odds(one) - 1.0).abs() < 1e-12);
+        assert!((LOOKAHEAD * odds(one) - 1.0).abs() < 1e-12);
         assert_eq!(Quantity::Confidence.error(0.0, 0.1), f64::INFINITY);
         assert_eq!(Quantity::Strength.error(0.5, 0.25), 0.5);
         assert_eq!(Quantity::Strength.error(f64::NAN, 0.25), f64::INFINITY);

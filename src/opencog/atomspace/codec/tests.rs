@@ -4,12 +4,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::opencog::atomspace::LOOKAHEAD;
 
 /// Numbers as files have them: exact ends, the tiny, the nearly certain, the outside, the odd.
 fn number() -> impl Strategy<Value = f64> {
     prop_oneof![
         4 => 0.0..1.0f64,
-        2 => (0u32..2000).prop_map(|n| f64::from(n) / (f64::from(n) + COUNT_UNIT)),
+        2 => (0u32..2000).prop_map(|n| f64::from(n) / (f64::from(n) + LOOKAHEAD)),
         2 => (-40.0..0.0f64).prop_map(f64::exp),
         1 => (-40.0..0.0f64).prop_map(|x| 1.0 - x.exp()),
         1 => 0.985..0.995f64,
@@ -110,7 +111,7 @@ fn many_pairs_are_coded_by_what_suits_them() {
     // Counts of 1 to 3000 and strengths of fractions n / 3000: no palette.
     let truth = |n: u32| Truth {
         strength: f64::from(n) / 3000.0,
-        confidence: f64::from(n) / (f64::from(n) + COUNT_UNIT),
+        confidence: f64::from(n) / (f64::from(n) + LOOKAHEAD),
     };
     let values: Vec<Truth> = (1..=3000).map(truth).collect();
     assert_eq!(Codec::Palette.encode(&values, TOLERANCE), None);
@@ -132,7 +133,7 @@ fn counts_of_all_magnitudes_suit_levels_by_count() {
     // at the low end.
     let truth = |i: i32| {
         let count = 3000f64.powf(f64::from(i) / 999.0);
-        Truth { strength: 1.0, confidence: count / (count + COUNT_UNIT) }
+        Truth { strength: 1.0, confidence: count / (count + LOOKAHEAD) }
     };
     let values: Vec<Truth> = (0..1000).map(truth).collect();
     let rms = |codec: Codec| {

@@ -14,7 +14,7 @@ use super::value_bytes;
 pub(super) struct Dictionary<T> {
     /// For each atom 0 for none, or 1 + the place in `distinct`.
     pub codes: Vec<u32>,
-    /// In the order of the first atoms that have them.
+    /// In the order of the first atoms that have them, truth values by kind first.
     pub distinct: T,
 }
 
@@ -76,6 +76,18 @@ impl<V: Clone> Dictionary<Vec<V>> {
         };
         Dictionary { codes: values.map(code).collect(), distinct }
     }
+
+    /// Sorts what is distinct; equals keep their order.
+    fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&V) -> K) {
+        let mut order: Vec<u32> = (0..self.distinct.len() as u32).collect();
+        order.sort_by_key(|&old| key(&self.distinct[old as usize]));
+        let mut new_code = vec![0; order.len() + 1];
+        for (new, &old) in (1..).zip(&order) {
+            new_code[old as usize + 1] = new;
+        }
+        self.distinct = order.iter().map(|&old| self.distinct[old as usize].clone()).collect();
+        self.codes.iter_mut().for_each(|code| *code = new_code[*code as usize]);
+    }
 }
 
 /// The truth values of a store's atoms in this order.
@@ -86,7 +98,10 @@ pub(super) fn truth_column(
 ) -> TruthColumn {
     let all: Vec<_> = order.iter().map(|&atom| store.truth_value(atom)).collect();
     let exact = |values: &[Option<TruthValue>]| {
-        Dictionary::of(values.iter().copied(), |value| value.bits())
+        let mut all = Dictionary::of(values.iter().copied(), |value| value.bits());
+        // Simple ones first, so that a reader need not look up the kind of what nearly all are.
+        all.sort_by_key(|value| value.kind());
+        all
     };
     let simple: Vec<Truth> = all.iter().filter_map(|value| as_simple(value.as_ref()?)).collect();
     let (codec, coded) = match coding {

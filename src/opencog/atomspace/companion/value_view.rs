@@ -24,6 +24,8 @@ pub(super) struct TruthView<'a> {
     /// For each atom 0 or 1 + the place of its truth value.
     codes: Packed<'a>,
     kinds: &'a [u8],
+    /// How many simple ones come first.
+    simple: usize,
     numbers: &'a [Three],
     /// Strength and confidence of simple ones that are coded by columns.
     coded: Option<[LevelView<'a>; 2]>,
@@ -42,6 +44,7 @@ impl<'a> TruthView<'a> {
         Ok(TruthView {
             codes: reader.packed_below(&codes, atoms.into(), rows.len() as u64)?,
             kinds: distinct,
+            simple: distinct.iter().take_while(|&&kind| kind == TruthKind::Simple as u8).count(),
             numbers: rows,
             coded: strength.zip(confidence).map(|(strength, confidence)| [strength, confidence]),
         })
@@ -50,6 +53,10 @@ impl<'a> TruthView<'a> {
     #[inline]
     pub fn get(&self, atom: AtomId) -> Option<TruthValue> {
         match (self.codes.get(atom.index()) as usize).checked_sub(1) {
+            Some(place) if place < self.simple => {
+                let [strength, confidence, _] = floats(&self.numbers[place]);
+                Some(TruthValue::Simple { strength, confidence })
+            }
             Some(place) => {
                 let kind = TruthKind::ALL[usize::from(self.kinds[place])];
                 Some(TruthValue::from_numbers(kind, floats(&self.numbers[place])))
