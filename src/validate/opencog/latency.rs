@@ -166,9 +166,8 @@ fn picked(store: &impl AtomStore, operation: Operation, sample: &Sample) -> Vec<
             links.filter_map(&mut first).collect()
         }
     };
-    all.partial_shuffle(&mut random, sample.atoms);
-    all.truncate(sample.atoms);
-    (0..sample.batches * BATCH).map_while(|_| all.choose(&mut random).copied()).collect()
+    let (chosen, _) = all.partial_shuffle(&mut random, sample.atoms);
+    (0..sample.batches * BATCH).map_while(|_| chosen.choose(&mut random).copied()).collect()
 }
 
 /// Mean nanoseconds of each batch.

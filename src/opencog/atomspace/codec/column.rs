@@ -2,8 +2,9 @@
 
 use super::quantity::Quantity;
 
-/// The most levels of a guarded column: the code after the last one stands for an exception.
-pub const MAX_LEVELS: usize = 255;
+/// The most levels of a guarded column: a code after the last one stands for an exception, and where
+/// columns are stored, another for an atom without a value.
+pub const MAX_LEVELS: usize = 254;
 
 /// Values as codes of levels. A code past the last level says that the value is an exception.
 #[derive(Debug, Clone, PartialEq)]

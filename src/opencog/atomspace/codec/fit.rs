@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn many_values_get_levels_of_the_same_worst_error() {
         // From 0.01 to 0.98 in 2000 steps: the levels are in equal ratios, so that the worst error
-        // is about ln(98) / 255 / 2.
+        // is about ln(98) / 254 / 2.
         let values: Vec<f64> = (0..2000).map(|i| 0.01 + 0.97 * f64::from(i) / 1999.0).collect();
         let levels = fitted(Quantity::Strength, &values, 1.0);
         assert!(levels.len() <= MAX_LEVELS);
@@ -126,12 +126,12 @@ mod tests {
             errors.fold(f64::INFINITY, f64::min)
         };
         let worst = values.iter().map(error).fold(0.0, f64::max);
-        assert!(worst < 98f64.ln() / 255.0 / 2.0, "{worst}");
+        assert!(worst < 98f64.ln() / 254.0 / 2.0, "{worst}");
     }
 
     #[test]
     fn the_most_values_are_kept_within_the_tolerance() {
-        // Too wide a range for 255 levels of 0.1 %, and one value that is there a thousand times.
+        // Too wide a range for 254 levels of 0.1 %, and one value that is there a thousand times.
         let mut values: Vec<f64> = (0..3000).map(|i| 1e-6 * 1.004f64.powi(i)).collect();
         values.extend(std::iter::repeat_n(0.123_456, 1000));
         let levels = fitted(Quantity::Strength, &values, 0.001);

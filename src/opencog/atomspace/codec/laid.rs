@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn even_levels_have_both_ends() {
         let levels = uniform();
-        assert_eq!((levels.len(), levels[0], levels[254]), (MAX_LEVELS, 0.0, 1.0));
+        assert_eq!((levels.len(), levels[0], levels[253]), (MAX_LEVELS, 0.0, 1.0));
         assert_eq!(plain_uniform()[51], 0.2);
     }
 
@@ -51,9 +51,9 @@ mod tests {
         let confidences = [1.0 / 801.0, 0.0, 0.5, 1.0, 8000.0 / 8800.0, -3.0];
         let levels = log_count(&confidences);
         assert_eq!(levels.len(), MAX_LEVELS);
-        assert_eq!((levels[1], levels[253]), (1.0 / 801.0, 8000.0 / 8800.0));
-        let step = (8000f64.ln()) / 252.0;
-        for pair in levels[1..254].windows(2) {
+        assert_eq!((levels[1], levels[252]), (1.0 / 801.0, 8000.0 / 8800.0));
+        let step = (8000f64.ln()) / 251.0;
+        for pair in levels[1..253].windows(2) {
             assert!((odds(pair[1]).ln() - odds(pair[0]).ln() - step).abs() < 1e-9);
         }
         assert_eq!(log_count(&[0.0, 1.0]), [0.0, 1.0]);

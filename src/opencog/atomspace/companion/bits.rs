@@ -73,16 +73,28 @@ impl<'a> Packed<'a> {
     /// Number `i`. Past the last one anything may come, but no panic.
     #[inline]
     pub fn get(&self, i: usize) -> u64 {
-        let bit = i as u64 * u64::from(self.width);
+        self.at(i as u64 * u64::from(self.width))
+    }
+
+    /// The number whose lowest bit is this one.
+    #[inline]
+    fn at(&self, bit: u64) -> u64 {
         let word = self.bytes.get((bit >> 3) as usize..).and_then(|rest| rest.first_chunk());
         word.map_or(0, |word| (u64::from_le_bytes(*word) >> (bit & 7)) & self.mask)
+    }
+
+    /// The numbers as bytes, where they are of 8 bits.
+    pub fn as_bytes(&self) -> Option<&'a [u8]> {
+        self.bytes.get(..self.len).filter(|_| self.width == 8)
     }
 
     /// Numbers `start` to `end`, as far as there are any.
     #[inline]
     pub fn range(&self, start: u64, end: u64) -> PackedRange<'a> {
-        let end = (end as usize).min(self.len);
-        PackedRange { packed: *self, next: (start as usize).min(end), end }
+        let end = end.min(self.len as u64);
+        let left = end.saturating_sub(start) as usize;
+        // Less than all bits, if there are any numbers left.
+        PackedRange { packed: *self, bit: start.wrapping_mul(self.width.into()), left }
     }
 
     /// All numbers.
@@ -102,8 +114,9 @@ impl<'a> Packed<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct PackedRange<'a> {
     packed: Packed<'a>,
-    next: usize,
-    end: usize,
+    /// Where the next one begins.
+    bit: u64,
+    left: usize,
 }
 
 impl Iterator for PackedRange<'_> {
@@ -111,16 +124,14 @@ impl Iterator for PackedRange<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<u64> {
-        let i = self.next;
-        (i < self.end).then(|| {
-            self.next = i + 1;
-            self.packed.get(i)
-        })
+        self.left = self.left.checked_sub(1)?;
+        let bit = self.bit;
+        self.bit = bit + u64::from(self.packed.width);
+        Some(self.packed.at(bit))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.end - self.next;
-        (left, Some(left))
+        (self.left, Some(self.left))
     }
 }
 

@@ -143,11 +143,9 @@ impl Groups {
     /// If there is no such atom.
     #[inline]
     pub fn of(&self, atom: AtomId) -> &Group {
-        let mut group = self.cells[(atom.0 >> CELL_BITS) as usize] as usize;
-        while self.groups[group].end <= atom.0 {
-            group += 1;
-        }
-        &self.groups[group]
+        let first = self.cells[(atom.0 >> CELL_BITS) as usize] as usize;
+        let found = self.groups[first..].iter().find(|group| atom.0 < group.end);
+        found.expect("the atom is one of the store")
     }
 
     /// The groups of a type, by increasing id of their atoms.

@@ -268,7 +268,14 @@ fn truth_sections(truth: &TruthColumn) -> Vec<Option<Section>> {
 
 fn codes_section<T>(name: &str, column: &Dictionary<Vec<T>>) -> Option<Section> {
     let codes = column.codes.iter().map(|&code| code.into());
-    Section::bytes(format!("{name}.codes"), pack(codes, width_of(column.distinct.len() as u64)))
+    let width = width_of(max_code(column.distinct.len() as u64));
+    Section::bytes(format!("{name}.codes"), pack(codes, width))
+}
+
+/// The largest code that there is room for, where so many things are told apart: codes have 8 bits
+/// at least, since bytes are read faster than fewer bits.
+pub(super) fn max_code(distinct: u64) -> u64 {
+    if distinct == 0 { 0 } else { distinct.max(u8::MAX.into()) }
 }
 
 fn coded_sections(name: &str, column: &CodedColumn) -> Vec<Option<Section>> {
@@ -278,7 +285,10 @@ fn coded_sections(name: &str, column: &CodedColumn) -> Vec<Option<Section>> {
     let atoms = exceptions.iter().map(|&(atom, _)| atom.into());
     let floats = exceptions.iter().map(|&(_, value)| value);
     vec![
-        Section::bytes(format!("{name}.codes"), pack(codes, width_of(levels.len() as u64 + 1))),
+        Section::bytes(
+            format!("{name}.codes"),
+            pack(codes, width_of(max_code(levels.len() as u64 + 1))),
+        ),
         Section::floats(format!("{name}.levels"), 1, levels.iter().copied()),
         Section::bytes(format!("{name}.exceptions"), pack(atoms, ids)),
         Section::floats(format!("{name}.exception_values"), 1, floats),

@@ -80,12 +80,14 @@ impl<'a> PackedSpace<'a> {
         self.truth_codec
     }
 
+    #[inline]
     fn name_of(&self, node: u32) -> &'a [u8] {
         let node = node as usize;
         let (start, end) = (self.name_starts.get(node), self.name_starts.get(node + 1));
         self.names.get(start as usize..end as usize).unwrap_or(&[])
     }
 
+    #[inline]
     fn held(&self, range: Range<u64>) -> impl ExactSizeIterator<Item = AtomId> + use<'a> {
         self.outgoing.range(range.start, range.end).map(|id| AtomId(id as u32))
     }
@@ -123,18 +125,22 @@ impl AtomStore for PackedSpace<'_> {
         &self.types
     }
 
+    #[inline]
     fn type_of(&self, atom: AtomId) -> TypeId {
         self.groups.of(atom).of
     }
 
+    #[inline]
     fn name(&self, atom: AtomId) -> Option<Cow<'_, [u8]>> {
         (atom.0 < self.groups.nodes()).then(|| Cow::Borrowed(self.name_of(atom.0)))
     }
 
+    #[inline]
     fn outgoing(&self, atom: AtomId) -> impl ExactSizeIterator<Item = AtomId> {
         self.held(self.groups.of(atom).outgoing_of(atom))
     }
 
+    #[inline]
     fn incoming(&self, atom: AtomId) -> impl ExactSizeIterator<Item = AtomId> {
         let start = self.incoming_starts.get(atom.index());
         let end = self.incoming_starts.get(atom.index() + 1);
@@ -145,6 +151,7 @@ impl AtomStore for PackedSpace<'_> {
         self.groups.atoms_of_type(of)
     }
 
+    #[inline]
     fn by_name(&self, of: TypeId, name: &[u8]) -> Option<AtomId> {
         let is = |node: u32| self.name_of(node) == name && self.groups.of(AtomId(node)).of == of;
         self.name_index.find(of, name, is).map(AtomId)
@@ -165,10 +172,12 @@ impl AtomStore for PackedSpace<'_> {
         self.groups.of_type(of).filter(is).find_map(|group| self.find_in(group, &wanted))
     }
 
+    #[inline]
     fn truth_value(&self, atom: AtomId) -> Option<TruthValue> {
         self.truth.get(atom)
     }
 
+    #[inline]
     fn attention_value(&self, atom: AtomId) -> Option<AttentionValue> {
         self.attention.get(atom)
     }

@@ -8,7 +8,7 @@ use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, Value};
 
 use super::bits::Packed;
 use super::reader::Reader;
-use super::section::{key, name};
+use super::section::{key, max_code, name};
 use super::value_bytes;
 
 /// Three floats of a dictionary.
@@ -18,11 +18,42 @@ fn floats(row: &Three) -> [f64; 3] {
     row.map(f64::from_le_bytes)
 }
 
+/// For each atom 0 for none, or 1 + the place of what it has.
+#[derive(Debug, Clone, Copy)]
+enum Codes<'a> {
+    /// No atom has any.
+    None,
+    Bytes(&'a [u8]),
+    Wide(Packed<'a>),
+}
+
+impl<'a> Codes<'a> {
+    /// Those of a section, of which none is beyond what there is.
+    fn new(reader: &Reader<'a>, name: &str, atoms: u32, distinct: u64) -> Result<Self, Error> {
+        let packed = reader.packed(name, atoms.into(), max_code(distinct))?;
+        reader.checked(name, packed.iter().all(|code| code <= distinct).then_some(()))?;
+        Ok(match packed.as_bytes() {
+            _ if distinct == 0 => Codes::None,
+            Some(bytes) => Codes::Bytes(bytes),
+            None => Codes::Wide(packed),
+        })
+    }
+
+    #[inline]
+    fn place(&self, atom: AtomId) -> Option<usize> {
+        let code = match self {
+            Codes::None => return None,
+            Codes::Bytes(bytes) => usize::from(bytes[atom.index()]),
+            Codes::Wide(packed) => packed.get(atom.index()) as usize,
+        };
+        code.checked_sub(1)
+    }
+}
+
 /// The truth values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TruthView<'a> {
-    /// For each atom 0 or 1 + the place of its truth value.
-    codes: Packed<'a>,
+    codes: Codes<'a>,
     kinds: &'a [u8],
     /// How many simple ones come first.
     simple: usize,
@@ -42,7 +73,7 @@ impl<'a> TruthView<'a> {
         let strength = LevelView::new(reader, name::STRENGTH, atoms)?;
         let confidence = LevelView::new(reader, name::CONFIDENCE, atoms)?;
         Ok(TruthView {
-            codes: reader.packed_below(&codes, atoms.into(), rows.len() as u64)?,
+            codes: Codes::new(reader, &codes, atoms, rows.len() as u64)?,
             kinds: distinct,
             simple: distinct.iter().take_while(|&&kind| kind == TruthKind::Simple as u8).count(),
             numbers: rows,
@@ -52,7 +83,7 @@ impl<'a> TruthView<'a> {
 
     #[inline]
     pub fn get(&self, atom: AtomId) -> Option<TruthValue> {
-        match (self.codes.get(atom.index()) as usize).checked_sub(1) {
+        match self.codes.place(atom) {
             Some(place) if place < self.simple => {
                 let [strength, confidence, _] = floats(&self.numbers[place]);
                 Some(TruthValue::Simple { strength, confidence })
@@ -73,8 +104,8 @@ impl<'a> TruthView<'a> {
 /// Numbers coded by levels.
 #[derive(Debug, Clone, Copy)]
 struct LevelView<'a> {
-    /// For each atom 0, 1 + its level, or one more for an exception.
-    codes: Packed<'a>,
+    /// The level after the last stands for an exception.
+    codes: Codes<'a>,
     levels: &'a [[[u8; 8]; 1]],
     /// The atoms that are exceptions, ascending.
     atoms: Packed<'a>,
@@ -94,7 +125,7 @@ impl<'a> LevelView<'a> {
         let values = reader.rows(&values)?;
         let last = u64::from(atoms).saturating_sub(1);
         Ok(Some(LevelView {
-            codes: reader.packed(&codes, atoms.into(), levels.len() as u64 + 1)?,
+            codes: Codes::new(reader, &codes, atoms, levels.len() as u64 + 1)?,
             levels,
             atoms: reader.packed(&exceptions, values.len() as u64, last)?,
             values,
@@ -103,8 +134,8 @@ impl<'a> LevelView<'a> {
 
     #[inline]
     fn get(&self, atom: AtomId) -> Option<f64> {
-        let code = (self.codes.get(atom.index()) as usize).checked_sub(1)?;
-        let [value] = self.levels.get(code).or_else(|| self.exception(atom))?;
+        let level = self.codes.place(atom)?;
+        let [value] = self.levels.get(level).or_else(|| self.exception(atom))?;
         Some(f64::from_le_bytes(*value))
     }
 
@@ -124,8 +155,7 @@ impl<'a> LevelView<'a> {
 /// The attention values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AttentionView<'a> {
-    /// For each atom 0 or 1 + the place of its attention value.
-    codes: Packed<'a>,
+    codes: Codes<'a>,
     numbers: &'a [Three],
 }
 
@@ -134,13 +164,13 @@ impl<'a> AttentionView<'a> {
         let [codes, numbers] =
             ["codes", "numbers"].map(|part| format!("{}.{part}", name::ATTENTION));
         let numbers = reader.rows(&numbers)?;
-        let codes = reader.packed_below(&codes, atoms.into(), numbers.len() as u64)?;
+        let codes = Codes::new(reader, &codes, atoms, numbers.len() as u64)?;
         Ok(AttentionView { codes, numbers })
     }
 
     #[inline]
     pub fn get(&self, atom: AtomId) -> Option<AttentionValue> {
-        let place = (self.codes.get(atom.index()) as usize).checked_sub(1)?;
+        let place = self.codes.place(atom)?;
         let [sti, lti, vlti] = floats(&self.numbers[place]);
         Some(AttentionValue { sti, lti, vlti })
     }
@@ -149,8 +179,7 @@ impl<'a> AttentionView<'a> {
 /// The values under other keys.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ValuesView<'a> {
-    /// For each atom 0 or 1 + its row.
-    codes: Packed<'a>,
+    codes: Codes<'a>,
     row_starts: Packed<'a>,
     /// The keys of the rows, one row after another, and the places of their values.
     keys: Packed<'a>,
@@ -171,7 +200,7 @@ impl<'a> ValuesView<'a> {
         let last_atom = u64::from(atoms).saturating_sub(1);
         let blob = reader.bytes(&bytes);
         let view = ValuesView {
-            codes: reader.packed_below(&codes, atoms.into(), rows)?,
+            codes: Codes::new(reader, &codes, atoms, rows)?,
             row_starts: reader.bounds(&row_starts, rows, cells)?,
             keys: reader.packed_below(&keys, cells, last_atom)?,
             places: reader.packed_below(&places, cells, values.saturating_sub(1))?,
@@ -194,7 +223,7 @@ impl<'a> ValuesView<'a> {
 
     pub fn get(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, Cow<'a, Value>)> + use<'a> {
         let view = *self;
-        let row = (self.codes.get(atom.index()) as usize).checked_sub(1);
+        let row = self.codes.place(atom);
         let (start, end) =
             row.map_or((0, 0), |row| (self.row_starts.get(row), self.row_starts.get(row + 1)));
         (start as usize..end as usize).filter_map(move |cell| {
