@@ -159,9 +159,9 @@ fn picked(store: &impl AtomStore, operation: Operation, sample: &Sample) -> Vec<
         Operation::Query => {
             let links = store.atoms().filter(|&atom| store.outgoing(atom).len() > 1);
             let mut first = |link| {
-                let held = store.outgoing(link);
+                let mut held = store.outgoing(link);
                 let place = random.random_range(0..held.len());
-                held.skip(place).next()
+                held.nth(place)
             };
             links.filter_map(&mut first).collect()
         }

@@ -271,11 +271,10 @@ impl Expander<'_> {
     fn outgoing(&self, sizes: &[GroupSize], groups: &Groups) -> Result<Vec<u32>, Error> {
         let mut counts = [0u64; COLUMNS];
         for GroupSize { arity, count, .. } in sizes {
-            for i in 0..COLUMNS {
-                let last = i == COLUMNS - 1;
+            for (i, column) in counts.iter_mut().enumerate() {
                 let more = arity.saturating_sub(i as u32);
-                let more = if last { more } else { more.min(1) };
-                counts[i] += u64::from(more) * u64::from(*count);
+                let more = if i == COLUMNS - 1 { more } else { more.min(1) };
+                *column += u64::from(more) * u64::from(*count);
             }
         }
         let mut columns: Vec<std::vec::IntoIter<u32>> = Vec::new();

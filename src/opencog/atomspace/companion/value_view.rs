@@ -209,8 +209,7 @@ impl<'a> ValuesView<'a> {
             atoms,
         };
         // Only a file with values has places, and every value takes a byte at least.
-        let sound = (cells == 0 || values > 0)
-            && (atoms > 0 || cells == 0)
+        let sound = (cells == 0 || values > 0 && atoms > 0)
             && values <= blob.len() as u64
             && (0..values as usize).all(|place| view.value(place).is_some());
         reader.checked(&bytes, sound.then_some(view))
