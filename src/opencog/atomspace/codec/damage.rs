@@ -17,8 +17,8 @@ pub struct Damage {
     pub distinct_after: usize,
     /// Default truth values (1, 0) that are it no more, and others that became it.
     pub defaults_changed: usize,
-    /// Values on which a test of PLN's deduction comes out otherwise: confidence = 0, strength
-    /// > 0.99, strength x confidence > 0.99, confidence >= 0.99.
+    /// Values on which a test of PLN's deduction comes out otherwise: whether the confidence is 0,
+    /// the strength above 0.99, their product above 0.99, the confidence 0.99 or more.
     pub branches_changed: usize,
     /// Of the strengths.
     pub strength: ColumnDamage,
