@@ -8,7 +8,7 @@ use opencog_qat::opencog::atomspace::export::{Target, export};
 use opencog_qat::opencog::atomspace::query::TruthFilter;
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
 use opencog_qat::opencog::miner::{MinerOptions, mine};
-use opencog_qat::validate::mining::mining_agreement;
+use opencog_qat::validate::opencog::mining::mining_agreement;
 
 #[test]
 fn the_ugly_men_who_drink_soda_surprise_as_much_as_upstream_says() {

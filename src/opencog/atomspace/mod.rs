@@ -1,12 +1,14 @@
 //! AtomSpace: typed, named nodes, links over them, and values attached to both.
 //!
 //! [`AtomStore`] is what every store of atoms can be asked; [`AtomSpace`] is the unpacked one, in
-//! memory, which [`Builder`] makes.
+//! memory, which [`Builder`] makes, and [`companion`] the packed one, in a file.
 
 mod atom_store;
 mod atoms;
 mod builder;
+pub mod codec;
 mod column;
+pub mod companion;
 mod compare;
 mod error;
 pub mod export;

@@ -12,7 +12,7 @@ pub const TRUTH_KEY: &[u8] = b"*-TruthValueKey-*";
 pub const ATTENTION_KEY: &[u8] = b"*-AttentionValueKey-*";
 
 /// The largest confidence that is turned into a count (SimpleTruthValue.cc).
-const LARGEST_CONFIDENCE: f64 = 0.999_999_8;
+pub(super) const LARGEST_CONFIDENCE: f64 = 0.999_999_8;
 
 /// The kinds of truth values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
