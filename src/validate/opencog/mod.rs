@@ -1,0 +1,1 @@
+//! What coding changes in what OpenCog concludes from its data.
