@@ -47,6 +47,16 @@ impl<'a> Reader<'a> {
         Reader { text, at: 0 }
     }
 
+    /// Reads `text` from byte `at` up to `end` only; places in messages are those in `text`.
+    pub(super) fn at(text: &'a str, at: usize, end: usize) -> Reader<'a> {
+        Reader { text: &text[..end], at }
+    }
+
+    /// How many bytes are read.
+    pub(super) fn offset(&self) -> usize {
+        self.at
+    }
+
     /// What is not read yet.
     pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]

@@ -38,6 +38,13 @@ pub enum ColumnChoice {
     Label(String),
 }
 
+/// As `moses -u` takes it: a place where it is a number, else a label.
+impl From<&str> for ColumnChoice {
+    fn from(text: &str) -> ColumnChoice {
+        text.parse().map_or_else(|_| ColumnChoice::Label(text.into()), ColumnChoice::Place)
+    }
+}
+
 /// A text that is no table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableError {

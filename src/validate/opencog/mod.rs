@@ -1,1 +1,4 @@
 //! What coding changes in what OpenCog concludes from its data.
+
+pub mod moses;
+pub mod ranking;
