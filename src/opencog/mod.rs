@@ -4,5 +4,6 @@
 //! Each kind of data has its room. What a room stores is a [`section::Section`] of the companion
 //! file, a GGUF of the architecture `opencog`.
 
+pub mod ecan;
 pub mod moses;
 pub mod section;

@@ -1,4 +1,5 @@
 //! What coding changes in what OpenCog concludes from its data.
 
+pub mod attention;
 pub mod moses;
 pub mod ranking;
