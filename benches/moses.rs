@@ -14,12 +14,12 @@ use opencog_qat::opencog::moses::{
     CodedEnsemble, ConstantCodec, Digits, Effort, Ensemble, Fitness, Primitives, Rounding, Tree,
     print,
 };
-use opencog_qat::validate::opencog::moses::{continue_evolution, fitness_change};
+use opencog_qat::validate::opencog::moses::{Evolutions, continue_evolution, fitness_change};
 
 /// The programs that are coded.
-const ENSEMBLE: Effort = Effort { population: 200, evaluations: 20_000, complexity_ratio: 3.5 };
+const ENSEMBLE: Effort = Effort { population: 200, evaluations: 60_000, complexity_ratio: 3.5 };
 /// How far evolution goes on from them.
-const CONTINUED: Effort = Effort { population: 200, evaluations: 20_000, complexity_ratio: 3.5 };
+const CONTINUED: Effort = Effort { population: 200, evaluations: 60_000, complexity_ratio: 3.5 };
 /// Evolution is random: it goes on this often.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 /// Wanted: Kendall's tau, and how far the best from coded programs may be below the uncoded best.
@@ -109,21 +109,23 @@ fn evolution(of: &Shipped, ensemble: &Ensemble, primitives: &Primitives) {
         })
         .collect();
     println!("  evolution goes on, palette calibrated; seeds {SEEDS:?}");
-    for (name, score) in [
-        ("numbers", &(|run: &opencog_qat::validate::opencog::moses::Evolutions| run.uncoded) as &dyn Fn(&_) -> f64),
-        ("codes", &|run| run.coded),
-    ] {
-        let bests: Vec<String> = runs.iter().map(|run| format!("{:.4}", score(run))).collect();
+    let uncoded: Vec<f64> = runs.iter().map(|run| run.uncoded).collect();
+    let coded: Vec<f64> = runs.iter().map(|run| run.coded).collect();
+    for (name, scores) in [("numbers", &uncoded), ("codes", &coded)] {
+        let bests: Vec<String> = scores.iter().map(|score| format!("{score:.4}")).collect();
         println!("    best with {name:<8} {}", bests.join("  "));
     }
-    let highest = |score: &dyn Fn(&_) -> f64| runs.iter().map(score).fold(f64::MIN, f64::max);
-    let mean = |score: &dyn Fn(&_) -> f64| runs.iter().map(score).sum::<f64>() / runs.len() as f64;
-    let share = |uncoded: f64, coded: f64| 100.0 * (uncoded - coded) / uncoded.abs().max(1.0);
+    let highest = |scores: &[f64]| scores.iter().copied().fold(f64::MIN, f64::max);
+    let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
+    let short = |best: &dyn Fn(&[f64]) -> f64| {
+        let (uncoded, coded) = (best(&uncoded), best(&coded));
+        100.0 * Evolutions { start: runs[0].start, uncoded, coded }.shortfall(&of.table)
+    };
     println!(
         "    from {:.4}: codes fall short by {:.2} % of the best of all seeds, {:.2} % of the mean (wanted: tau {}, {:.0} %)",
         runs[0].start,
-        share(highest(&|run: &opencog_qat::validate::opencog::moses::Evolutions| run.uncoded), highest(&|run| run.coded)),
-        share(mean(&|run| run.uncoded), mean(&|run| run.coded)),
+        short(&highest),
+        short(&mean),
         WANTED.0,
         100.0 * WANTED.1
     );

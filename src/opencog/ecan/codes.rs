@@ -11,8 +11,8 @@ pub const LEVELS: usize = 256;
 /// How the levels of a column are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttentionCodec {
-    /// The values themselves, up to 256 of them; where they are more, levels where values are
-    /// dense.
+    /// The values themselves, up to 256 of them; where they are more, geometric levels
+    /// moved to where values are.
     Palette,
     /// Zero, and levels of either sign that grow by a factor, from the smallest to the largest
     /// value: as OpenCog's own importance index has ever wider bins.
@@ -228,21 +228,34 @@ fn ascending(mut levels: Vec<f64>) -> Vec<f64> {
     levels
 }
 
+/// How often the smallest level is doubled up to the largest, at most. OpenCog's importance index
+/// spans as much, from 1 to 32767; below that importance hardly matters, and only its sign is kept.
+const OCTAVES: i32 = 15;
+
 /// Zero, and the rest of the levels for either sign as the logarithms of its values ask for.
 fn geometric(sorted: &[f64]) -> Vec<f64> {
-    let negative = &sorted[..sorted.partition_point(|value| *value < 0.0)];
-    let positive = &sorted[sorted.partition_point(|value| *value <= 0.0)..];
-    let sizes: Vec<f64> = negative.iter().rev().map(|value| -value).collect();
-    let (below, above) = (octaves(&sizes), octaves(positive));
-    let left = LEVELS - 1;
-    let share = match (below > 0.0, above > 0.0) {
-        (false, _) => usize::from(!sizes.is_empty()),
-        (true, false) => left - usize::from(!positive.is_empty()),
-        (true, true) => ((left as f64 * below / (below + above)) as usize).clamp(2, left - 2),
+    let largest = sorted.first().zip(sorted.last()).map_or(0.0, |(low, high)| high.max(-low));
+    let least = largest * 0.5f64.powi(OCTAVES);
+    let sizes = |values: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
+        let mut sizes: Vec<f64> = values.map(|size| size.max(least)).collect();
+        sizes.dedup();
+        sizes
     };
-    let mut levels: Vec<f64> = growing(&sizes, share).into_iter().map(|size| -size).collect();
+    let below = sizes(&mut sorted.iter().rev().filter(|value| **value < 0.0).map(|value| -value));
+    let above = sizes(&mut sorted.iter().filter(|value| **value > 0.0).copied());
+    let (wide_below, wide_above) = (octaves(&below), octaves(&above));
+    let left = LEVELS - 1;
+    let share = match (wide_below > 0.0, wide_above > 0.0) {
+        (false, _) => usize::from(!below.is_empty()),
+        (true, false) => left - usize::from(!above.is_empty()),
+        (true, true) => {
+            let share = left as f64 * wide_below / (wide_below + wide_above);
+            (share as usize).clamp(2, left - 2)
+        }
+    };
+    let mut levels: Vec<f64> = growing(&below, share).into_iter().map(|size| -size).collect();
     levels.push(0.0);
-    levels.extend(growing(positive, left - share));
+    levels.extend(growing(&above, left - share));
     ascending(levels)
 }
 
@@ -271,23 +284,16 @@ fn growing(sizes: &[f64], count: usize) -> Vec<f64> {
 /// Rounds of Lloyd's algorithm: after some ten the levels hardly move.
 const ROUNDS: usize = 20;
 
-/// Zero, if it is among the values, and levels that begin at quantiles of the distinct values and
-/// move to the means of what is nearest to them.
+/// The geometric levels, moved to the means of what is nearest to them, so that sums are kept too.
 fn dense(sorted: &[f64], values: &[f64]) -> Vec<f64> {
-    let quantile = |i: usize| sorted[i * (sorted.len() - 1) / (LEVELS - 1)];
-    let mut levels: Vec<f64> = (0..LEVELS).map(quantile).collect();
-    if sorted.contains(&0.0) && !levels.contains(&0.0) {
-        let at = usize::from(nearest(&levels, 0.0, |a, b| (a - b).abs()));
-        // The ends stay: without them a sign could be left without a level.
-        levels[at.clamp(1, LEVELS - 2)] = 0.0;
-    }
-    let mut levels = ascending(levels);
+    let mut levels = geometric(sorted);
     for _ in 0..ROUNDS {
         let mut sums = vec![(0.0, 0.0); levels.len()];
         for value in values {
-            let (sum, count) = &mut sums[usize::from(guarded(&levels, *value, |a, b| (a - b).abs()))];
-            *sum += value;
-            *count += 1.0;
+            let (sum, count) =
+                &mut sums[usize::from(guarded(&levels, *value, |a, b| (a - b).abs()))];
+            *sum += value / 2.0;
+            *count += 0.5;
         }
         for (level, (sum, count)) in levels.iter_mut().zip(sums) {
             if count > 0.0 && *level != 0.0 {

@@ -47,8 +47,9 @@ pub struct Search<'a, C: Constant> {
 
 /// Programs that take part in a tournament.
 const TOURNAMENT: usize = 3;
-/// Programs of the same score and complexity that are kept, lest one of them take every place.
-const ALIKE: usize = 3;
+/// Programs of the same score that are kept, lest what is one program in many guises take every
+/// place.
+const ALIKE: usize = 5;
 /// The share of children by crossover; the others are mutated.
 const CROSSOVER: f64 = 0.3;
 
@@ -134,14 +135,21 @@ impl<C: Constant> Kept<'_, C> {
         a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).is_lt()
     }
 
-    /// Takes a program in, unless it is there or all are better. Returns its place.
+    /// Takes a program in, unless it is there, all are better, or enough of the same score are.
+    /// Returns its place.
     fn add(&mut self, program: Scored<C>) -> Option<usize> {
-        let place = self.programs.partition_point(|kept| !self.is_before(&program, kept));
-        let rank = self.rank(&program);
-        let before = self.programs[..place].iter().rev();
-        let equals: Vec<_> = before.take_while(|kept| self.rank(kept) == rank).collect();
-        if equals.len() >= ALIKE || equals.iter().any(|kept| kept.tree == program.tree) {
+        let is_alike = |at: &usize| self.programs[*at].score == program.score;
+        let alike: Vec<usize> = (0..self.programs.len()).filter(is_alike).collect();
+        if alike.iter().any(|at| self.programs[*at].tree == program.tree) {
             return None;
+        }
+        let place = self.programs.partition_point(|kept| !self.is_before(&program, kept));
+        if alike.len() >= ALIKE {
+            let last = alike[alike.len() - 1];
+            if last < place {
+                return None;
+            }
+            self.programs.remove(last);
         }
         self.programs.insert(place, program);
         self.programs.truncate(self.effort.population);

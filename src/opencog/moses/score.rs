@@ -67,7 +67,7 @@ pub fn score_answers(
     }
     match (&table.target, fitness) {
         (Column::Contin(target), Fitness::Errors) => squared_error(&said, target, table),
-        (_, Fitness::Errors) => Ok(-wrong(&said, table)?.iter().sum::<f64>()),
+        (_, Fitness::Errors) => Ok(0.0 - wrong(&said, table)?.iter().sum::<f64>()),
         (Column::Boolean(target), _) => {
             wrong(&said, table)?;
             Ok(Counts::of(&said, target, table).measure(fitness))
@@ -83,7 +83,7 @@ fn squared_error(said: &[Answer], target: &[f64], table: &Table) -> Result<f64, 
         sum += table.weight(row) * (value - target).powi(2);
     }
     // Numbers that no overflow was told of can still add up to one.
-    Ok(if sum.is_finite() { -sum } else { WORST })
+    Ok(if sum.is_finite() { 0.0 - sum } else { WORST })
 }
 
 /// What each row weighs if it is wrong, else 0.
@@ -129,7 +129,7 @@ impl Counts {
         let recall = share(self.true_positive, self.false_negative);
         let wrong = self.false_positive + self.false_negative;
         match fitness {
-            Fitness::Errors => -wrong,
+            Fitness::Errors => 0.0 - wrong,
             Fitness::Accuracy => share(self.true_positive + self.true_negative, wrong),
             Fitness::Precision => precision,
             Fitness::Recall => recall,

@@ -2,7 +2,7 @@
 
 use super::ranking::{kendall_tau, top, top_overlap};
 use crate::opencog::moses::{
-    BindError, Binding, Code, Codebook, Effort, Ensemble, Fitness, Genetics, Lattice, Primitives,
+    BindError, Binding, Code, Codebook, Column, Effort, Ensemble, Fitness, Genetics, Lattice, Primitives,
     ScoreError, Search, Table, Tree, WORST, evaluate, score_answers,
 };
 
@@ -104,10 +104,17 @@ pub struct Evolutions {
 }
 
 impl Evolutions {
-    /// How far the coded best is below the uncoded one, as a share of it; below 0 where it is
-    /// better. Scores between -1 and 0 are compared as they are.
-    pub fn shortfall(&self) -> f64 {
-        (self.uncoded - self.coded) / self.uncoded.abs().max(1.0)
+    /// How far the coded best is below the uncoded one; below 0 where it is better. Where the target
+    /// is a number, as a share of the uncoded best's squared errors; else as a share of what all
+    /// rows weigh, which is the difference of the shares of rows that are right.
+    pub fn shortfall(&self, table: &Table) -> f64 {
+        let all = match table.target {
+            Column::Contin(_) => self.uncoded.abs(),
+            Column::Boolean(_) | Column::Enumerated(_) => {
+                (0..table.rows()).map(|row| table.weight(row).abs()).sum()
+            }
+        };
+        if self.uncoded == self.coded { 0.0 } else { (self.uncoded - self.coded) / all }
     }
 }
 
@@ -179,7 +186,9 @@ mod tests {
         let found = found.unwrap();
         assert_eq!(found.start, -(0.0 + 0.25 + 0.0625));
         assert!(found.uncoded >= found.start && found.coded >= found.start, "{found:?}");
-        let shortfall = Evolutions { start: -9.0, uncoded: -4.0, coded: -5.0 }.shortfall();
-        assert_eq!(shortfall, 0.25);
+        let found = Evolutions { start: -9.0, uncoded: -4.0, coded: -5.0 };
+        assert_eq!(found.shortfall(&table), 0.25);
+        let classes = Table::read("t,x\n1,1.0\n0,2.5\n1,7\n1,8", None, None).unwrap();
+        assert_eq!(found.shortfall(&classes), 0.25, "one row of four");
     }
 }
