@@ -57,7 +57,9 @@ fn corpus() {
 }
 
 fn nearness(values: &AttentionValues) {
-    println!("  codec      STI values -> after   not 0 became 0   0 became other   largest error   VLTI kept 0 and not 0");
+    println!(
+        "  codec      STI values -> after   not 0 became 0   0 became other   largest error   VLTI kept 0 and not 0"
+    );
     for codec in AttentionCodec::all() {
         let coded = CodedAttention::encode(codec, values).decode();
         let pairs = || values.sti.iter().zip(&coded.sti);
@@ -108,8 +110,7 @@ fn attention() {
     let incidence = graph(&mut random);
     let parameters = Parameters { focus: 100, ..Parameters::default() };
     let zero = AttentionValues::zero(incidence.atoms());
-    let mut warm =
-        Simulation::new(&zero, incidence.clone(), HebbianLinks::new(), parameters, SEED);
+    let mut warm = Simulation::new(&zero, incidence.clone(), HebbianLinks::new(), parameters, SEED);
     let start = Instant::now();
     for stimuli in stimuli(WARM, &mut random) {
         stimuli.iter().for_each(|(atom, stimulus)| warm.stimulate(*atom, *stimulus));
@@ -134,8 +135,13 @@ fn attention() {
         seconds: SECONDS,
         seeds: [SEED; 2],
     };
-    println!("  {CYCLES} cycles from coded values against the same from the values; focus of {}", parameters.focus);
-    println!("  codec                 focus Jaccard: first   mean  least   STI rank correlation: first    last   STI made by coding     drift   forgotten   links  strength RMSE");
+    println!(
+        "  {CYCLES} cycles from coded values against the same from the values; focus of {}",
+        parameters.focus
+    );
+    println!(
+        "  codec                 focus Jaccard: first   mean  least   STI rank correlation: first    last   STI made by coding     drift   forgotten   links  strength RMSE"
+    );
     let coded = |codec| CodedAttention::encode(codec, &values).decode();
     let codecs = AttentionCodec::all().map(|codec| (codec.to_string(), coded(codec), world));
     let by_chance = World { seeds: [SEED, SEED + 1], ..world };

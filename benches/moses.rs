@@ -17,11 +17,11 @@ use opencog_qat::opencog::moses::{
 use opencog_qat::validate::opencog::moses::{Evolutions, continue_evolution, fitness_change};
 
 /// The programs that are coded.
-const ENSEMBLE: Effort = Effort { population: 200, evaluations: 60_000, complexity_ratio: 3.5 };
+const ENSEMBLE: Effort = Effort { population: 200, evaluations: 30_000, complexity_ratio: 3.5 };
 /// How far evolution goes on from them.
-const CONTINUED: Effort = Effort { population: 200, evaluations: 60_000, complexity_ratio: 3.5 };
+const CONTINUED: Effort = Effort { population: 200, evaluations: 30_000, complexity_ratio: 3.5 };
 /// Evolution is random: it goes on this often.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 /// Wanted: Kendall's tau, and how far the best from coded programs may be below the uncoded best.
 const WANTED: (f64, f64) = (0.99, 0.02);
 
@@ -38,10 +38,13 @@ fn table(of: &Shipped) {
     let (ensemble, primitives) = evolved(&of.table, &ENSEMBLE, 1);
     let seconds = start.elapsed().as_secs_f64();
     describe(of, &ensemble, seconds);
-    println!("  codec    rounding    bytes  bits/constant     tau  top ten  same best  agreement  largest change of a score");
+    println!(
+        "  codec    rounding    bytes  bits/constant     tau  top ten  same best  agreement  largest change of a score"
+    );
     for (codec, name, rounding) in codings(of) {
         let coded = CodedEnsemble::encode(&ensemble, codec, rounding);
-        let change = fitness_change(&ensemble, &coded.decode(), &of.table, Fitness::Errors).unwrap();
+        let change =
+            fitness_change(&ensemble, &coded.decode(), &of.table, Fitness::Errors).unwrap();
         println!(
             "  {codec:<8} {name:<10} {:>6}  {:>13.2}  {:.4}  {:>7.2}  {:>9}  {:>9.4}  {:>25.5}",
             coded.bytes().len(),

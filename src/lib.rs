@@ -30,6 +30,7 @@ pub mod evaluate;
 pub mod gguf;
 pub mod hardware;
 pub mod model;
+pub mod opencog;
 mod outputs;
 pub mod pipeline;
 pub mod progress;

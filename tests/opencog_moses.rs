@@ -4,8 +4,8 @@ mod moses_tables;
 
 use moses_tables::{evolved, folder, shipped};
 use opencog_qat::opencog::moses::{
-    Binding, Code, CodedEnsemble, Column, ConstantCodec, Effort, Ensemble, Fitness, Rounding, Table,
-    Tree, complexity, score,
+    Binding, Code, CodedEnsemble, Column, ConstantCodec, Effort, Ensemble, Fitness, Rounding,
+    Table, Tree, complexity, score,
 };
 use opencog_qat::validate::opencog::moses::{Evolutions, continue_evolution, fitness_change};
 

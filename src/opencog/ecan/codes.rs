@@ -45,9 +45,9 @@ impl FromStr for AttentionCodec {
 
     fn from_str(name: &str) -> Result<AttentionCodec, String> {
         let found = AttentionCodec::NAMES.iter().find(|row| row.1 == name);
-        found.map(|row| row.0).ok_or_else(|| {
-            format!("expected palette, geometric or uniform, found `{name:.40}`")
-        })
+        found
+            .map(|row| row.0)
+            .ok_or_else(|| format!("expected palette, geometric or uniform, found `{name:.40}`"))
     }
 }
 

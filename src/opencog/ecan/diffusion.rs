@@ -47,7 +47,8 @@ pub fn trades(source: u32, amount: f64, shares: &BTreeMap<u32, f64>) -> Vec<Trad
     if amount == 0.0 {
         return Vec::new();
     }
-    let trade = |(target, share): (&u32, &f64)| Trade { source, target: *target, amount: amount * share };
+    let trade =
+        |(target, share): (&u32, &f64)| Trade { source, target: *target, amount: amount * share };
     shares.iter().map(trade).collect()
 }
 

@@ -178,7 +178,8 @@ mod tests {
         links.create(&bank, 29, &mut random);
         assert_eq!(links.sources(29).count(), 20);
         let targets: Vec<u32> = links.from(29).map(|(target, _)| target).collect();
-        let far: Vec<u32> = targets.into_iter().filter(|target| !bank.is_in_focus(*target)).collect();
+        let far: Vec<u32> =
+            targets.into_iter().filter(|target| !bank.is_in_focus(*target)).collect();
         assert!((1..=2).contains(&far.len()), "20 / 10, which may be the same: {far:?}");
         let link = HebbianLink { strength: 0.5, confidence: 0.1, vlti: 1 };
         assert_eq!(links.get(29, 28), Some(&link));

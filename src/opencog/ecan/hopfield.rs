@@ -43,7 +43,8 @@ impl Pattern {
             let row = row.trim_end_matches('\r');
             if rows.len() == width * width || row.is_empty() && rows.is_empty() {
                 if !row.is_empty() {
-                    let fault = format!("expected an empty line after {width} rows, found `{row:.20}`");
+                    let fault =
+                        format!("expected an empty line after {width} rows, found `{row:.20}`");
                     return Err(PatternError { line, fault });
                 }
                 if !rows.is_empty() {
@@ -159,7 +160,8 @@ impl Memory {
 mod tests {
     use super::*;
 
-    const PATTERNS: &str = "OOO.\n....\n....\n....\n\n....\n....\nOO..\nOO..\n\n...O\n...O\n..O.\n..O.\n";
+    const PATTERNS: &str =
+        "OOO.\n....\n....\n....\n\n....\n....\nOO..\nOO..\n\n...O\n...O\n..O.\n..O.\n";
 
     #[test]
     fn patterns_are_read() {
@@ -170,7 +172,10 @@ mod tests {
         let blank = Pattern::read_all("  \n  \n\nOO\n  ").unwrap();
         assert_eq!(blank.len(), 2);
         let fault = |text| Pattern::read_all(text).unwrap_err().to_string();
-        assert_eq!(fault("OO\nO.\nO.\n"), "line 3: expected an empty line after 2 rows, found `O.`");
+        assert_eq!(
+            fault("OO\nO.\nO.\n"),
+            "line 3: expected an empty line after 2 rows, found `O.`"
+        );
         assert_eq!(fault("OO\nO"), "line 2: expected 2 characters, found 1");
         assert_eq!(fault("OO\n"), "line 1: expected 2 rows, found the end");
         assert_eq!(fault(""), "line 1: expected a pattern, found none");

@@ -5,7 +5,11 @@ use super::bank::Bank;
 /// The STI rent of an atom, each time it is due: none as long as funds are on target.
 pub fn sti_rent(bank: &Bank, rent: f64) -> f64 {
     let due = bank.parameters().target_funds - bank.sti_funds();
-    if due <= 0.0 { 0.0 } else { rent + rent * (due / bank.parameters().funds_buffer).clamp(-0.99, 1.0) }
+    if due <= 0.0 {
+        0.0
+    } else {
+        rent + rent * (due / bank.parameters().funds_buffer).clamp(-0.99, 1.0)
+    }
 }
 
 /// The LTI rent of an atom, each time it is due.

@@ -40,7 +40,8 @@ impl CodedAttention {
             return Err(SectionError(fault));
         }
         let codec = companion.text("opencog.ecan.codec")?.parse::<AttentionCodec>();
-        let codec = codec.map_err(|fault| SectionError(format!("`opencog.ecan.codec`: {fault}")))?;
+        let codec =
+            codec.map_err(|fault| SectionError(format!("`opencog.ecan.codec`: {fault}")))?;
         let [sti, lti, vlti] = ["sti", "lti", "vlti"].map(|name| column(companion, name));
         let (sti, lti, vlti) = (sti?, lti?, vlti?);
         if sti.len() != lti.len() || sti.len() != vlti.len() {
@@ -51,7 +52,8 @@ impl CodedAttention {
                 vlti.len()
             )));
         }
-        let is_count = |level: &&f64| level.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(*level);
+        let is_count =
+            |level: &&f64| level.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(*level);
         if let Some(level) = vlti.levels().iter().find(|level| !is_count(level)) {
             let fault = ColumnError::Fraction(level.to_string());
             return Err(SectionError(format!("`ecan.vlti.levels`: {fault}")));

@@ -12,7 +12,8 @@ pub const LEVELS: usize = 64;
 pub enum ConstantCodec {
     /// The 63 values that a knob of MOSES turns to from 0.
     Lattice,
-    /// The constants themselves; the best 64 levels where they are more.
+    /// The constants themselves, and beside them values of the lattice, the coarsest first, so
+    /// that evolution finds more than there is; the best 64 levels where constants are more.
     Palette,
     /// Equal steps from the smallest to the largest constant.
     Uniform,
@@ -42,9 +43,9 @@ impl FromStr for ConstantCodec {
 
     fn from_str(name: &str) -> Result<ConstantCodec, String> {
         let found = ConstantCodec::NAMES.iter().find(|row| row.1 == name);
-        found.map(|row| row.0).ok_or_else(|| {
-            format!("expected lattice, palette or uniform, found `{name:.40}`")
-        })
+        found
+            .map(|row| row.0)
+            .ok_or_else(|| format!("expected lattice, palette or uniform, found `{name:.40}`"))
     }
 }
 
@@ -86,7 +87,7 @@ impl Codebook {
     pub fn new(codec: ConstantCodec, constants: &[f64]) -> Codebook {
         let levels = match codec {
             ConstantCodec::Lattice => lattice(5),
-            ConstantCodec::Palette => palette(constants),
+            ConstantCodec::Palette => with_lattice(palette(constants)),
             ConstantCodec::Uniform => uniform(constants),
         };
         Codebook { codec, levels, exact: Vec::new(), exact_places: HashMap::new() }
@@ -101,7 +102,8 @@ impl Codebook {
         if levels.is_empty() || levels.len() > LEVELS {
             return Err(CodebookError::Count(levels.len()));
         }
-        let is_wrong = |at: usize| !levels[at].is_finite() || at > 0 && levels[at - 1] >= levels[at];
+        let is_wrong =
+            |at: usize| !levels[at].is_finite() || at > 0 && levels[at - 1] >= levels[at];
         if let Some(at) = (0..levels.len()).find(|at| is_wrong(*at)) {
             return Err(CodebookError::Order(at));
         }
@@ -178,9 +180,11 @@ pub fn lattice(depth: u32) -> Vec<f64> {
     let mut values = vec![0.0];
     for length in 1..=depth {
         for path in 0..1u32 << length {
-            values.push((0..length).fold(Knob::at_rest(), |knob, turn| {
-                knob.turned(path >> turn & 1 == 1)
-            }).value);
+            values.push(
+                (0..length)
+                    .fold(Knob::at_rest(), |knob, turn| knob.turned(path >> turn & 1 == 1))
+                    .value,
+            );
         }
     }
     values.sort_by(f64::total_cmp);
@@ -233,6 +237,18 @@ fn palette(constants: &[f64]) -> Vec<f64> {
         1..=LEVELS => distinct.into_iter().map(|(value, _)| value).collect(),
         _ => best_levels(&distinct),
     }
+}
+
+/// Levels and, as long as codes are free, the values of ever finer lattices. One code stays free,
+/// to say that a constant is kept as it is.
+fn with_lattice(mut levels: Vec<f64>) -> Vec<f64> {
+    for value in (0..=5).flat_map(lattice) {
+        if levels.len() + 1 < LEVELS && !levels.contains(&value) {
+            levels.push(value);
+        }
+    }
+    levels.sort_by(f64::total_cmp);
+    levels
 }
 
 fn best_levels(distinct: &[(f64, f64)]) -> Vec<f64> {
@@ -305,9 +321,8 @@ fn uniform(constants: &[f64]) -> Vec<f64> {
     }
     // Halves first: the difference of two huge numbers overflows.
     let along = |level: usize| level as f64 / (LEVELS - 1) as f64;
-    let mut levels: Vec<f64> = (0..LEVELS)
-        .map(|level| (low * (1.0 - along(level)) + high * along(level)) + 0.0)
-        .collect();
+    let mut levels: Vec<f64> =
+        (0..LEVELS).map(|level| (low * (1.0 - along(level)) + high * along(level)) + 0.0).collect();
     // Of constants that are nearly equal, rounding can swap levels.
     levels.sort_by(f64::total_cmp);
     levels.dedup();
@@ -333,11 +348,15 @@ mod tests {
 
     #[test]
     fn few_constants_are_their_own_palette() {
-        let mut book = Codebook::new(ConstantCodec::Palette, &[0.3, -1.5, 0.3, 7.0]);
-        assert_eq!(book.levels(), [-1.5, 0.3, 7.0]);
-        assert_eq!(book.lossless(0.3), Code::Level(1));
+        let mut book = Codebook::new(ConstantCodec::Palette, &[0.3, -1.51, 0.3, 70.0]);
+        for value in [0.3, -1.51, 70.0, 0.0, 1.0, -3.0, 0.125] {
+            assert!(matches!(book.lossless(value), Code::Level(_)), "{value}");
+        }
+        assert_eq!(book.levels().len(), LEVELS - 1, "one code is free");
         assert_eq!(book.lossless(0.4), Code::Exact(0));
-        assert_eq!((book.nearest(0.4), book.nearest(-9.0), book.nearest(9.0)), (1, 0, 2));
+        let all = book.levels().to_vec();
+        let nearest = |value| all[usize::from(book.nearest(value))];
+        assert_eq!((nearest(0.302), nearest(-99.0), nearest(99.0)), (0.3, -31.0, 70.0));
     }
 
     #[test]

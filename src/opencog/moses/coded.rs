@@ -194,7 +194,8 @@ impl CodedEnsemble {
 
     /// How many constants are levels, and how many are kept as they are.
     pub fn constants(&self) -> (usize, usize) {
-        let codes: Vec<Code> = (0..self.len()).flat_map(|i| self.tree(i).constants().collect::<Vec<_>>()).collect();
+        let codes: Vec<Code> =
+            (0..self.len()).flat_map(|i| self.tree(i).constants().collect::<Vec<_>>()).collect();
         let exact = codes.iter().filter(|code| matches!(code, Code::Exact(_))).count();
         (codes.len() - exact, exact)
     }
@@ -218,7 +219,8 @@ fn calibrated(program: &Program, book: &Codebook, binding: &Binding) -> Tree<Cod
     for _ in 0..2 {
         for at in 0..levels.len() {
             let nearest = usize::from(levels[at]);
-            let near = nearest.saturating_sub(REACH)..=(nearest + REACH).min(book.levels().len() - 1);
+            let near =
+                nearest.saturating_sub(REACH)..=(nearest + REACH).min(book.levels().len() - 1);
             let costs = near.map(|level| {
                 values[at] = book.levels()[level];
                 let said = evaluate(&with_constants(program, &values), binding, |value| value);
@@ -253,7 +255,6 @@ fn difference(
     };
     wanted.iter().zip(said).map(of_row).sum()
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn parts_are_checked() {
-        let ensemble = Ensemble::read("1 $1\n2 $2").unwrap();
+        let ensemble = Ensemble::read("1 $1\n2 $2\n").unwrap();
         let coded = CodedEnsemble::encode(&ensemble, ConstantCodec::Palette, Rounding::Keep);
         let parts = |bytes: &[u8], ends: &[u32], values: usize| {
             let measure = Measure { name: "score".into(), values: vec![0.0; values] };

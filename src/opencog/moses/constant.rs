@@ -102,7 +102,9 @@ mod tests {
     #[test]
     fn codes_turn_to_levels_of_their_book() {
         let mut random = Pcg64Mcg::seed_from_u64(1);
-        let mut book = Codebook::new(ConstantCodec::Palette, &[0.0, 1.0, 2.0, 3.0]);
+        let book = |levels| Codebook::from_parts(ConstantCodec::Palette, levels, vec![]).unwrap();
+        let one = book(vec![5.0]);
+        let mut book = book(vec![0.0, 1.0, 2.0, 3.0]);
         let exact = book.lossless(1.2);
         assert_eq!(Code::Level(0).neighbours(&book), [Code::Level(1), Code::Level(2)]);
         assert_eq!(exact.neighbours(&book).len(), 4);
@@ -110,7 +112,6 @@ mod tests {
             let code = exact.turned(&book, &mut random);
             assert!(matches!(code, Code::Level(0..4)), "{code:?}");
         }
-        let one = Codebook::new(ConstantCodec::Palette, &[5.0]);
         assert_eq!(Code::Level(0).turned(&one, &mut random), Code::Level(0));
     }
 

@@ -136,7 +136,8 @@ impl Ensemble {
 }
 
 fn is_comment(line: &str) -> bool {
-    line.starts_with(';') || line.starts_with('#') && !line[1..].starts_with(|c: char| c.is_ascii_digit())
+    line.starts_with(';')
+        || line.starts_with('#') && !line[1..].starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// A number before a program.
@@ -212,11 +213,17 @@ mod tests {
         assert_eq!(fault("$1\n-1 foo($2)"), "line 2, column 4: expected an operator, found `foo`");
         assert_eq!(fault("$1 $2"), "line 1, column 4: expected the end of the line or `[`");
         let table = "model,complexity\nor($a $b),3\n";
-        assert_eq!(fault(&format!("{table}or($a")), "line 3, column 1: expected a program and 1 values");
+        assert_eq!(
+            fault(&format!("{table}or($a")),
+            "line 3, column 1: expected a program and 1 values"
+        );
         assert_eq!(
             fault(&format!("{table}or($a),x")),
             "line 3, column 1: expected a number for complexity, found `x`"
         );
-        assert_eq!(fault(&format!("{table}or($a,3")), "line 3, column 6: expected a program, found the end");
+        assert_eq!(
+            fault(&format!("{table}or($a,3")),
+            "line 3, column 6: expected a program, found the end"
+        );
     }
 }

@@ -90,12 +90,7 @@ impl<C: Constant> Genetics<'_, C> {
 
     /// `mother` with a subtree of `father` for one of its own. `mother` as it is where they have
     /// nothing to exchange, or the result would be too large.
-    pub fn crossover(
-        &self,
-        mother: &Tree<C>,
-        father: &Tree<C>,
-        random: &mut Pcg64Mcg,
-    ) -> Tree<C> {
+    pub fn crossover(&self, mother: &Tree<C>, father: &Tree<C>, random: &mut Pcg64Mcg) -> Tree<C> {
         let Some((at, place)) = pick(&self.cuts(mother), random) else { return mother.clone() };
         let mut gifts = self.cuts(father);
         gifts.retain(|(_, of)| *of == place);
@@ -116,10 +111,14 @@ impl<C: Constant> Genetics<'_, C> {
             }
             (_, _) if place == Type::Weight => return tree.clone(),
             (token, 0) => tokens[at] = self.other(token, random),
-            (Token::Operator(operator, arity), 1) if operator.arity() == Arity::Any && arity > 1 => {
+            (Token::Operator(operator, arity), 1)
+                if operator.arity() == Arity::Any && arity > 1 =>
+            {
                 return self.without_argument(tree, at, random);
             }
-            (Token::Operator(operator, arity), 2) if operator.arity() == Arity::Any && arity > 0 => {
+            (Token::Operator(operator, arity), 2)
+                if operator.arity() == Arity::Any && arity > 0 =>
+            {
                 return self.with_argument(tree, at, random);
             }
             _ if random.random() => {
@@ -194,12 +193,7 @@ impl<C: Constant> Genetics<'_, C> {
     }
 
     /// A subtree as the last argument of a new operator of its type.
-    fn wrapped(
-        &self,
-        subtree: &[Token<C>],
-        of: Type,
-        random: &mut Pcg64Mcg,
-    ) -> Vec<Token<C>> {
+    fn wrapped(&self, subtree: &[Token<C>], of: Type, random: &mut Pcg64Mcg) -> Vec<Token<C>> {
         let (operator, before): (_, &[Type]) = match (of, random.random()) {
             (Type::Boolean, true) => (Operator::And, &[Type::Boolean]),
             (Type::Boolean, false) => (Operator::Or, &[Type::Boolean]),

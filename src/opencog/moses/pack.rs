@@ -157,12 +157,7 @@ impl Cursor<'_> {
         Ok(Code::Level(code))
     }
 
-    fn operator(
-        &mut self,
-        at: usize,
-        byte: u8,
-        limits: &Limits,
-    ) -> Result<Token<Code>, PackError> {
+    fn operator(&mut self, at: usize, byte: u8, limits: &Limits) -> Result<Token<Code>, PackError> {
         let arity = self.rest(u32::from(byte >> 5 & 3), MANY)?;
         let leaf = |token, what| match arity {
             0 => Ok(token),
@@ -241,9 +236,15 @@ mod tests {
 
     fn packed(text: &str, constants: &[f64]) -> (Vec<u8>, Tree<Code>, Codebook, Names) {
         let mut names = Names::new();
-        let mut book = Codebook::new(ConstantCodec::Palette, constants);
+        let mut book = book(constants);
         let tree = read(text, &mut names).unwrap().map(|value| book.lossless(value));
         (pack(&tree, &book), tree, book, names)
+    }
+
+    /// A codebook of just these levels, of 0 where there are none.
+    fn book(levels: &[f64]) -> Codebook {
+        let levels = if levels.is_empty() { &[0.0] } else { levels };
+        Codebook::from_parts(ConstantCodec::Palette, levels.to_vec(), Vec::new()).unwrap()
     }
 
     fn limits<'a>(book: &'a Codebook, names: &Names) -> Limits<'a> {
@@ -286,8 +287,14 @@ mod tests {
         assert_eq!(fault(&[0xbc, 0]), "byte 0: expected a word below 0, found 0");
         assert_eq!(fault(&[0x5f, 0x80, 0]), "byte 1: expected 32 bits, shortest, found 0");
         assert_eq!(fault(&[0xe0]), "byte 1: expected a byte, found the end");
-        assert_eq!(fault(&[0xe0, 255, 255, 255, 255, 255]), "byte 1: expected a number of at most 5 bytes, found more");
-        assert_eq!(fault(&[0xe0, 255, 255, 255, 255, 15]), "byte 1: expected a number of 32 bits, found a larger one");
+        assert_eq!(
+            fault(&[0xe0, 255, 255, 255, 255, 255]),
+            "byte 1: expected a number of at most 5 bytes, found more"
+        );
+        assert_eq!(
+            fault(&[0xe0, 255, 255, 255, 255, 15]),
+            "byte 1: expected a number of 32 bits, found a larger one"
+        );
         assert_eq!(fault(&[0x40, 0x40]), "vertex 1 follows the end of the program");
         assert!(fault(&[0xa2; 10_000]).contains("deeper than 256"));
     }
@@ -298,7 +305,7 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..60), levels in 1..=64usize,
         ) {
             let constants: Vec<f64> = (0..levels).map(|i| i as f64).collect();
-            let mut book = Codebook::new(ConstantCodec::Palette, &constants);
+            let mut book = book(&constants);
             for i in 100..140 {
                 book.lossless(f64::from(i));
             }

@@ -56,7 +56,11 @@ fn vertex(token: &Token<f64>, names: &Names, digits: Digits) -> String {
 
 fn shortest(value: f64) -> String {
     let size = value.abs();
-    if value == 0.0 || (1e-5..1e17).contains(&size) { value.to_string() } else { format!("{value:e}") }
+    if value == 0.0 || (1e-5..1e17).contains(&size) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
+    }
 }
 
 /// As C's `%g` and the streams of C++ write it.

@@ -293,7 +293,10 @@ mod tests {
 
     #[test]
     fn errors_tell_where_and_what() {
-        assert_eq!(fault("and($1\n  foo($2))"), "line 2, column 3: expected an operator, found `foo`");
+        assert_eq!(
+            fault("and($1\n  foo($2))"),
+            "line 2, column 3: expected an operator, found `foo`"
+        );
         assert_eq!(fault("and($1"), "line 1, column 7: expected a program, found the end");
         assert_eq!(fault("and()"), "line 1, column 5: expected an argument, found `)`");
         assert_eq!(fault("$1 $2"), "line 1, column 4: expected the end, found `$`");

@@ -60,7 +60,8 @@ impl CodedEnsemble {
             return Err(SectionError(fault));
         }
         let codec = companion.text("opencog.moses.codec")?.parse::<ConstantCodec>();
-        let codec = codec.map_err(|fault| SectionError(format!("`opencog.moses.codec`: {fault}")))?;
+        let codec =
+            codec.map_err(|fault| SectionError(format!("`opencog.moses.codec`: {fault}")))?;
         let (levels, exact) = (companion.floats("moses.levels")?, companion.floats("moses.exact")?);
         let book = Codebook::from_parts(codec, levels, exact);
         let book = book.map_err(|fault| SectionError(format!("`moses.levels`: {fault}")))?;
@@ -76,7 +77,8 @@ impl CodedEnsemble {
             companion.integers("moses.ends")?,
             measures.collect::<Result<_, _>>()?,
         );
-        let ensemble = ensemble.map_err(|fault| SectionError(format!("`moses.programs`: {fault}")))?;
+        let ensemble =
+            ensemble.map_err(|fault| SectionError(format!("`moses.programs`: {fault}")))?;
         Ok(Some(ensemble))
     }
 }
@@ -87,7 +89,9 @@ fn names(companion: &Companion) -> Result<Names, SectionError> {
     for (i, text) in companion.strings("opencog.moses.arguments")?.iter().enumerate() {
         let program = read(&format!("${text}"), &mut names);
         let expected = Token::Argument { argument: i as u32, negated: false };
-        if !program.is_ok_and(|program| program.tokens() == [expected]) || names.arguments().len() != i + 1 {
+        if !program.is_ok_and(|program| program.tokens() == [expected])
+            || names.arguments().len() != i + 1
+        {
             return Err(SectionError(format!(
                 "`opencog.moses.arguments`: expected a new name of an argument, found `{text:.40}`"
             )));
@@ -96,7 +100,9 @@ fn names(companion: &Companion) -> Result<Names, SectionError> {
     for (i, text) in companion.strings("opencog.moses.words")?.iter().enumerate() {
         let program = read(text, &mut names);
         let expected = Token::Word(i as u32);
-        if !program.is_ok_and(|program| program.tokens() == [expected]) || names.words().len() != i + 1 {
+        if !program.is_ok_and(|program| program.tokens() == [expected])
+            || names.words().len() != i + 1
+        {
             return Err(SectionError(format!(
                 "`opencog.moses.words`: expected a new word, found `{text:.40}`"
             )));

@@ -108,7 +108,9 @@ impl Table {
         let target = target.map_or(Ok(0), |choice| choice.find(&labels, width))?;
         let weight = weight.map(|choice| choice.find(&labels, width)).transpose()?;
         if weight == Some(target) {
-            return Err(whole("expected a target beside the weights, found the same column".into()));
+            return Err(whole(
+                "expected a target beside the weights, found the same column".into(),
+            ));
         }
         let column = |at: usize| column(&rows, at);
         let is_input = |at: &usize| *at != target && Some(*at) != weight;

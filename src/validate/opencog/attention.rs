@@ -175,7 +175,8 @@ mod tests {
     /// A ring of atoms, each odd one a link of its neighbours.
     fn ring(atoms: u32) -> Incidence {
         let link = |link| (link, vec![link - 1, (link + 1) % atoms]);
-        Incidence::new(atoms as usize, &(1..atoms).step_by(2).map(link).collect::<Vec<_>>()).unwrap()
+        Incidence::new(atoms as usize, &(1..atoms).step_by(2).map(link).collect::<Vec<_>>())
+            .unwrap()
     }
 
     fn change(coded: impl Fn(&AttentionValues) -> AttentionValues) -> AttentionChange {

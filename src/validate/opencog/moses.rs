@@ -2,8 +2,8 @@
 
 use super::ranking::{kendall_tau, top, top_overlap};
 use crate::opencog::moses::{
-    BindError, Binding, Code, Codebook, Column, Effort, Ensemble, Fitness, Genetics, Lattice, Primitives,
-    ScoreError, Search, Table, Tree, WORST, evaluate, score_answers,
+    BindError, Binding, Code, Codebook, Column, Effort, Ensemble, Fitness, Genetics, Lattice,
+    Primitives, ScoreError, Search, Table, Tree, WORST, evaluate, score_answers,
 };
 
 /// How the fitness of programs changed by coding.
