@@ -13,7 +13,7 @@ pub enum ConstantCodec {
     /// The 63 values that a knob of MOSES turns to from 0.
     Lattice,
     /// The constants themselves, and beside them values of the lattice, the coarsest first, so
-    /// that evolution finds more than there is; the best 64 levels where constants are more.
+    /// that evolution finds more than there is; the best 63 levels where constants are more.
     Palette,
     /// Equal steps from the smallest to the largest constant.
     Uniform,
@@ -219,7 +219,7 @@ impl Knob {
     }
 }
 
-/// All distinct constants if they are at most 64; else the 64 levels with the least sum of squared
+/// All distinct constants if they are at most 64; else the 63 levels with the least sum of squared
 /// differences, each constant counted as often as it stands (dynamic programming, exact).
 fn palette(constants: &[f64]) -> Vec<f64> {
     let mut sorted = constants.to_vec();
@@ -235,7 +235,8 @@ fn palette(constants: &[f64]) -> Vec<f64> {
     match distinct.len() {
         0 => vec![0.0],
         1..=LEVELS => distinct.into_iter().map(|(value, _)| value).collect(),
-        _ => best_levels(&distinct),
+        // One code stays free, for constants that no level is near enough to.
+        _ => best_levels(&distinct, LEVELS - 1),
     }
 }
 
@@ -251,13 +252,13 @@ fn with_lattice(mut levels: Vec<f64>) -> Vec<f64> {
     levels
 }
 
-fn best_levels(distinct: &[(f64, f64)]) -> Vec<f64> {
+fn best_levels(distinct: &[(f64, f64)], count: usize) -> Vec<f64> {
     let sums = Sums::of(distinct);
     let n = distinct.len();
     // cost[end]: of the first `end` values in as many levels as there are rounds so far.
     let mut cost: Vec<f64> = (0..=n).map(|end| sums.cost(0, end)).collect();
     let mut starts: Vec<Vec<usize>> = vec![vec![0; n + 1]];
-    for _ in 1..LEVELS {
+    for _ in 1..count {
         let mut next = vec![0.0; n + 1];
         let mut start = vec![0; n + 1];
         for end in 1..=n {
@@ -268,7 +269,7 @@ fn best_levels(distinct: &[(f64, f64)]) -> Vec<f64> {
         cost = next;
         starts.push(start);
     }
-    let mut levels = Vec::with_capacity(LEVELS);
+    let mut levels = Vec::with_capacity(count);
     let mut end = n;
     for start in starts.iter().rev() {
         if end > 0 {
@@ -364,7 +365,7 @@ mod tests {
         let constants: Vec<f64> = (0..300).map(|i| (f64::from(i) / 60.0).exp()).collect();
         let error = |codec| {
             let book = Codebook::new(codec, &constants);
-            assert_eq!(book.levels().len(), LEVELS);
+            assert!(book.levels().len() >= LEVELS - 1);
             let off = |x: &f64| (book.value(Code::Level(book.nearest(*x))) - x).powi(2);
             constants.iter().map(off).sum::<f64>()
         };

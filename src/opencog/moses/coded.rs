@@ -5,6 +5,7 @@ use super::ensemble::{Ensemble, Measure};
 use super::evaluate::{Answer, Binding, EvaluateError, evaluate};
 use super::names::Names;
 use super::pack::{Limits, PackError, pack, unpack};
+use super::score::{Fitness, score_answers};
 use super::table::Table;
 use super::tree::{Program, Tree};
 
@@ -17,7 +18,13 @@ pub enum Rounding<'a> {
     Nearest,
     /// It becomes the level with which the program says most nearly the same of the rows of a
     /// table; the nearest where the program cannot be evaluated on it.
-    Calibrated(&'a Table),
+    Calibrated {
+        /// The table.
+        table: &'a Table,
+        /// By what share a program's errors may change. A constant that would change them more is
+        /// kept as it is: none is where this is infinite.
+        tolerance: f64,
+    },
 }
 
 /// An ensemble in its coded form.
@@ -64,24 +71,19 @@ impl CodedEnsemble {
         let constants: Vec<f64> = ensemble.programs.iter().flat_map(Tree::constants).collect();
         let mut book = Codebook::new(codec, &constants);
         let binding = match rounding {
-            Rounding::Calibrated(table) => Binding::new(&ensemble.names, table).ok(),
+            Rounding::Calibrated { table, .. } => Binding::new(&ensemble.names, table).ok(),
             Rounding::Keep | Rounding::Nearest => None,
         };
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        let mut trees = Vec::new();
-        for program in &ensemble.programs {
-            trees.push(match (rounding, &binding) {
-                (Rounding::Keep, _) => program.map(|value| book.lossless(value)),
-                (_, Some(binding)) => calibrated(program, &book, binding),
-                (_, None) => program.map(|value| Code::Level(book.nearest(value))),
-            });
-        }
-        for tree in &trees {
-            bytes.extend(pack(tree, &book));
-            ends.push(bytes.len() as u32);
-        }
-        let (names, measures) = (ensemble.names.clone(), ensemble.measures.clone());
-        CodedEnsemble { names, book, bytes, ends, measures }
+        let mut code = |program: &Program| match (rounding, &binding) {
+            (Rounding::Keep, _) => program.map(|value| book.lossless(value)),
+            (Rounding::Calibrated { table, tolerance }, Some(binding)) => {
+                Calibration::of(program, binding, table).coded(&mut book, tolerance)
+            }
+            _ => program.map(|value| Code::Level(book.nearest(value))),
+        };
+        let trees: Vec<Tree<Code>> = ensemble.programs.iter().map(&mut code).collect();
+        let measures = ensemble.measures.clone();
+        CodedEnsemble { measures, ..CodedEnsemble::of_trees(ensemble.names.clone(), book, &trees) }
     }
 
     /// An ensemble of coded programs, as evolution finds them.
@@ -209,36 +211,72 @@ impl CodedEnsemble {
 /// How many levels on either side of the nearest are looked at.
 const REACH: usize = 2;
 
-/// The program with each constant, from left to right, at the level with which it says most nearly
-/// the same of all rows, the constants before it coded and those after it as they were; then once
-/// more with all of them coded.
-fn calibrated(program: &Program, book: &Codebook, binding: &Binding) -> Tree<Code> {
-    let wanted = evaluate(program, binding, |value| value);
-    let mut levels: Vec<u8> = program.constants().map(|value| book.nearest(value)).collect();
-    let mut values: Vec<f64> = program.constants().collect();
-    for _ in 0..2 {
-        for at in 0..levels.len() {
-            let nearest = usize::from(levels[at]);
-            let near =
-                nearest.saturating_sub(REACH)..=(nearest + REACH).min(book.levels().len() - 1);
-            let costs = near.map(|level| {
-                values[at] = book.levels()[level];
-                let said = evaluate(&with_constants(program, &values), binding, |value| value);
-                // Of equal ones, the nearest to where it was.
-                (difference(&wanted, &said), level.abs_diff(nearest), level)
-            });
-            let best = costs.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            levels[at] = best.map_or(levels[at], |(_, _, level)| level as u8);
-            values[at] = book.levels()[usize::from(levels[at])];
-        }
-    }
-    let mut levels = levels.into_iter();
-    program.map(|value| Code::Level(levels.next().unwrap_or_else(|| book.nearest(value))))
+/// A program whose constants are being coded, by what it says of a table.
+struct Calibration<'a> {
+    program: &'a Program,
+    binding: &'a Binding<'a>,
+    table: &'a Table,
+    wanted: Vec<Result<Answer<'a>, EvaluateError>>,
+    /// Its constants, those coded so far as their codes have them.
+    values: Vec<f64>,
 }
 
-fn with_constants(program: &Program, values: &[f64]) -> Program {
-    let mut values = values.iter();
-    program.map(|value| values.next().copied().unwrap_or(value))
+impl<'a> Calibration<'a> {
+    fn of(program: &'a Program, binding: &'a Binding<'a>, table: &'a Table) -> Calibration<'a> {
+        let wanted = evaluate(program, binding, |value| value);
+        let values = program.constants().collect();
+        Calibration { program, binding, table, wanted, values }
+    }
+
+    /// Codes the constants from left to right, each at the level with which the program says most
+    /// nearly the same of all rows, those before it coded and those after it as they were. One
+    /// that then changes the score by more than `tolerance`, a share of it, is kept.
+    fn coded(mut self, book: &mut Codebook, tolerance: f64) -> Tree<Code> {
+        let score = |said: &[_]| score_answers(said, self.table, Fitness::Errors);
+        let wanted = score(&self.wanted);
+        let mut codes = Vec::with_capacity(self.values.len());
+        for at in 0..self.values.len() {
+            let value = self.values[at];
+            let level = self.best_level(at, book);
+            self.values[at] = book.levels()[usize::from(level)];
+            let is_near = match (&wanted, score(&self.said())) {
+                (Ok(wanted), Ok(score)) => {
+                    *wanted == score || (wanted - score).abs() <= tolerance * wanted.abs()
+                }
+                _ => true,
+            };
+            if is_near {
+                codes.push(Code::Level(level));
+            } else {
+                self.values[at] = value;
+                codes.push(book.lossless(value));
+            }
+        }
+        let mut codes = codes.into_iter();
+        self.program.map(|value| codes.next().unwrap_or_else(|| Code::Level(book.nearest(value))))
+    }
+
+    fn best_level(&mut self, at: usize, book: &Codebook) -> u8 {
+        let nearest = usize::from(book.nearest(self.values[at]));
+        if book.levels()[nearest] == self.values[at] {
+            return nearest as u8;
+        }
+        let near = nearest.saturating_sub(REACH)..=(nearest + REACH).min(book.levels().len() - 1);
+        let costs = near.map(|level| {
+            self.values[at] = book.levels()[level];
+            // Of equal ones, the nearest to where it was.
+            (difference(&self.wanted, &self.said()), level.abs_diff(nearest), level)
+        });
+        let best = costs.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        best.map_or(nearest, |(_, _, level)| level) as u8
+    }
+
+    /// What the program says with its constants as they are now.
+    fn said(&self) -> Vec<Result<Answer<'a>, EvaluateError>> {
+        let mut values = self.values.iter();
+        let program = self.program.map(|value| values.next().copied().unwrap_or(value));
+        evaluate(&program, self.binding, |value| value)
+    }
 }
 
 /// The sum over rows of squared differences of numbers, 1 for other things that are not the same,
@@ -292,10 +330,16 @@ mod tests {
         };
         assert_eq!(wrong(Rounding::Nearest), 1);
         assert_eq!(wrong(Rounding::Keep), 0);
-        assert_eq!(wrong(Rounding::Calibrated(&table)), 1, "no level lies between 1.28 and 1.4");
+        let rounding = |table, tolerance| Rounding::Calibrated { table, tolerance };
+        let off = wrong(rounding(&table, f64::INFINITY));
+        assert_eq!(off, 1, "no level lies between 1.28 and 1.4");
+        assert_eq!(wrong(rounding(&table, 0.0)), 0, "so the constant is kept");
         let wider = Table::read("t,x\n1,1.6\n0,1.28\n1,2.0\n0,1.0", None, None).unwrap();
-        let coded =
-            CodedEnsemble::encode(&ensemble, ConstantCodec::Lattice, Rounding::Calibrated(&wider));
+        let coded = CodedEnsemble::encode(
+            &ensemble,
+            ConstantCodec::Lattice,
+            rounding(&wider, f64::INFINITY),
+        );
         assert_eq!(coded.decode().programs[0].constants().next(), Some(-1.5));
     }
 

@@ -234,7 +234,8 @@ impl<C: Constant> Genetics<'_, C> {
         Some(Token::Argument { argument, negated })
     }
 
-    /// Adds a new subtree of a type. Recursive, and no deeper than `depth`.
+    /// Adds a new subtree of a type. Recursive, and no deeper than `depth` and a
+    /// threshold below it.
     fn grow(&self, of: Type, depth: usize, random: &mut Pcg64Mcg, out: &mut Vec<Token<C>>) {
         let is_leaf = depth == 0 || random.random_range(0..4u8) == 0;
         let operator = match (is_leaf, of) {
@@ -253,8 +254,20 @@ impl<C: Constant> Genetics<'_, C> {
             _ => &[Type::Contin; 2],
         };
         out.push(Token::Operator(operator, arguments.len() as u32));
+        if operator == Operator::Positive && random.random() {
+            return self.grow_threshold(random, out);
+        }
         for argument in arguments {
             self.grow(*argument, depth - 1, random, out);
+        }
+    }
+
+    /// A number and an input: where it is above 0 is a threshold, as MOSES' own knobs have it.
+    fn grow_threshold(&self, random: &mut Pcg64Mcg, out: &mut Vec<Token<C>>) {
+        let constant = Token::Constant(C::drawn(self.scale, random));
+        match self.argument(Type::Contin, random) {
+            Some(argument) => out.extend([Token::Operator(Operator::Plus, 2), constant, argument]),
+            None => out.push(constant),
         }
     }
 
@@ -305,7 +318,7 @@ fn pick<T: Copy>(from: &[T], random: &mut Pcg64Mcg) -> Option<T> {
 /// A tree whose vertices are right by construction, and which is no deeper than another or than
 /// what is grown.
 fn sound<C>(tree: Result<Tree<C>, super::tree::TreeError>) -> Tree<C> {
-    const { assert!(GROWN_DEPTH + 1 < MAX_DEPTH) };
+    const { assert!(GROWN_DEPTH + 3 < MAX_DEPTH) };
     tree.unwrap_or_else(|fault| unreachable!("{fault}"))
 }
 
