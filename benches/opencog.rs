@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use opencog_qat::gguf::Gguf;
-use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding, write};
+use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding};
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
 use opencog_qat::opencog::atomspace::{AtomId, AtomSpace, AtomStore, Builder, Kind, TruthValue};
+use opencog_qat::opencog::section::save;
 use opencog_qat::validate::opencog::latency::{Sample, latencies};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -110,8 +111,8 @@ fn sizes(what: &str, space: &AtomSpace) {
     for form in [Form::Mapped, Form::AtRest] {
         let path = folder.path().join(format!("{form:?}.opencog.gguf"));
         let started = Instant::now();
-        let sections = ordered.sections(form);
-        let bytes = write(&path, false, &ordered.metadata(form), &sections).expect("it is written");
+        save(&path, false, &[ordered.section(form)]).expect("it is written");
+        let bytes = path.metadata().expect("it is there").len();
         println!(
             "{what}, {form:?}: {bytes} bytes, {:.3} an atom of {}, made in {:.2} s",
             bytes as f64 / space.atom_count() as f64,
@@ -127,8 +128,7 @@ fn measure(space: &AtomSpace) {
     let ordered = Ordered::of(space, TruthCoding::Exact);
     let folder = tempfile::tempdir().expect("a folder for the file");
     let path = folder.path().join("bench.opencog.gguf");
-    write(&path, false, &ordered.metadata(Form::Mapped), &ordered.sections(Form::Mapped))
-        .expect("it is written");
+    save(&path, false, &[ordered.section(Form::Mapped)]).expect("it is written");
     let mut openings: Vec<f64> = (0..OPENINGS).map(|_| opening(&path)).collect();
     openings.sort_unstable_by(f64::total_cmp);
     println!(

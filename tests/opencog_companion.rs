@@ -6,11 +6,10 @@ use std::process::Command;
 
 use opencog_qat::gguf::Gguf;
 use opencog_qat::opencog::atomspace::codec::{Codec, Damage, TOLERANCE, Truth, choose};
-use opencog_qat::opencog::atomspace::companion::{
-    Form, Ordered, PackedSpace, TruthCoding, expand, write_to,
-};
+use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding, expand};
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
 use opencog_qat::opencog::atomspace::{AtomSpace, AtomStore, TruthValue, difference};
+use opencog_qat::opencog::section::write;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/opencog-data/atomspace")
@@ -31,8 +30,7 @@ fn space(name: &str) -> Option<AtomSpace> {
 }
 
 fn file(ordered: &Ordered, form: Form) -> Vec<u8> {
-    let (metadata, sections) = (ordered.metadata(form), ordered.sections(form));
-    write_to(Vec::new(), Path::new("test.gguf"), &metadata, &sections).unwrap()
+    write(Vec::new(), Path::new("test.gguf"), &[ordered.section(form)]).unwrap()
 }
 
 /// Packs a space in both forms, checks that both hold all of it, and gives their bytes.

@@ -1,12 +1,68 @@
-//! Parts of a companion file: the metadata and tensors that one room adds to it.
+//! What a companion file consists of: a section for each room, of metadata and tensors.
 
 use std::io::Write;
 use std::path::Path;
 
-use crate::gguf::{self, Format, Gguf, Metadata, Shape, TensorInfo, TensorSpec, Value, Writer};
+use crate::gguf::{self, Format, Gguf, Metadata, OutputFile, Shape, TensorSpec, Value, Writer};
 
 /// `general.architecture` of a companion file.
 pub const ARCHITECTURE: &str = "opencog";
+
+/// The metadata key of the architecture.
+pub const ARCHITECTURE_KEY: &str = "general.architecture";
+
+/// Bytes with a name: a tensor of a companion file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The tensor's name.
+    pub name: String,
+    /// What the bytes are: `I8` where they are packed.
+    pub format: Format,
+    /// The tensor's dimensions.
+    pub shape: Shape,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Part {
+    /// Bytes as such; none where there are none, since no tensor is empty.
+    pub fn bytes(name: impl Into<String>, bytes: Vec<u8>) -> Option<Part> {
+        Part::new(name, Format::I8, &[bytes.len() as u64], bytes)
+    }
+
+    /// 64-bit floats, `row` of them in a row; none where there are none.
+    pub fn floats(
+        name: impl Into<String>,
+        row: u64,
+        floats: impl Iterator<Item = f64>,
+    ) -> Option<Part> {
+        let bytes: Vec<u8> = floats.flat_map(f64::to_le_bytes).collect();
+        let rows = bytes.len() as u64 / 8 / row;
+        let dims = [row, rows];
+        Part::new(name, Format::F64, if row == 1 { &dims[1..] } else { &dims }, bytes)
+    }
+
+    /// 32-bit integers without sign, `row` of them in a row; none where there are none.
+    pub fn integers(
+        name: impl Into<String>,
+        row: u64,
+        integers: impl Iterator<Item = u32>,
+    ) -> Option<Part> {
+        let bytes: Vec<u8> = integers.flat_map(u32::to_le_bytes).collect();
+        let rows = bytes.len() as u64 / 4 / row;
+        let dims = [row, rows];
+        Part::new(name, Format::I32, if row == 1 { &dims[1..] } else { &dims }, bytes)
+    }
+
+    fn new(name: impl Into<String>, format: Format, dims: &[u64], bytes: Vec<u8>) -> Option<Part> {
+        let shape = Shape::new(dims).ok()?;
+        Some(Part { name: name.into(), format, shape, bytes })
+    }
+
+    fn spec(&self) -> TensorSpec {
+        TensorSpec { name: self.name.clone(), format: self.format, shape: self.shape }
+    }
+}
 
 /// What a room adds to a companion file, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,10 +70,30 @@ pub struct Section {
     /// Keys and values.
     pub metadata: Vec<(String, Value)>,
     /// Tensors and their bytes.
-    pub tensors: Vec<(TensorSpec, Vec<u8>)>,
+    pub parts: Vec<Part>,
 }
 
 impl Section {
+    /// What a room added to a companion file, as it stands there: the keys that begin with
+    /// `opencog.ROOM.`, the tensors that begin with `ROOM.`.
+    pub fn of_room(companion: Companion, room: &str) -> Section {
+        let (key, name) = (format!("opencog.{room}."), format!("{room}."));
+        let gguf = companion.gguf;
+        let of_room = gguf.metadata().iter().filter(|(found, _)| found.starts_with(&key));
+        let parts = gguf.tensors().iter().filter(|tensor| tensor.name.starts_with(&name));
+        Section {
+            metadata: of_room.map(|(key, value)| (key.to_string(), value.clone())).collect(),
+            parts: parts
+                .map(|tensor| Part {
+                    name: tensor.name.clone(),
+                    format: tensor.format,
+                    shape: tensor.shape,
+                    bytes: gguf.data(tensor).to_vec(),
+                })
+                .collect(),
+        }
+    }
+
     /// Adds a key.
     pub fn set(&mut self, key: &str, value: Value) {
         self.metadata.push((key.into(), value));
@@ -25,42 +101,51 @@ impl Section {
 
     /// Adds a tensor of one dimension. One without values is left out: GGUF has no such tensors.
     pub fn bytes(&mut self, name: &str, values: &[u8]) {
-        self.tensor(name, Format::I8, values.len(), values.to_vec());
+        self.parts.extend(Part::bytes(name, values.to_vec()));
     }
 
     /// Adds a tensor of one dimension of 64-bit floats, but none without values.
     pub fn floats(&mut self, name: &str, values: &[f64]) {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.tensor(name, Format::F64, values.len(), bytes);
+        self.parts.extend(Part::floats(name, 1, values.iter().copied()));
     }
 
     /// Adds a tensor of one dimension of 32-bit integers without sign, but none without values.
     pub fn integers(&mut self, name: &str, values: &[u32]) {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.tensor(name, Format::I32, values.len(), bytes);
+        self.parts.extend(Part::integers(name, 1, values.iter().copied()));
     }
 
-    fn tensor(&mut self, name: &str, format: Format, len: usize, bytes: Vec<u8>) {
-        if let Ok(shape) = Shape::new(&[len as u64]) {
-            self.tensors.push((TensorSpec { name: name.into(), format, shape }, bytes));
-        }
+    /// Bytes of its tensors.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes.len() as u64).sum()
     }
 }
 
-/// Writes a companion file of these sections to `sink`; `path` names it in messages.
+/// Writes a companion file of these sections to `sink`, which it gives back; `path` names it in
+/// messages.
+///
+/// # Errors
+/// The sink's, and what would be no GGUF file.
 pub fn write<W: Write>(sink: W, path: &Path, sections: &[Section]) -> Result<W, gguf::Error> {
     let mut metadata = Metadata::new();
-    metadata.set("general.architecture", Value::string(ARCHITECTURE));
+    metadata.set(ARCHITECTURE_KEY, Value::string(ARCHITECTURE));
     for (key, value) in sections.iter().flat_map(|section| &section.metadata) {
         metadata.set(key, value.clone());
     }
-    let tensors = || sections.iter().flat_map(|section| &section.tensors);
-    let specs: Vec<TensorSpec> = tensors().map(|(spec, _)| spec.clone()).collect();
+    let parts = || sections.iter().flat_map(|section| &section.parts);
+    let specs: Vec<TensorSpec> = parts().map(Part::spec).collect();
     let mut writer = Writer::new(sink, path, &metadata, &specs)?;
-    for (_, bytes) in tensors() {
-        writer.tensor_bytes(bytes)?;
+    for part in parts() {
+        writer.tensor_bytes(&part.bytes)?;
     }
     writer.finish()
+}
+
+/// Writes a companion file of these sections, which appears under its name when it is complete.
+///
+/// # Errors
+/// As for every GGUF file that is written; nothing is left of it then.
+pub fn save(path: &Path, overwrite: bool, sections: &[Section]) -> Result<(), gguf::Error> {
+    write(OutputFile::create(path, overwrite)?, path, sections)?.commit()
 }
 
 /// A companion file that does not hold what its keys promise.
@@ -77,7 +162,7 @@ pub struct Companion<'a> {
 impl<'a> Companion<'a> {
     /// The companion file in `gguf`, which must be one.
     pub fn new(gguf: &'a Gguf) -> Result<Companion<'a>, SectionError> {
-        let found = gguf.metadata().get("general.architecture").and_then(Value::as_str);
+        let found = gguf.metadata().get(ARCHITECTURE_KEY).and_then(Value::as_str);
         if found == Some(ARCHITECTURE) {
             return Ok(Companion { gguf });
         }
@@ -130,8 +215,8 @@ impl<'a> Companion<'a> {
 
     fn data(&self, name: &str, format: Format) -> Result<&'a [u8], SectionError> {
         let Some(tensor) = self.gguf.tensor(name) else { return Ok(&[]) };
-        let TensorInfo { format: found, .. } = tensor;
-        if *found != format {
+        let found = tensor.format;
+        if found != format {
             return Err(SectionError(format!("tensor `{name}`: expected {format}, found {found}")));
         }
         Ok(self.gguf.data(tensor))

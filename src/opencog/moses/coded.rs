@@ -9,6 +9,10 @@ use super::score::{Fitness, score_answers};
 use super::table::Table;
 use super::tree::{Program, Tree};
 
+/// By what share a program's errors may change before a constant is kept as it is, where nothing
+/// else is asked for.
+pub const TOLERANCE: f64 = 1e-4;
+
 /// What becomes of a constant that is no level of the codebook.
 #[derive(Debug, Clone, Copy)]
 pub enum Rounding<'a> {

@@ -23,7 +23,7 @@ mod tree;
 mod types;
 
 pub use codebook::{Code, Codebook, CodebookError, ConstantCodec, LEVELS, lattice};
-pub use coded::{CodedEnsemble, CodedError, Rounding};
+pub use coded::{CodedEnsemble, CodedError, Rounding, TOLERANCE};
 pub use constant::{Constant, Lattice};
 pub use ensemble::{Ensemble, Measure};
 pub use evaluate::{Answer, BindError, Binding, EvaluateError, evaluate};

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::ranking::spearman;
 use crate::opencog::atomspace::AtomStore;
 use crate::opencog::miner::{Mined, MinedPattern, MinerOptions, Surprise, mine};
 
@@ -32,8 +33,8 @@ pub struct MiningAgreement {
 pub struct RankAgreement {
     /// How many patterns both rankings have.
     pub ranked: usize,
-    /// Spearman's rank correlation over these, ties at their mean rank; none where one of the
-    /// rankings has no order, as with fewer than two patterns.
+    /// Spearman's rank correlation over these, see [`spearman`]; none where neither ranking has an
+    /// order, as with fewer than two patterns.
     pub spearman: Option<f64>,
     /// Of the first k of the original (or all, where there are fewer), the share that is among the
     /// first k of the other.
@@ -101,7 +102,9 @@ fn rank_agreement(
     let (a, b): (Vec<f64>, Vec<f64>) = both.unzip();
     let differences = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
     let difference = differences.fold(0.0, f64::max);
-    RankAgreement { ranked: a.len(), spearman: spearman(&a, &b), top_k: 1.0, difference }
+    let has_order = |values: &[f64]| values.iter().any(|value| *value != values[0]);
+    let spearman = (has_order(&a) || has_order(&b)).then(|| spearman(&a, &b));
+    RankAgreement { ranked: a.len(), spearman, top_k: 1.0, difference }
 }
 
 /// The texts of the patterns that have the measure, the most surprising first, equals by text.
@@ -119,31 +122,6 @@ fn top_k(a: &[&str], b: &[&str], k: usize) -> f64 {
     let (first, other) = (&a[..k.min(a.len())], &b[..k.min(b.len())]);
     let common = first.iter().filter(|text| other.contains(text)).count();
     if first.is_empty() { 1.0 } else { common as f64 / first.len() as f64 }
-}
-
-/// Spearman's rank correlation; none where the ranks of one side are all the same.
-fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (a, b) = (mean_ranks(a), mean_ranks(b));
-    let middle = (a.len() as f64 + 1.0) / 2.0;
-    let sum = |x: &[f64], y: &[f64]| {
-        x.iter().zip(y).map(|(x, y)| (x - middle) * (y - middle)).sum::<f64>()
-    };
-    let (of_a, of_b) = (sum(&a, &a), sum(&b, &b));
-    (of_a > 0.0 && of_b > 0.0).then(|| sum(&a, &b) / (of_a * of_b).sqrt())
-}
-
-/// The rank of each value, from 1; equal values have the mean of their ranks.
-fn mean_ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut before = 0;
-    for equal in order.chunk_by(|&i, &j| values[i] == values[j]) {
-        let rank = before as f64 + (equal.len() as f64 + 1.0) / 2.0;
-        equal.iter().for_each(|&i| ranks[i] = rank);
-        before += equal.len();
-    }
-    ranks
 }
 
 #[cfg(test)]
@@ -195,17 +173,6 @@ mod tests {
             (none.found, none.precision, none.recall, none.nisurp.top_k),
             (0, 1.0, 0.0, 0.0)
         );
-    }
-
-    #[test]
-    fn rank_correlation_is_spearman_s() {
-        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), Some(1.0));
-        assert_eq!(spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
-        assert_eq!(spearman(&[1.0, 1.0], &[3.0, 2.0]), None);
-        assert_eq!(mean_ranks(&[5.0, 1.0, 5.0, 7.0]), [2.5, 1.0, 2.5, 4.0]);
-        // the differences of the ranks are 1, 1, 0, 1, 1
-        let rank = spearman(&[1.0, 2.0, 3.0, 4.0, 5.0], &[2.0, 1.0, 3.0, 6.0, 4.0]).unwrap();
-        assert!((rank - (1.0 - 6.0 * 4.0 / 120.0)).abs() < 1e-12, "{rank}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What coding changes in the fitness of programs, and in where evolution goes from them.
 
+use serde::Serialize;
+
 use super::ranking::{kendall_tau, top, top_overlap};
 use crate::opencog::moses::{
     BindError, Binding, Code, Codebook, Column, Effort, Ensemble, Fitness, Genetics, Lattice,
@@ -7,7 +9,7 @@ use crate::opencog::moses::{
 };
 
 /// How the fitness of programs changed by coding.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FitnessChange {
     /// Programs compared.
     pub programs: usize,

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
+
 use super::Truth;
 use super::quantity::{NEARLY_CERTAIN, Part, Quantity};
 use crate::opencog::atomspace::value::LARGEST_CONFIDENCE;
 
 /// What became of truth values.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Damage {
     /// How many truth values there are.
     pub values: usize,
@@ -27,7 +29,7 @@ pub struct Damage {
 }
 
 /// What became of one column.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct ColumnDamage {
     /// Other values that became 0.
     pub zeroed: usize,

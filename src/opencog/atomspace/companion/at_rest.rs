@@ -9,12 +9,14 @@ use std::io::Read;
 
 use crate::gguf::{Error, Gguf, Strings};
 use crate::opencog::atomspace::value::TruthKind;
-use crate::opencog::atomspace::{AttentionValue, TruthValue};
+use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue};
+use crate::opencog::section::Part;
 
 use super::columns::{CodedColumn, CodedTruth, Dictionary, TruthColumn, ValueColumn};
 use super::groups::{GroupSize, Groups};
 use super::reader::Reader;
-use super::section::{Section, groups_section, key};
+use super::section::{groups_part, key};
+use super::value_view::coded_value;
 use super::{Form, Ordered, sequence, value_bytes};
 
 /// zstd's level: past 19 it needs more memory to decompress, and gains little on columns.
@@ -26,10 +28,10 @@ const COLUMNS: usize = 3;
 /// What a broken file may make of itself: so many bytes, and so many for each of its own.
 const MOST_BYTES: (u64, u64) = (64 << 20, 1024);
 
-/// The sections at rest.
-pub(super) fn compress(ordered: &Ordered) -> Vec<Section> {
-    let mut out = Compressor { sections: Vec::new() };
-    if let Some(groups) = groups_section(&ordered.groups) {
+/// The parts at rest.
+pub(super) fn compress(ordered: &Ordered) -> Vec<Part> {
+    let mut out = Compressor { parts: Vec::new() };
+    if let Some(groups) = groups_part(&ordered.groups) {
         out.bytes("groups", &groups.bytes);
     }
     out.names(&ordered.names);
@@ -39,14 +41,14 @@ pub(super) fn compress(ordered: &Ordered) -> Vec<Section> {
     let attention = ordered.attention.distinct.iter();
     out.floats("attention.numbers", attention.flat_map(|av| [av.sti, av.lti, av.vlti]));
     out.values(&ordered.values);
-    out.sections
+    out.parts
 }
 
 struct Compressor {
-    sections: Vec<Section>,
+    parts: Vec<Part>,
 }
 
-/// The name of a section at rest.
+/// The name of a part at rest.
 fn at_rest(part: &str) -> String {
     format!("atomspace.rest.{part}")
 }
@@ -59,7 +61,7 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
 impl Compressor {
     fn bytes(&mut self, part: &str, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.sections.extend(Section::bytes(at_rest(part), compressed(bytes)));
+            self.parts.extend(Part::bytes(at_rest(part), compressed(bytes)));
         }
     }
 
@@ -69,7 +71,7 @@ impl Compressor {
         }
         let candidates = sequence::encodings(numbers).map(|bytes| compressed(&bytes));
         let best = candidates.min_by_key(Vec::len).unwrap_or_default();
-        self.sections.extend(Section::bytes(at_rest(part), best));
+        self.parts.extend(Part::bytes(at_rest(part), best));
     }
 
     fn floats(&mut self, part: &str, floats: impl Iterator<Item = f64>) {
@@ -183,7 +185,7 @@ pub fn expand(gguf: &Gguf) -> Result<Ordered, Error> {
 
 struct Expander<'a> {
     reader: Reader<'a>,
-    /// The most bytes that a section may become.
+    /// The most bytes that a part may become.
     most: u64,
 }
 
@@ -200,11 +202,11 @@ impl Expander<'_> {
         match read {
             Ok(len) if (len as u64) < self.most => Ok(out),
             Ok(_) => Err(self.reader.fault(format!(
-                "section `{name}` becomes more than {} bytes, of a file of {}",
+                "part `{name}` becomes more than {} bytes, of a file of {}",
                 self.most,
                 self.reader.file_bytes()
             ))),
-            Err(error) => Err(self.reader.fault(format!("section `{name}`: {error}"))),
+            Err(error) => Err(self.reader.fault(format!("part `{name}`: {error}"))),
         }
     }
 
@@ -212,7 +214,7 @@ impl Expander<'_> {
         self.reader.checked(&at_rest(part), value)
     }
 
-    /// Numbers, of which there must be so many; where all are 0, there may be no such section.
+    /// Numbers, of which there must be so many; where all are 0, there may be no such part.
     fn numbers(&self, part: &str, count: usize) -> Result<Vec<u32>, Error> {
         let bytes = self.bytes(part)?;
         match bytes.is_empty() {
@@ -342,6 +344,10 @@ impl Expander<'_> {
     }
 
     fn attention(&self, atoms: u32) -> Result<Dictionary<Vec<AttentionValue>>, Error> {
+        if let Some(coded) = self.reader.coded_attention(atoms)? {
+            let values = (0..atoms).map(|atom| coded_value(&coded, AtomId(atom)));
+            return Ok(Dictionary::of(values, |value| value.bits()));
+        }
         let rows: Vec<[f64; 3]> = self.rows("attention.numbers")?;
         let codes = self.numbers_to("attention.codes", atoms as usize, rows.len())?;
         let value = |[sti, lti, vlti]: [f64; 3]| AttentionValue { sti, lti, vlti };

@@ -60,7 +60,7 @@ pub(super) type Row = Vec<(u32, u32)>;
 
 impl<V: Clone> Dictionary<Vec<V>> {
     /// Of the values of all atoms in order, told apart by what `key` makes of them.
-    fn of<K: Eq + std::hash::Hash>(
+    pub fn of<K: Eq + std::hash::Hash>(
         values: impl Iterator<Item = Option<V>>,
         key: impl Fn(&V) -> K,
     ) -> Dictionary<Vec<V>> {

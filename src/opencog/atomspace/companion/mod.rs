@@ -1,5 +1,4 @@
-//! The companion: an AtomSpace in a GGUF file (`general.architecture = "opencog"`), small and
-//! queried where it lies.
+//! An AtomSpace in a companion file, small and queried where it lies.
 //!
 //! [`Ordered`] brings the atoms of any store into one order, from which there are two forms:
 //!
@@ -32,15 +31,11 @@ mod tests;
 
 pub use at_rest::expand;
 pub use ordered::Ordered;
-pub use section::{Section, write, write_to};
 pub use space::PackedSpace;
 
 use super::codec::Codec;
 
-/// `general.architecture` of a companion.
-pub const ARCHITECTURE: &str = "opencog";
-
-/// The version of the format, under the key `opencog.version`.
+/// The version of the format, under the key `opencog.atomspace.version`.
 pub const VERSION: u32 = 1;
 
 /// How truth values are kept.

@@ -2,6 +2,7 @@
 
 use crate::gguf::Strings;
 use crate::opencog::atomspace::{AtomId, AtomStore, AtomType, AttentionValue, Kind, TypeId};
+use crate::opencog::ecan::AttentionValues;
 
 use super::TruthCoding;
 use super::columns::{self, Dictionary, TruthColumn, ValueColumn};
@@ -42,6 +43,32 @@ impl Ordered {
             attention: columns::attention_column(store, &old),
             values: columns::value_column(store, &old, &id),
         }
+    }
+
+    /// The atoms that have attention values, ascending, and these values; none where a value is
+    /// not finite or a VLTI no count, which no 8-bit code has.
+    pub fn attention_values(&self) -> Option<(Vec<u32>, AttentionValues)> {
+        let (mut atoms, mut values) = (Vec::new(), AttentionValues::default());
+        for (atom, &code) in (0..).zip(&self.attention.codes) {
+            let Some(place) = (code as usize).checked_sub(1) else { continue };
+            let AttentionValue { sti, lti, vlti } = self.attention.distinct[place];
+            let count = (vlti >= 0.0 && vlti <= u32::MAX.into() && vlti.fract() == 0.0)
+                .then_some(vlti as u32)?;
+            if !sti.is_finite() || !lti.is_finite() {
+                return None;
+            }
+            atoms.push(atom);
+            values.sti.push(sti);
+            values.lti.push(lti);
+            values.vlti.push(count);
+        }
+        Some((atoms, values))
+    }
+
+    /// Forgets the attention values, which a section of their own may have.
+    pub fn take_attention(&mut self) {
+        self.attention.codes.fill(0);
+        self.attention.distinct.clear();
     }
 
     /// How many atoms there are.

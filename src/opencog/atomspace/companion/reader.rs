@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::gguf::{Array, Error, Format, Gguf, Value};
 use crate::opencog::atomspace::{AtomType, Kind, TypeId};
+use crate::opencog::ecan::AtomAttention;
+use crate::opencog::section::{ARCHITECTURE, ARCHITECTURE_KEY, Companion};
 
 use super::bits::Packed;
 use super::groups::GroupSize;
 use super::section::{key, name};
-use super::{ARCHITECTURE, Form, VERSION};
+use super::{Form, VERSION};
 
 /// A companion whose parts are looked up and checked.
 #[derive(Clone, Copy)]
@@ -21,10 +23,13 @@ impl<'a> Reader<'a> {
     pub fn new(gguf: &'a Gguf, form: Form) -> Result<Reader<'a>, Error> {
         let reader = Reader { gguf };
         let text = |key| gguf.metadata().get(key).and_then(Value::as_str);
-        let architecture = text(key::ARCHITECTURE).unwrap_or_default();
+        let architecture = text(ARCHITECTURE_KEY).unwrap_or_default();
         if architecture != ARCHITECTURE {
             let what = format!("its architecture is `{architecture}`, expected `{ARCHITECTURE}`");
             return Err(Error::Unsupported { path: reader.path(), what });
+        }
+        if gguf.metadata().get(key::VERSION).is_none() {
+            return Err(reader.fault("it holds no AtomSpace".into()));
         }
         let version = reader.number(key::VERSION)?;
         if version != u64::from(VERSION) {
@@ -37,7 +42,7 @@ impl<'a> Reader<'a> {
                 "its AtomSpace is in the form `{found}`, expected `{}`",
                 form.name()
             ))),
-            None => Err(reader.fault("it holds no AtomSpace".into())),
+            None => Err(reader.fault(format!("its metadata has no text `{}`", key::FORM))),
         }
     }
 
@@ -57,7 +62,7 @@ impl<'a> Reader<'a> {
 
     /// What a check of a part came to.
     pub fn checked<T>(&self, part: &str, value: Option<T>) -> Result<T, Error> {
-        value.ok_or_else(|| self.fault(format!("section `{part}` is not what others say of it")))
+        value.ok_or_else(|| self.fault(format!("part `{part}` is not what others say of it")))
     }
 
     /// A number that the metadata must have.
@@ -71,12 +76,12 @@ impl<'a> Reader<'a> {
         self.gguf.metadata().get(key).and_then(Value::as_str)
     }
 
-    /// The bytes of a section; nothing where it isn't there.
+    /// The bytes of a part; nothing where it isn't there.
     pub fn bytes(&self, name: &str) -> &'a [u8] {
         self.gguf.tensor(name).map_or(&[], |tensor| self.gguf.data(tensor))
     }
 
-    /// The floats of a section, `N` of them in a row.
+    /// The floats of a part, `N` of them in a row.
     pub fn rows<const N: usize>(&self, name: &str) -> Result<&'a [[[u8; 8]; N]], Error> {
         let tensor = self.gguf.tensor(name);
         let is_so = tensor.is_none_or(|tensor| tensor.format == Format::F64);
@@ -130,6 +135,12 @@ impl<'a> Reader<'a> {
             Some(AtomType { name: std::str::from_utf8(name).ok()?.into(), kind, unordered })
         };
         names.iter().zip(kinds).map(of).collect::<Option<Vec<_>>>().ok_or_else(fault)
+    }
+
+    /// The attention values that ECAN's section has of so many atoms.
+    pub fn coded_attention(&self, atoms: u32) -> Result<Option<AtomAttention>, Error> {
+        let companion = Companion::new(self.gguf).map_err(|error| self.fault(error.0))?;
+        AtomAttention::from_companion(&companion, atoms).map_err(|error| self.fault(error.0))
     }
 
     /// The groups of atoms.

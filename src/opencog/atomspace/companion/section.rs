@@ -1,34 +1,18 @@
-//! What a companion consists of: metadata, and sections of bytes that are GGUF tensors.
+//! What a companion holds of an AtomSpace: metadata, and parts that are GGUF tensors.
 
-use std::io::{self, Write};
-use std::path::Path;
-
-use crate::gguf::{Array, Error, Format, Metadata, OutputFile, Shape, TensorSpec, Value, Writer};
+use crate::gguf::{Array, Value};
 use crate::opencog::atomspace::{AtomType, Kind};
+use crate::opencog::section::{Part, Section};
 
 use super::bits::{pack, width_of};
 use super::columns::{CodedColumn, Dictionary, TruthColumn};
 use super::groups::GroupSize;
 use super::ordered::Ordered;
-use super::{ARCHITECTURE, Form, VERSION, at_rest, name_index};
-
-/// Bytes with a name.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Section {
-    /// The tensor's name.
-    pub name: String,
-    /// What the bytes are: `I8` where they are packed.
-    pub format: Format,
-    /// The tensor's dimensions.
-    pub shape: Shape,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
+use super::{Form, VERSION, at_rest, name_index};
 
 /// The keys of the metadata.
 pub(super) mod key {
-    pub const ARCHITECTURE: &str = "general.architecture";
-    pub const VERSION: &str = "opencog.version";
+    pub const VERSION: &str = "opencog.atomspace.version";
     pub const FORM: &str = "opencog.atomspace.form";
     pub const ATOMS: &str = "opencog.atomspace.atoms";
     pub const TYPES: &str = "opencog.atomspace.types";
@@ -40,7 +24,7 @@ pub(super) mod key {
     pub const VALUES: &str = "opencog.atomspace.values";
 }
 
-/// The sections of the mapped form.
+/// The parts of the mapped form.
 pub(super) mod name {
     pub const GROUPS: &str = "atomspace.groups";
     pub const NAMES: &str = "atomspace.names";
@@ -66,55 +50,30 @@ impl Form {
     }
 }
 
-impl Section {
-    /// Bytes as such; none where there are none, since no tensor is empty.
-    pub(super) fn bytes(name: impl Into<String>, bytes: Vec<u8>) -> Option<Section> {
-        Section::new(name, Format::I8, &[bytes.len() as u64], bytes)
-    }
-
-    fn new(
-        name: impl Into<String>,
-        format: Format,
-        dims: &[u64],
-        bytes: Vec<u8>,
-    ) -> Option<Section> {
-        let shape = Shape::new(dims).ok()?;
-        Some(Section { name: name.into(), format, shape, bytes })
-    }
-
-    /// Floats, `row` of them in a row.
-    pub(super) fn floats(
-        name: String,
-        row: u64,
-        floats: impl Iterator<Item = f64>,
-    ) -> Option<Section> {
-        let bytes: Vec<u8> = floats.flat_map(f64::to_le_bytes).collect();
-        Section::new(name, Format::F64, &[row, bytes.len() as u64 / 8 / row], bytes)
-    }
-
-    fn spec(&self) -> TensorSpec {
-        TensorSpec { name: self.name.clone(), format: self.format, shape: self.shape }
-    }
-}
-
 /// The groups, four numbers each.
-pub(super) fn groups_section(groups: &[GroupSize]) -> Option<Section> {
+pub(super) fn groups_part(groups: &[GroupSize]) -> Option<Part> {
     let numbers = |group: &GroupSize| [group.of.0.into(), group.height, group.arity, group.count];
-    let bytes = groups.iter().flat_map(numbers).flat_map(u32::to_le_bytes).collect();
-    Section::new(name::GROUPS, Format::I32, &[4, groups.len() as u64], bytes)
+    Part::integers(name::GROUPS, 4, groups.iter().flat_map(numbers))
 }
 
 impl Ordered {
-    /// The metadata of a companion that holds this and nothing else.
-    pub fn metadata(&self, form: Form) -> Metadata {
-        let mut metadata = Metadata::new();
+    /// What a companion file holds of the AtomSpace in a form.
+    pub fn section(&self, form: Form) -> Section {
+        let parts = match form {
+            Form::Mapped => self.mapped(),
+            Form::AtRest => at_rest::compress(self),
+        };
+        Section { metadata: self.metadata(form), parts }
+    }
+
+    fn metadata(&self, form: Form) -> Vec<(String, Value)> {
+        let mut metadata = Vec::new();
         let kind = |of: &AtomType| match (of.kind, of.unordered) {
             (Kind::Node, _) => 0u8,
             (Kind::Link, false) => 1,
             (Kind::Link, true) => 2,
         };
-        let mut set = |key: &str, value| metadata.set(key, value);
-        set(key::ARCHITECTURE, Value::string(ARCHITECTURE));
+        let mut set = |key: &str, value| metadata.push((key.to_string(), value));
         set(key::VERSION, Value::U32(VERSION));
         set(key::FORM, Value::string(form.name()));
         set(key::ATOMS, Value::U32(self.atom_count() as u32));
@@ -134,42 +93,34 @@ impl Ordered {
         metadata
     }
 
-    /// The sections of a form.
-    pub fn sections(&self, form: Form) -> Vec<Section> {
-        match form {
-            Form::Mapped => self.mapped(),
-            Form::AtRest => at_rest::compress(self),
-        }
-    }
-
-    fn mapped(&self) -> Vec<Section> {
+    fn mapped(&self) -> Vec<Part> {
         let names = &self.names;
         let atoms = self.atom_count() as u64;
         let name_bytes: Vec<u8> = names.iter().flatten().copied().collect();
         let ids = width_of(atoms.saturating_sub(1));
         let (starts, incoming) = self.incoming();
         let packed = |name: &str, numbers: &[u32], width| {
-            Section::bytes(name, pack(numbers.iter().map(|&n| n.into()), width))
+            Part::bytes(name, pack(numbers.iter().map(|&n| n.into()), width))
         };
-        let mut sections = vec![
-            groups_section(&self.groups),
-            Section::bytes(
+        let mut parts = vec![
+            groups_part(&self.groups),
+            Part::bytes(
                 name::NAME_STARTS,
                 pack(bounds(names.iter().map(<[u8]>::len)), width_of(name_bytes.len() as u64)),
             ),
-            Section::bytes(name::NAMES, name_bytes),
-            Section::bytes(name::NAME_INDEX, self.name_index()),
+            Part::bytes(name::NAMES, name_bytes),
+            Part::bytes(name::NAME_INDEX, self.name_index()),
             packed(name::OUTGOING, &self.outgoing, ids),
             packed(name::INCOMING_STARTS, &starts, width_of(incoming.len() as u64)),
             packed(name::INCOMING, &incoming, ids),
         ];
-        sections.extend(truth_sections(&self.truth));
+        parts.extend(truth_parts(&self.truth));
         let attention = &self.attention;
-        sections.push(codes_section(name::ATTENTION, attention));
+        parts.push(codes_part(name::ATTENTION, attention));
         let numbers = attention.distinct.iter().flat_map(|av| [av.sti, av.lti, av.vlti]);
-        sections.push(Section::floats(format!("{}.numbers", name::ATTENTION), 3, numbers));
-        sections.extend(self.value_sections(ids));
-        sections.into_iter().flatten().collect()
+        parts.push(Part::floats(format!("{}.numbers", name::ATTENTION), 3, numbers));
+        parts.extend(self.value_parts(ids));
+        parts.into_iter().flatten().collect()
     }
 
     fn name_index(&self) -> Vec<u8> {
@@ -216,7 +167,7 @@ impl Ordered {
         }
     }
 
-    fn value_sections(&self, ids: u32) -> Vec<Option<Section>> {
+    fn value_parts(&self, ids: u32) -> Vec<Option<Part>> {
         let named = |part: &str| format!("{}.{part}", name::VALUES);
         let (rows, values) = (&self.values.rows, &self.values.values);
         let cells = || rows.distinct.iter().flatten();
@@ -224,18 +175,18 @@ impl Ordered {
         let bytes: Vec<u8> = values.iter().flatten().copied().collect();
         let places = width_of((values.len() as u64).saturating_sub(1));
         vec![
-            codes_section(name::VALUES, rows),
-            Section::bytes(
+            codes_part(name::VALUES, rows),
+            Part::bytes(
                 named("row_starts"),
                 pack(bounds(rows.distinct.iter().map(Vec::len)), width_of(count)),
             ),
-            Section::bytes(named("keys"), pack(cells().map(|cell| cell.0.into()), ids)),
-            Section::bytes(named("places"), pack(cells().map(|cell| cell.1.into()), places)),
-            Section::bytes(
+            Part::bytes(named("keys"), pack(cells().map(|cell| cell.0.into()), ids)),
+            Part::bytes(named("places"), pack(cells().map(|cell| cell.1.into()), places)),
+            Part::bytes(
                 named("starts"),
                 pack(bounds(values.iter().map(<[u8]>::len)), width_of(bytes.len() as u64)),
             ),
-            Section::bytes(named("bytes"), bytes),
+            Part::bytes(named("bytes"), bytes),
         ]
     }
 }
@@ -249,27 +200,27 @@ pub(super) fn bounds(lengths: impl Iterator<Item = usize>) -> impl Iterator<Item
     }))
 }
 
-fn truth_sections(truth: &TruthColumn) -> Vec<Option<Section>> {
+fn truth_parts(truth: &TruthColumn) -> Vec<Option<Part>> {
     let named = |part: &str| format!("{}.{part}", name::TRUTH);
     let exact = &truth.exact;
     let kinds = exact.distinct.iter().map(|value| value.kind() as u8).collect();
     let numbers = exact.distinct.iter().flat_map(|value| value.numbers());
-    let mut sections = vec![
-        codes_section(name::TRUTH, exact),
-        Section::bytes(named("kinds"), kinds),
-        Section::floats(named("numbers"), 3, numbers),
+    let mut parts = vec![
+        codes_part(name::TRUTH, exact),
+        Part::bytes(named("kinds"), kinds),
+        Part::floats(named("numbers"), 3, numbers),
     ];
     if let Some(coded) = &truth.coded {
-        sections.extend(coded_sections(name::STRENGTH, &coded.strength));
-        sections.extend(coded_sections(name::CONFIDENCE, &coded.confidence));
+        parts.extend(coded_parts(name::STRENGTH, &coded.strength));
+        parts.extend(coded_parts(name::CONFIDENCE, &coded.confidence));
     }
-    sections
+    parts
 }
 
-fn codes_section<T>(name: &str, column: &Dictionary<Vec<T>>) -> Option<Section> {
+fn codes_part<T>(name: &str, column: &Dictionary<Vec<T>>) -> Option<Part> {
     let codes = column.codes.iter().map(|&code| code.into());
     let width = width_of(max_code(column.distinct.len() as u64));
-    Section::bytes(format!("{name}.codes"), pack(codes, width))
+    Part::bytes(format!("{name}.codes"), pack(codes, width))
 }
 
 /// The largest code that there is room for, where so many things are told apart: codes have 8 bits
@@ -278,73 +229,19 @@ pub(super) fn max_code(distinct: u64) -> u64 {
     if distinct == 0 { 0 } else { distinct.max(u8::MAX.into()) }
 }
 
-fn coded_sections(name: &str, column: &CodedColumn) -> Vec<Option<Section>> {
+fn coded_parts(name: &str, column: &CodedColumn) -> Vec<Option<Part>> {
     let CodedColumn { codes, levels, exceptions } = column;
     let ids = width_of((codes.len() as u64).saturating_sub(1));
     let codes = codes.iter().map(|&code| code.into());
     let atoms = exceptions.iter().map(|&(atom, _)| atom.into());
     let floats = exceptions.iter().map(|&(_, value)| value);
     vec![
-        Section::bytes(
+        Part::bytes(
             format!("{name}.codes"),
             pack(codes, width_of(max_code(levels.len() as u64 + 1))),
         ),
-        Section::floats(format!("{name}.levels"), 1, levels.iter().copied()),
-        Section::bytes(format!("{name}.exceptions"), pack(atoms, ids)),
-        Section::floats(format!("{name}.exception_values"), 1, floats),
+        Part::floats(format!("{name}.levels"), 1, levels.iter().copied()),
+        Part::bytes(format!("{name}.exceptions"), pack(atoms, ids)),
+        Part::floats(format!("{name}.exception_values"), 1, floats),
     ]
-}
-
-/// Writes a companion of this metadata and these sections, which appears under its name when it is
-/// complete. Gives its bytes.
-///
-/// # Errors
-/// As for every GGUF file that is written; nothing is left of it then.
-pub fn write(
-    path: &Path,
-    overwrite: bool,
-    metadata: &Metadata,
-    sections: &[Section],
-) -> Result<u64, Error> {
-    let output = OutputFile::create(path, overwrite)?;
-    let counted = Counted { sink: output, bytes: 0 };
-    let Counted { sink, bytes } = write_to(counted, path, metadata, sections)?;
-    sink.commit()?;
-    Ok(bytes)
-}
-
-/// Writes the same to a sink, which it gives back; `path` names it in messages.
-///
-/// # Errors
-/// The sink's, and what would be no GGUF file.
-pub fn write_to<W: Write>(
-    sink: W,
-    path: &Path,
-    metadata: &Metadata,
-    sections: &[Section],
-) -> Result<W, Error> {
-    let specs: Vec<TensorSpec> = sections.iter().map(Section::spec).collect();
-    let mut writer = Writer::new(sink, path, metadata, &specs)?;
-    for section in sections {
-        writer.tensor_bytes(&section.bytes)?;
-    }
-    writer.finish()
-}
-
-/// A sink that counts.
-struct Counted<W> {
-    sink: W,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.sink.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
 }

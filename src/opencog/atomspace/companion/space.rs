@@ -17,7 +17,8 @@ use super::reader::Reader;
 use super::section::{key, name};
 use super::value_view::{AttentionView, TruthView, ValuesView};
 
-/// An AtomSpace in an open file, queried in place. In memory are only the types and the groups.
+/// An AtomSpace in an open file, queried in place. In memory are only the types and the
+/// groups, and attention values where ECAN has coded them.
 #[derive(Debug, Clone)]
 pub struct PackedSpace<'a> {
     types: Vec<AtomType>,

@@ -9,11 +9,13 @@ use proptest::sample::Index;
 
 use super::value_bytes::tests::value;
 use super::*;
-use crate::gguf::{Gguf, Metadata};
+use crate::gguf::Gguf;
 use crate::opencog::atomspace::codec::{Quantity, TOLERANCE};
 use crate::opencog::atomspace::{
     AtomId, AtomSpace, AtomStore, AttentionValue, Builder, Kind, TruthKind, TruthValue, Value,
 };
+use crate::opencog::ecan::{AtomAttention, AttentionCodec};
+use crate::opencog::section::{Section, save, write};
 
 /// What a random space is made of; members, atoms and keys are picked from what there is.
 #[derive(Debug, Clone)]
@@ -99,12 +101,12 @@ fn moved(value: &Value, atom: AtomId) -> Value {
     }
 }
 
-fn bytes(metadata: &Metadata, sections: &[Section]) -> Vec<u8> {
-    write_to(Vec::new(), Path::new("test.gguf"), metadata, sections).unwrap()
+fn bytes(section: Section) -> Vec<u8> {
+    write(Vec::new(), Path::new("test.gguf"), &[section]).unwrap()
 }
 
 fn file(ordered: &Ordered, form: Form) -> Vec<u8> {
-    bytes(&ordered.metadata(form), &ordered.sections(form))
+    bytes(ordered.section(form))
 }
 
 fn open(bytes: Vec<u8>) -> Gguf {
@@ -206,7 +208,7 @@ proptest! {
         assert_same_truth(&space, &packed);
         ask_all(&packed);
         // What was packed is in order already.
-        prop_assert!(Ordered::of(&packed, TruthCoding::Exact).sections(Form::Mapped) == ordered.sections(Form::Mapped));
+        prop_assert!(Ordered::of(&packed, TruthCoding::Exact).section(Form::Mapped) == ordered.section(Form::Mapped));
     }
 
     #[test]
@@ -252,6 +254,29 @@ proptest! {
     }
 
     #[test]
+    fn coded_attention_stands_for_that_of_the_atoms(mut recipe in recipe()) {
+        for (_, [sti, lti, vlti]) in &mut recipe.attention {
+            (*sti, *lti) = (f64::from(*sti as i16), f64::from(*lti as i16));
+            *vlti = f64::from(*vlti as u8);
+        }
+        let space = space(&recipe, false);
+        let mut ordered = Ordered::of(&space, TruthCoding::Exact);
+        let (atoms, values) = ordered.attention_values().expect("small counts");
+        let kept = ordered.clone();
+        ordered.take_attention();
+        let coded = AtomAttention::encode(AttentionCodec::Palette, atoms, &values);
+        for form in [Form::Mapped, Form::AtRest] {
+            let sections = [ordered.section(form), coded.section()];
+            let file = write(Vec::new(), Path::new("test.gguf"), &sections).unwrap();
+            let gguf = open(file);
+            match form {
+                Form::Mapped => assert_same(&space, &PackedSpace::of(&gguf).unwrap()),
+                Form::AtRest => prop_assert!(expand(&gguf).unwrap() == kept),
+            }
+        }
+    }
+
+    #[test]
     fn no_mutated_file_makes_a_query_panic(
         recipe in recipe(),
         coded in any::<bool>(),
@@ -285,15 +310,15 @@ proptest! {
         use crate::gguf::Value as Number;
         let ordered = Ordered::of(&space(&recipe, false), TruthCoding::Exact);
         for form in [Form::Mapped, Form::AtRest] {
-            let mut metadata = ordered.metadata(form);
-            let numbers: Vec<String> = metadata
+            let mut section = ordered.section(form);
+            let numbers: Vec<String> = section
+                .metadata
                 .iter()
-                .filter(|(key, value)| *key != "opencog.version" && value.as_u64().is_some())
+                .filter(|(key, value)| !key.ends_with(".version") && value.as_u64().is_some())
                 .map(|(key, _)| key.to_string())
                 .collect();
-            let key: &String = which.get(&numbers);
-            metadata.set(key, Number::U64(number));
-            read_whatever(bytes(&metadata, &ordered.sections(form)));
+            section.set(which.get(&numbers), Number::U64(number));
+            read_whatever(bytes(section));
         }
     }
 
@@ -301,15 +326,15 @@ proptest! {
     fn no_foreign_section_makes_a_query_panic(recipe in recipe(), other in recipe(), swapped in vec(any::<Index>(), 1..4)) {
         let [a, b] = [recipe, other].map(|recipe| Ordered::of(&space(&recipe, false), TruthCoding::Exact));
         for form in [Form::Mapped, Form::AtRest] {
-            let mut sections = a.sections(form);
-            let others = b.sections(form);
+            let mut section = a.section(form);
+            let others = b.section(form).parts;
             for pick in &swapped {
-                let section = &mut sections[pick.index(a.sections(form).len())];
-                if let Some(other) = others.iter().find(|other| other.name == section.name) {
-                    *section = other.clone();
+                let part = pick.get_mut(&mut section.parts);
+                if let Some(other) = others.iter().find(|other| other.name == part.name) {
+                    *part = other.clone();
                 }
             }
-            read_whatever(bytes(&a.metadata(form), &sections));
+            read_whatever(bytes(section));
         }
     }
 }
@@ -339,9 +364,9 @@ fn an_empty_space_is_a_file_too() {
 
 #[test]
 fn a_model_is_no_companion() {
-    let mut metadata = Metadata::new();
-    metadata.set("general.architecture", crate::gguf::Value::string("llama"));
-    let gguf = open(bytes(&metadata, &[]));
+    let mut section = Section::default();
+    section.set("general.architecture", crate::gguf::Value::string("llama"));
+    let gguf = open(bytes(section));
     let error = PackedSpace::of(&gguf).unwrap_err().to_string();
     assert!(error.contains("its architecture is `llama`, expected `opencog`"), "{error}");
 }
@@ -351,10 +376,9 @@ fn it_appears_under_its_name_when_it_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kb.opencog.gguf");
     let ordered = Ordered::of(&Builder::new().finish(), TruthCoding::Exact);
-    let (metadata, sections) = (ordered.metadata(Form::Mapped), ordered.sections(Form::Mapped));
-    let bytes = write(&path, false, &metadata, &sections).unwrap();
-    assert_eq!(bytes, std::fs::metadata(&path).unwrap().len());
-    assert!(write(&path, false, &metadata, &sections).is_err());
+    let sections = [ordered.section(Form::Mapped)];
+    save(&path, false, &sections).unwrap();
+    assert!(save(&path, false, &sections).is_err());
     let gguf = Gguf::open(&path).unwrap();
     assert!(PackedSpace::of(&gguf).is_ok());
 }

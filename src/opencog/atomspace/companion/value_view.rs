@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::gguf::Error;
 use crate::opencog::atomspace::value::TruthKind;
 use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, Value};
+use crate::opencog::ecan::AtomAttention;
 
 use super::bits::Packed;
 use super::reader::Reader;
@@ -20,7 +21,7 @@ fn floats(row: &Three) -> [f64; 3] {
 
 /// For each atom 0 for none, or 1 + the place of what it has.
 #[derive(Debug, Clone, Copy)]
-enum Codes<'a> {
+pub(super) enum Codes<'a> {
     /// No atom has any.
     None,
     Bytes(&'a [u8]),
@@ -153,26 +154,41 @@ impl<'a> LevelView<'a> {
 }
 
 /// The attention values.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AttentionView<'a> {
-    codes: Codes<'a>,
-    numbers: &'a [Three],
+#[derive(Debug, Clone)]
+pub(super) enum AttentionView<'a> {
+    /// As they are.
+    Exact { codes: Codes<'a>, numbers: &'a [Three] },
+    /// As ECAN's section has them.
+    Coded(AtomAttention),
+}
+
+/// The attention value that ECAN's section has of an atom.
+pub(super) fn coded_value(coded: &AtomAttention, atom: AtomId) -> Option<AttentionValue> {
+    let (sti, lti, vlti) = coded.value(atom.0)?;
+    Some(AttentionValue { sti, lti, vlti: vlti.into() })
 }
 
 impl<'a> AttentionView<'a> {
     pub fn new(reader: &Reader<'a>, atoms: u32) -> Result<AttentionView<'a>, Error> {
+        if let Some(coded) = reader.coded_attention(atoms)? {
+            return Ok(AttentionView::Coded(coded));
+        }
         let [codes, numbers] =
             ["codes", "numbers"].map(|part| format!("{}.{part}", name::ATTENTION));
         let numbers = reader.rows(&numbers)?;
         let codes = Codes::new(reader, &codes, atoms, numbers.len() as u64)?;
-        Ok(AttentionView { codes, numbers })
+        Ok(AttentionView::Exact { codes, numbers })
     }
 
     #[inline]
     pub fn get(&self, atom: AtomId) -> Option<AttentionValue> {
-        let place = self.codes.place(atom)?;
-        let [sti, lti, vlti] = floats(&self.numbers[place]);
-        Some(AttentionValue { sti, lti, vlti })
+        match self {
+            AttentionView::Exact { codes, numbers } => {
+                let [sti, lti, vlti] = floats(&numbers[codes.place(atom)?]);
+                Some(AttentionValue { sti, lti, vlti })
+            }
+            AttentionView::Coded(coded) => coded_value(coded, atom),
+        }
     }
 }
 
