@@ -34,6 +34,7 @@ pub use ordered::Ordered;
 pub use space::PackedSpace;
 
 use super::codec::Codec;
+use crate::gguf::{Error, Gguf};
 
 /// The version of the format, under the key `opencog.atomspace.version`.
 pub const VERSION: u32 = 1;
@@ -55,6 +56,14 @@ pub enum TruthCoding {
         /// The relative error beyond which guarded codecs keep a value as it is.
         tolerance: f64,
     },
+}
+
+/// The form in which a companion has its AtomSpace; none where it has none.
+///
+/// # Errors
+/// The file is no companion, of another version, or names no form.
+pub fn form(gguf: &Gguf) -> Result<Option<Form>, Error> {
+    Ok(reader::Reader::of_any_form(gguf)?.map(|(_, form)| form))
 }
 
 /// The two forms of a companion.

@@ -22,28 +22,40 @@ impl<'a> Reader<'a> {
     /// Checks that the file is a companion with an AtomSpace in this form.
     pub fn new(gguf: &'a Gguf, form: Form) -> Result<Reader<'a>, Error> {
         let reader = Reader { gguf };
-        let text = |key| gguf.metadata().get(key).and_then(Value::as_str);
-        let architecture = text(ARCHITECTURE_KEY).unwrap_or_default();
+        match Reader::of_any_form(gguf)? {
+            Some((reader, found)) if found == form => Ok(reader),
+            Some((_, found)) => Err(reader.fault(format!(
+                "its AtomSpace is in the form `{}`, expected `{}`",
+                found.name(),
+                form.name()
+            ))),
+            None => Err(reader.fault("it holds no AtomSpace".into())),
+        }
+    }
+
+    /// Checks that the file is a companion, and finds the form of its AtomSpace, if it has one.
+    pub fn of_any_form(gguf: &'a Gguf) -> Result<Option<(Reader<'a>, Form)>, Error> {
+        let reader = Reader { gguf };
+        let architecture = reader.text(ARCHITECTURE_KEY).unwrap_or_default();
         if architecture != ARCHITECTURE {
             let what = format!("its architecture is `{architecture}`, expected `{ARCHITECTURE}`");
             return Err(Error::Unsupported { path: reader.path(), what });
         }
         if gguf.metadata().get(key::VERSION).is_none() {
-            return Err(reader.fault("it holds no AtomSpace".into()));
+            return Ok(None);
         }
         let version = reader.number(key::VERSION)?;
         if version != u64::from(VERSION) {
             let what = format!("its `{}` is {version}, and only {VERSION} is read", key::VERSION);
             return Err(Error::Unsupported { path: reader.path(), what });
         }
-        match text(key::FORM) {
-            Some(found) if found == form.name() => Ok(reader),
-            Some(found) => Err(reader.fault(format!(
-                "its AtomSpace is in the form `{found}`, expected `{}`",
-                form.name()
-            ))),
-            None => Err(reader.fault(format!("its metadata has no text `{}`", key::FORM))),
-        }
+        let forms = [Form::Mapped, Form::AtRest];
+        let found = reader.text(key::FORM);
+        let form = forms.into_iter().find(|form| Some(form.name()) == found);
+        let form = form.ok_or_else(|| {
+            reader.fault(format!("`{}`: expected `mapped` or `at rest`", key::FORM))
+        })?;
+        Ok(Some((reader, form)))
     }
 
     pub fn path(&self) -> PathBuf {

@@ -42,7 +42,8 @@ pub(super) mod name {
 
 /// The names of the forms under [`key::FORM`].
 impl Form {
-    pub(super) fn name(self) -> &'static str {
+    /// As the metadata has it.
+    pub fn name(self) -> &'static str {
         match self {
             Form::Mapped => "mapped",
             Form::AtRest => "at rest",
