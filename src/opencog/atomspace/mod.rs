@@ -14,6 +14,7 @@ mod error;
 pub mod export;
 mod known_types;
 mod number;
+pub mod query;
 pub mod read;
 mod space;
 mod types;

@@ -94,8 +94,7 @@ fn values_of_all_kinds_are_read() {
         let command = format!("(cog-set-value! (Concept \"a\") (Predicate \"k\") {text})");
         assert_eq!(value_of(&read_all(&command), "a"), Some(value.clone()), "{text}");
         let dotted = format!("(Concept \"a\" (((Predicate \"k\") . {text})))");
-        let space = read_all(&dotted);
-        assert_eq!(value_of(&space, "a").is_some(), true);
+        assert_eq!(value_of(&read_all(&dotted), "a"), Some(value), "{text}");
         for erase in ["#f", "'()"] {
             let both =
                 format!("{command} (cog-set-value! (Concept \"a\") (Predicate \"k\") {erase})");
