@@ -8,10 +8,11 @@ use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
+use rand::SeedableRng;
 use rand::seq::{IndexedRandom, SliceRandom};
-use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use crate::opencog::atomspace::query::{Query, Term, TruthFilter, Variable};
 use crate::opencog::atomspace::{AtomId, AtomStore, Kind, TypeId};
 
 /// Operations that are timed together.
@@ -20,8 +21,8 @@ pub const BATCH: usize = 32;
 /// Turns that each store gets.
 const TURNS: usize = 5;
 
-/// The most links that a query goes through at either clause: hubs have tens of thousands.
-const FAN_OUT: usize = 16;
+/// The most matches that a query looks for: at hubs there are tens of thousands.
+const MATCHES: usize = 64;
 
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub enum Operation {
     Incoming,
     /// An atom's truth value.
     Value,
-    /// Two clauses with a variable in common: the links of one type that hold a given atom, what
-    /// else these hold, and the links of the same type that hold that.
+    /// The matches of two clauses with a variable in common: `(T x $a) (T $b $a)`, where a link
+    /// `(T x y)` is there.
     Query,
 }
 
@@ -155,16 +156,7 @@ fn picked(store: &impl AtomStore, operation: Operation, sample: &Sample) -> Vec<
         Operation::Value => {
             store.atoms().filter(|&atom| store.truth_value(atom).is_some()).collect()
         }
-        // What a link holds, so that there is something to be found.
-        Operation::Query => {
-            let links = store.atoms().filter(|&atom| store.outgoing(atom).len() > 1);
-            let mut first = |link| {
-                let mut held = store.outgoing(link);
-                let place = random.random_range(0..held.len());
-                held.nth(place)
-            };
-            links.filter_map(&mut first).collect()
-        }
+        Operation::Query => store.atoms().filter(|&atom| store.outgoing(atom).len() > 1).collect(),
     };
     let (chosen, _) = all.partial_shuffle(&mut random, sample.atoms);
     (0..sample.batches * BATCH).map_while(|_| chosen.choose(&mut random).copied()).collect()
@@ -187,7 +179,11 @@ fn times(store: &impl AtomStore, operation: Operation, atoms: &[AtomId]) -> Vec<
         Operation::Value => timed(atoms, |&atom| {
             store.truth_value(atom).map_or(0, |value| value.confidence().to_bits() as u32)
         }),
-        Operation::Query => timed(atoms, |&atom| query(store, atom)),
+        Operation::Query => {
+            let queries: Vec<Query> = atoms.iter().map(|&link| query(store, link)).collect();
+            let found = |query: &Query| query.matches(store, TruthFilter::Any, MATCHES).len();
+            timed(&queries, |query| found(query) as u32)
+        }
     }
 }
 
@@ -205,20 +201,23 @@ fn sum(atoms: impl Iterator<Item = AtomId>) -> u32 {
     atoms.fold(0, |sum, atom| sum.wrapping_add(atom.0))
 }
 
-/// Counts the groundings of `(T x $a) (T $a $b)`, where T is the type of the first link of `x` and
-/// the order of what links hold is left open.
-fn query(store: &impl AtomStore, x: AtomId) -> u32 {
-    let Some(of) = store.incoming(x).next().map(|link| store.type_of(link)) else { return 0 };
-    let of_type = |atom| store.incoming(atom).filter(|&link| store.type_of(link) == of);
-    let mut found = 0;
-    for first in of_type(x).take(FAN_OUT) {
-        for a in store.outgoing(first).filter(|&a| a != x) {
-            for second in of_type(a).take(FAN_OUT).filter(|&second| second != first) {
-                found += store.outgoing(second).filter(|&b| b != a).count() as u32;
-            }
-        }
+/// The query that begins at what a link holds first: which links of its type hold `x` and something,
+/// and which others hold the same thing. Further members stay as they are.
+fn query(store: &impl AtomStore, link: AtomId) -> Query {
+    let of = store.type_of(link);
+    let clause = |first: Term| {
+        let rest = store.outgoing(link).skip(2).map(Term::Atom);
+        Term::Link(of, [first, Term::Variable(0)].into_iter().chain(rest).collect())
+    };
+    let variable = |name: &str| Variable { name: name.into(), of: None };
+    Query {
+        variables: vec![variable("$a"), variable("$b")],
+        clauses: store
+            .outgoing(link)
+            .take(1)
+            .flat_map(|x| [clause(Term::Atom(x)), clause(Term::Variable(1))])
+            .collect(),
     }
-    found
 }
 
 fn quantiles(mut times: Vec<f64>) -> Nanoseconds {
@@ -267,9 +266,16 @@ mod tests {
 
     #[test]
     fn a_query_finds_what_two_clauses_hold() {
-        // From n0: n1 by its link and n99 by the other, and from each of these one further.
-        let space = ring(100);
-        assert_eq!(query(&space, AtomId(0)), 2);
+        let mut builder = Builder::new();
+        let concept = builder.add_type("ConceptNode", Kind::Node).unwrap();
+        let member = builder.add_type("MemberLink", Kind::Link).unwrap();
+        let [x, y, z] = [b"x", b"y", b"z"].map(|n| builder.add_node(concept, n).unwrap().atom);
+        let link = builder.add_link(member, &[x, y]).unwrap().atom;
+        builder.add_link(member, &[z, y]).unwrap();
+        builder.add_link(member, &[z, x]).unwrap();
+        let space = builder.finish();
+        let matches = query(&space, link).matches(&space, TruthFilter::Any, MATCHES);
+        assert_eq!(matches.iter().collect::<Vec<_>>(), [[y, x], [y, z]]);
     }
 
     #[test]

@@ -382,3 +382,21 @@ fn it_appears_under_its_name_when_it_is_complete() {
     let gguf = Gguf::open(&path).unwrap();
     assert!(PackedSpace::of(&gguf).is_ok());
 }
+
+#[test]
+fn the_matcher_works_on_what_is_packed() {
+    use crate::opencog::atomspace::query::{Query, TruthFilter};
+    use crate::opencog::atomspace::read::{ReadOptions, read};
+    let text = r#"(Inheritance (Concept "cat") (Concept "animal"))
+        (Inheritance (Concept "dog") (Concept "animal"))
+        (Inheritance (Concept "cat") (Concept "pet"))
+        (Similarity (Concept "dog") (Concept "cat"))"#;
+    let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+    let gguf = open(file(&Ordered::of(&space, TruthCoding::Exact), Form::Mapped));
+    let packed = PackedSpace::of(&gguf).unwrap();
+    let query = r#"(Inheritance (Variable "$x") (Concept "animal"))
+        (Similarity (Concept "cat") (Variable "$x"))"#;
+    let matches = Query::parse(query, &packed).unwrap().matches(&packed, TruthFilter::Any, 10);
+    let names: Vec<_> = matches.iter().map(|atoms| packed.name(atoms[0]).unwrap()).collect();
+    assert_eq!(names, [&b"dog"[..]]);
+}
