@@ -23,7 +23,7 @@ const CONTINUED: Effort = Effort { population: 200, evaluations: 30_000, complex
 /// Evolution is random: it goes on this often.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 /// By what share a program's errors may change before a constant is kept as it is.
-const TOLERANCE: f64 = 1e-4;
+const TOLERANCE: f64 = 1e-6;
 /// Wanted: Kendall's tau, and how far the best from coded programs may be below the uncoded best.
 const WANTED: (f64, f64) = (0.99, 0.02);
 
@@ -87,11 +87,11 @@ fn codings(of: &Shipped) -> Vec<(ConstantCodec, &'static str, Rounding<'_>)> {
         (Lattice, "keep", Rounding::Keep),
         (Lattice, "nearest", Rounding::Nearest),
         (Lattice, "calibrated", calibrated(of, f64::INFINITY)),
-        (Lattice, "within 1e-4", calibrated(of, TOLERANCE)),
+        (Lattice, "within 1e-6", calibrated(of, TOLERANCE)),
         (Palette, "keep", Rounding::Keep),
         (Palette, "nearest", Rounding::Nearest),
         (Palette, "calibrated", calibrated(of, f64::INFINITY)),
-        (Palette, "within 1e-4", calibrated(of, TOLERANCE)),
+        (Palette, "within 1e-6", calibrated(of, TOLERANCE)),
         (Uniform, "nearest", Rounding::Nearest),
         (Uniform, "calibrated", calibrated(of, f64::INFINITY)),
     ]
@@ -119,7 +119,7 @@ fn evolution(of: &Shipped, ensemble: &Ensemble, primitives: &Primitives) {
             continue_evolution(ensemble, codes, primitives, on, &CONTINUED, seed).unwrap()
         })
         .collect();
-    println!("  evolution goes on, palette within 1e-4; seeds {SEEDS:?}");
+    println!("  evolution goes on, palette within 1e-6; seeds {SEEDS:?}");
     let uncoded: Vec<f64> = runs.iter().map(|run| run.uncoded).collect();
     let coded: Vec<f64> = runs.iter().map(|run| run.coded).collect();
     for (name, scores) in [("numbers", &uncoded), ("codes", &coded)] {

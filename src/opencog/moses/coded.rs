@@ -244,8 +244,9 @@ impl<'a> Calibration<'a> {
             let level = self.best_level(at, book);
             self.values[at] = book.levels()[usize::from(level)];
             let is_near = match (&wanted, score(&self.said())) {
+                _ if tolerance == f64::INFINITY => true,
                 (Ok(wanted), Ok(score)) => {
-                    *wanted == score || (wanted - score).abs() <= tolerance * wanted.abs()
+                    *wanted == score || (wanted - score).abs() / wanted.abs() <= tolerance
                 }
                 _ => true,
             };
