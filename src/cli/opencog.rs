@@ -112,7 +112,7 @@ pub struct CodingArgs {
     #[arg(help_heading = "OpenCog data")]
     attention: AttentionCodec,
 
-    /// Compress the atoms to be kept or sent: four to ten times smaller, but not queried in place
+    /// Compress the atoms to be kept or sent: smaller, but not queried in place
     #[arg(long, help_heading = "OpenCog data")]
     at_rest: bool,
 
