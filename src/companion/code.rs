@@ -94,6 +94,9 @@ fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<Tru
         _ => None,
     };
     let values: Vec<Truth> = space.atoms().filter_map(simple).collect();
+    if values.is_empty() {
+        return (TruthCoding::Exact, None);
+    }
     let coded = match asked {
         TruthCoding::Exact => None,
         TruthCoding::Chosen { tolerance } => {
@@ -104,9 +107,6 @@ fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<Tru
             codec.encode(&values, tolerance).map(|coded| (codec, tolerance, coded))
         }
     };
-    if values.is_empty() {
-        return (TruthCoding::Exact, None);
-    }
     let plain = Codec::PlainUniform.encode(&values, TOLERANCE);
     let damage =
         |coded: &crate::opencog::atomspace::codec::Coded| Damage::between(&values, &coded.decode());

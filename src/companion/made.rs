@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::gguf::{self, OutputFile};
-use crate::opencog::section::{Section, write};
+use crate::opencog::section::write;
 use crate::pipeline::Job;
 use crate::report::OpenCogReport;
 
@@ -18,19 +18,10 @@ use super::{Request, carried, companion_of, read};
 /// What is done about the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Nothing: only its hash is wanted.
+    /// It is checked whether it could be written; its hash is wanted.
     Dry,
-    /// It is new.
-    New,
-    /// It replaces what is there.
-    Replace,
-}
-
-impl Mode {
-    /// Of a file that replaces what is there only by force.
-    pub fn of(force: bool) -> Mode {
-        if force { Mode::Replace } else { Mode::New }
-    }
+    /// It is written.
+    Write,
 }
 
 /// A companion, written, but not yet under its name.
@@ -51,10 +42,15 @@ impl Companion {
         if carried.is_none() && job.opencog.inputs().next().is_none() {
             return Ok(None);
         }
-        let mode = if job.dry_run { Mode::Dry } else { Mode::of(job.force) };
         let target = companion_of(&job.output);
         OutputFile::check_name(&target)?;
-        Companion::make(&job.opencog, carried.as_deref(), &target, mode).map(Some)
+        let coded = coded(&job.opencog, carried.as_deref())?;
+        if coded.sections.is_empty() {
+            return Ok(None);
+        }
+        let mode = if job.dry_run { Mode::Dry } else { Mode::Write };
+        let inputs = job.opencog.inputs().chain(carried.as_deref());
+        Companion::of(coded, inputs, &target, job.force, mode).map(Some)
     }
 
     /// The companion beside the input that something is kept of.
@@ -62,29 +58,35 @@ impl Companion {
         carried::beside(&job.input, &job.opencog)
     }
 
-    /// Reads, codes and writes.
-    pub fn make(
-        request: &Request,
-        carried: Option<&Path>,
+    /// The companion of data that is asked for.
+    pub fn pack(request: &Request, target: &Path, overwrite: bool) -> Result<Companion, Error> {
+        let coded = coded(request, None)?;
+        Companion::of(coded, request.inputs(), target, overwrite, Mode::Write)
+    }
+
+    fn of<'a>(
+        coded: Coded,
+        inputs: impl Iterator<Item = &'a Path>,
         target: &Path,
+        overwrite: bool,
         mode: Mode,
     ) -> Result<Companion, Error> {
-        let mut coded = code(&read::data(request)?, request)?;
-        if let Some(path) = carried {
-            carried::add(&mut coded, path, request)?;
-        }
         let Coded { sections, atomspace, ecan, moses } = coded;
         let Hashed { hash, bytes, .. } = write(Hashed::new(io::sink()), target, &sections)?;
-        let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(hash);
         let file = match mode {
-            Mode::Dry => None,
             // A run that was killed before it gave the model its name has made it.
-            Mode::New if is_there(target, bytes, &sha256) => None,
-            Mode::New | Mode::Replace => Some(written(target, mode, &sections)?),
+            _ if !overwrite && is_there(target, bytes, &sha256) => None,
+            Mode::Dry => OutputFile::check(target, overwrite).map(|()| None)?,
+            Mode::Write => {
+                let file = OutputFile::create(target, overwrite)?;
+                let file = write(file, target, &sections)?;
+                file.sync()?;
+                Some(file)
+            }
         };
-        let inputs = request.inputs().chain(carried).map(|path| path.to_string_lossy().into());
         let report = OpenCogReport {
-            inputs: inputs.collect(),
+            inputs: inputs.map(|path| path.to_string_lossy().into()).collect(),
             companion: target.to_string_lossy().into(),
             bytes,
             sha256,
@@ -122,11 +124,13 @@ impl Companion {
     }
 }
 
-fn written(target: &Path, mode: Mode, sections: &[Section]) -> Result<OutputFile, Error> {
-    let file = OutputFile::create(target, mode == Mode::Replace)?;
-    let file = write(file, target, sections)?;
-    file.sync()?;
-    Ok(file)
+/// Reads and codes.
+fn coded(request: &Request, carried: Option<&Path>) -> Result<Coded, Error> {
+    let mut coded = code(&read::data(request)?, request)?;
+    if let Some(path) = carried {
+        carried::add(&mut coded, path, request)?;
+    }
+    Ok(coded)
 }
 
 /// Whether there is such a file with just these bytes.
@@ -134,10 +138,14 @@ fn is_there(target: &Path, bytes: u64, sha256: &str) -> bool {
     let hash = || -> io::Result<String> {
         let mut hashed = Hashed::new(io::sink());
         io::copy(&mut File::open(target)?, &mut hashed)?;
-        Ok(hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(hashed.hash))
     };
     target.metadata().is_ok_and(|found| found.is_file() && found.len() == bytes)
         && hash().is_ok_and(|found| found == sha256)
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A sink whose bytes are hashed and counted.

@@ -11,7 +11,7 @@ mod read;
 mod request;
 mod run;
 
-pub(crate) use made::{Companion, Mode};
+pub(crate) use made::Companion;
 pub use request::{Enabled, Request};
 pub use run::{ExportJob, Exported, PackJob, export, pack, stats};
 

@@ -17,7 +17,7 @@ use crate::report::{
 use crate::same_file::refuse_same;
 
 use super::opened::Opened;
-use super::{Companion, Mode, Request, read};
+use super::{Companion, Request, read};
 
 /// What to pack, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ pub fn pack(job: &PackJob) -> Result<OpenCogReport, Error> {
     refuse_same(&read, std::slice::from_ref(output), report.as_deref())?;
     OutputFile::check(output, *force)?;
     let report_file = report.as_ref().map(|path| OutputFile::create(path, true)).transpose()?;
-    let companion = Companion::make(request, None, output, Mode::of(*force))?;
+    let companion = Companion::pack(request, output, *force)?;
     let told = companion.report.clone();
     let Some(mut file) = report_file else {
         companion.commit()?;

@@ -240,6 +240,7 @@ fn a_companion_in_the_way_is_not_replaced() {
     let flags = "--effort fast --atomspace kb.scm";
     let run = format!("{flags} in.gguf out.gguf");
     folder.refused_with(&run, "out.opencog.gguf: it exists already");
+    folder.refused_with(&format!("--dry-run {run}"), "out.opencog.gguf: it exists already");
     folder.run(&format!("--force {run}")).success();
     let written = folder.read("out.opencog.gguf");
     // What a run left that was ended before it gave the model its name is taken for its own.
