@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use moses_tables::{Shipped, evolved, shipped};
 use opencog_qat::opencog::moses::{
-    CodedEnsemble, ConstantCodec, Digits, Effort, Ensemble, Fitness, Primitives, Rounding, Tree,
-    print,
+    CodedEnsemble, ConstantCodec, Digits, Effort, Ensemble, Fitness, Primitives, Rounding,
+    TOLERANCE, Tree, print,
 };
 use opencog_qat::validate::opencog::moses::{Evolutions, continue_evolution, fitness_change};
 
@@ -22,8 +22,6 @@ const ENSEMBLE: Effort = Effort { population: 200, evaluations: 30_000, complexi
 const CONTINUED: Effort = Effort { population: 200, evaluations: 30_000, complexity_ratio: 3.5 };
 /// Evolution is random: it goes on this often.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
-/// By what share a program's errors may change before a constant is kept as it is.
-const TOLERANCE: f64 = 1e-6;
 /// Wanted: Kendall's tau, and how far the best from coded programs may be below the uncoded best.
 const WANTED: (f64, f64) = (0.99, 0.02);
 

@@ -1,32 +1,20 @@
 //! The AtomSpace files that OpenCog projects ship, as companions: nothing is lost, they are small,
 //! and their truth values fit in 8 bits.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod opencog_data;
 
+use std::path::Path;
+
+use opencog_data::{folder, read_file};
 use opencog_qat::gguf::Gguf;
 use opencog_qat::opencog::atomspace::codec::{Codec, Damage, TOLERANCE, Truth, choose};
 use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding, expand};
-use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
 use opencog_qat::opencog::atomspace::{AtomSpace, AtomStore, TruthValue, difference};
 use opencog_qat::opencog::section::write;
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/opencog-data/atomspace")
-}
-
 /// The atoms of a file, which may be packed; none, said aloud, where it or `xz` is missing.
 fn space(name: &str) -> Option<AtomSpace> {
-    let plain = folder().join(name);
-    let text = std::fs::read(&plain).ok().or_else(|| {
-        let unpacked = Command::new("xz").arg("-dc").arg(plain.with_extension("scm.xz")).output();
-        unpacked.ok().filter(|output| output.status.success()).map(|output| output.stdout)
-    });
-    if text.is_none() {
-        println!("skipped: {} is not there, or cannot be unpacked", plain.display());
-    }
-    let read = read(&text?[..], &ReadOptions::default());
-    Some(read.unwrap_or_else(|error| panic!("{name}: {error}")).0)
+    read_file(name).map(|(space, _)| space)
 }
 
 fn file(ordered: &Ordered, form: Form) -> Vec<u8> {

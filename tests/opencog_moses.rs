@@ -5,14 +5,11 @@ mod moses_tables;
 use moses_tables::{evolved, folder, shipped};
 use opencog_qat::opencog::moses::{
     Binding, Code, CodedEnsemble, Column, ConstantCodec, Effort, Ensemble, Fitness, Rounding,
-    Table, Tree, complexity, score,
+    TOLERANCE, Table, Tree, complexity, score,
 };
 use opencog_qat::validate::opencog::moses::{Evolutions, continue_evolution, fitness_change};
 
 const EFFORT: Effort = Effort { population: 60, evaluations: 4000, complexity_ratio: 3.5 };
-
-/// By what share a program's errors may change before a constant is kept as it is.
-const TOLERANCE: f64 = 1e-6;
 
 fn coded_trees(coded: &CodedEnsemble) -> Vec<Tree<Code>> {
     (0..coded.len()).map(|program| coded.tree(program)).collect()
