@@ -7,7 +7,7 @@ use crate::opencog::atomspace::codec::{Codec, Damage, TOLERANCE, Truth, choose};
 use crate::opencog::atomspace::companion::{Ordered, TruthCoding};
 use crate::opencog::atomspace::read::ReadSummary;
 use crate::opencog::atomspace::{AtomSpace, AtomStore, TruthValue};
-use crate::opencog::ecan::{AtomAttention, AttentionValues};
+use crate::opencog::ecan::{AtomAttention, AttentionCodec, AttentionValues};
 use crate::opencog::moses::TOLERANCE as MOSES_TOLERANCE;
 use crate::opencog::moses::{CodedEnsemble, ConstantCodec, Fitness, Rounding};
 use crate::opencog::section::Section;
@@ -48,7 +48,10 @@ impl Coded {
             let (atoms, values) = ordered.attention_values().filter(|found| !found.0.is_empty())?;
             Some((AtomAttention::encode(codec, atoms, &values), values))
         });
-        if attention.is_some() {
+        // A palette of whole values takes a byte an atom, one of each number three.
+        let in_one_byte = codec == Some(AttentionCodec::Palette)
+            && ordered.distinct_attention() <= usize::from(u8::MAX);
+        if attention.is_some() && !in_one_byte {
             ordered.take_attention();
         }
         let section = ordered.section(request.form);
@@ -59,11 +62,10 @@ impl Coded {
             truth,
             ..AtomSpaceReport::of(space, request.form, section.tensor_bytes())
         });
+        self.ecan = attention.as_ref().map(|(coded, values)| ecan_report(coded, values));
         self.sections.push(section);
-        if let Some((coded, values)) = attention {
-            let section = coded.section();
-            self.ecan = Some(ecan_report(&coded, &values, section.tensor_bytes()));
-            self.sections.push(section);
+        if let Some((coded, _)) = attention.filter(|_| !in_one_byte) {
+            self.sections.push(coded.section());
         }
     }
 
@@ -131,7 +133,7 @@ fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<Tru
     (coding, Some(told))
 }
 
-fn ecan_report(coded: &AtomAttention, values: &AttentionValues, bytes: u64) -> EcanReport {
+fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {
     let after = coded.coded().decode();
     let sum = |values: &[f64]| values.iter().sum::<f64>();
     let all: f64 = values.sti.iter().map(|sti| sti.abs()).sum();
@@ -143,6 +145,6 @@ fn ecan_report(coded: &AtomAttention, values: &AttentionValues, bytes: u64) -> E
         changed: Some(changed.count()),
         sti_rank_correlation: Some(spearman(&values.sti, &after.sti)),
         sti_error: Some(if all > 0.0 { (sum(&after.sti) - sum(&values.sti)) / all } else { 0.0 }),
-        ..EcanReport::of(coded, bytes)
+        ..EcanReport::of(coded)
     }
 }

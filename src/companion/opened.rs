@@ -73,7 +73,7 @@ impl Opened {
         };
         let coded = AtomAttention::from_companion(&self.companion()?, atoms);
         let coded = coded.map_err(|e| Error::opencog(&self.path, e))?;
-        Ok(coded.map(|coded| EcanReport::of(&coded, self.bytes_of("ecan."))))
+        Ok(coded.map(|coded| EcanReport::of(&coded)))
     }
 
     /// What is to be told of programs, if there are any.

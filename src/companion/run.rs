@@ -12,7 +12,8 @@ use crate::opencog::atomspace::companion::Form;
 use crate::opencog::atomspace::export::{ExportSummary, Target};
 use crate::opencog::moses::{Digits, print};
 use crate::report::{
-    AtomSpaceReport, OpenCogReport, SkippedReport, write_atoms, write_ecan, write_json, write_moses,
+    AtomSpaceReport, OpenCogReport, SkippedReport, write_atoms, write_ecan, write_json,
+    write_moses, write_types,
 };
 use crate::same_file::refuse_same;
 
@@ -183,16 +184,17 @@ fn text_stats(path: &Path, out: &mut String) -> Result<fmt::Result, Error> {
         skipped: SkippedReport::all(&summary.skipped),
         ..AtomSpaceReport::of(&space, Form::Mapped, 0)
     };
-    Ok(write_atoms(out, &report))
+    Ok(write_atoms(out, &report).and_then(|()| write_types(out, &report)))
 }
 
 fn companion_stats(path: &Path, out: &mut String) -> Result<fmt::Result, Error> {
     let opened = Opened::open(path)?;
     let (atoms, ecan, moses) = (opened.atomspace()?, opened.ecan()?, opened.moses()?);
-    let write = || -> fmt::Result {
-        atoms.map_or(Ok(()), |atoms| write_atoms(out, &atoms))?;
-        ecan.map_or(Ok(()), |ecan| write_ecan(out, &ecan))?;
-        moses.map_or(Ok(()), |moses| write_moses(out, &moses))?;
+    let mut write = || -> fmt::Result {
+        atoms.iter().try_for_each(|atoms| write_atoms(out, atoms))?;
+        ecan.iter().try_for_each(|ecan| write_ecan(out, ecan))?;
+        atoms.iter().try_for_each(|atoms| write_types(out, atoms))?;
+        moses.iter().try_for_each(|moses| write_moses(out, moses))?;
         writeln!(out, "\n  {:>12} bytes of the file, of which", opened.file_bytes())?;
         opened.parts().try_for_each(|(name, bytes)| writeln!(out, "  {bytes:>12} {name}"))
     };

@@ -11,7 +11,7 @@ pub use opencog::{
     AtomSpaceReport, EcanReport, MosesReport, OpenCogReport, SkippedReport, TruthReport,
     TypeReport, opencog_summary,
 };
-pub(crate) use opencog::{write_atoms, write_ecan, write_moses};
+pub(crate) use opencog::{write_atoms, write_ecan, write_moses, write_types};
 pub use text::summary;
 
 use std::io::{self, Write};

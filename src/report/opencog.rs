@@ -42,6 +42,8 @@ pub struct AtomSpaceReport {
     pub nodes: usize,
     /// Of these, links.
     pub links: usize,
+    /// Atoms that have an attention value.
+    pub attention_values: usize,
     /// The types that atoms have, the most frequent first.
     pub types: Vec<TypeReport>,
     /// `mapped` or `at rest`.
@@ -104,8 +106,6 @@ pub struct EcanReport {
     pub atoms: usize,
     /// Levels of STI, LTI and VLTI.
     pub levels: [usize; 3],
-    /// Bytes of the tensors.
-    pub bytes: u64,
     /// Atoms of which a value is another now, where they were coded in this run.
     pub changed: Option<usize>,
     /// Spearman's rank correlation of STI before and after.
@@ -150,6 +150,10 @@ impl AtomSpaceReport {
             atoms: store.atom_count(),
             nodes,
             links: store.atom_count() - nodes,
+            attention_values: store
+                .atoms()
+                .filter(|&atom| store.attention_value(atom).is_some())
+                .count(),
             types,
             form: form.name(),
             bytes,
@@ -181,13 +185,12 @@ impl SkippedReport {
 
 impl EcanReport {
     /// Of coded values.
-    pub(crate) fn of(attention: &AtomAttention, bytes: u64) -> EcanReport {
+    pub(crate) fn of(attention: &AtomAttention) -> EcanReport {
         let coded = attention.coded();
         EcanReport {
             codec: coded.codec.to_string(),
             atoms: attention.len(),
             levels: [&coded.sti, &coded.lti, &coded.vlti].map(|column| column.levels().len()),
-            bytes,
             changed: None,
             sti_rank_correlation: None,
             sti_error: None,
@@ -227,6 +230,9 @@ pub(crate) fn write_opencog(out: &mut String, report: &OpenCogReport) -> fmt::Re
     if let Some(ecan) = &report.ecan {
         write_ecan(out, ecan)?;
     }
+    if let Some(atoms) = &report.atomspace {
+        write_types(out, atoms)?;
+    }
     if let Some(moses) = &report.moses {
         write_moses(out, moses)?;
     }
@@ -236,9 +242,9 @@ pub(crate) fn write_opencog(out: &mut String, report: &OpenCogReport) -> fmt::Re
 /// How many types a summary names.
 const MOST_TYPES: usize = 12;
 
-/// The lines about atoms.
+/// The lines about atoms and their values.
 pub(crate) fn write_atoms(out: &mut String, report: &AtomSpaceReport) -> fmt::Result {
-    let AtomSpaceReport { atoms, nodes, links, types, form, .. } = report;
+    let AtomSpaceReport { atoms, nodes, links, form, .. } = report;
     writeln!(out, "  atoms        {atoms}: {nodes} nodes, {links} links")?;
     let each = report.bytes as f64 / (*atoms).max(1) as f64;
     if report.bytes > 0 {
@@ -256,6 +262,15 @@ pub(crate) fn write_atoms(out: &mut String, report: &AtomSpaceReport) -> fmt::Re
         None if report.bytes > 0 => writeln!(out, "  truth values {}", report.truth_codec)?,
         None => {}
     }
+    match report.attention_values {
+        0 => Ok(()),
+        n => writeln!(out, "  attention    of {n} atoms"),
+    }
+}
+
+/// The types of atoms, and what was passed over in their text.
+pub(crate) fn write_types(out: &mut String, report: &AtomSpaceReport) -> fmt::Result {
+    let AtomSpaceReport { types, .. } = report;
     for (i, of) in types.iter().take(MOST_TYPES).enumerate() {
         let head = if i == 0 { "types" } else { "" };
         writeln!(out, "  {head:<12} {:>9} {}", of.atoms, of.name)?;
@@ -328,12 +343,10 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// The lines about attention values.
+/// How attention values are coded.
 pub(crate) fn write_ecan(out: &mut String, report: &EcanReport) -> fmt::Result {
-    let EcanReport { codec, atoms, levels: [sti, lti, vlti], .. } = report;
-    let size = bytes(report.bytes);
-    writeln!(out, "  attention    of {atoms} atoms, {size}, coded with {codec}:")?;
-    writeln!(out, "               {sti} levels of STI, {lti} of LTI, {vlti} of VLTI")?;
+    let EcanReport { codec, levels: [sti, lti, vlti], .. } = report;
+    writeln!(out, "               {codec}: {sti} levels of STI, {lti} of LTI, {vlti} of VLTI")?;
     let EcanReport { changed, sti_rank_correlation, sti_error, .. } = report;
     if let (Some(changed), Some(rank), Some(error)) = (changed, sti_rank_correlation, sti_error) {
         match changed {

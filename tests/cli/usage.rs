@@ -77,7 +77,7 @@ fn flags_about_opencog_data_are_checked() {
     misused("--tv-merge odd in.gguf out.gguf", &["--tv-merge", "odd", "first or last"]);
     misused("--truth fp4 in.gguf out.gguf", &["--truth", "fp4", "palette", "uniform8"]);
     misused("--attention fp4 in.gguf out.gguf", &["--attention", "fp4", "geometric"]);
-    misused("opencog", &["pack"]);
+    misused("opencog unpack kb.scm", &["unpack"]);
     misused("opencog pack kb.scm", &["KB.opencog.gguf"]);
     misused("opencog export kb.opencog.gguf out.scm --target 4", &["--target", "5.0 or 2026"]);
 }

@@ -2,7 +2,7 @@
 //!
 //! | tensor | type | what |
 //! |---|---|---|
-//! | `ecan.atoms` | I32 | the atoms that have values, ascending; absent where all have |
+//! | `ecan.atoms` | I8 | a bit for each atom, the lowest of a byte first: whether it has values; absent where the first atoms have, as many as there are codes |
 
 use super::codes::{AttentionCodec, CodedAttention};
 use super::values::AttentionValues;
@@ -59,9 +59,11 @@ impl AtomAttention {
     /// What a companion file holds of them.
     pub fn section(&self) -> Section {
         let mut section = self.coded.section();
-        let are_all = self.atoms.last().is_none_or(|last| *last as usize + 1 == self.atoms.len());
-        if !are_all {
-            section.integers("ecan.atoms", &self.atoms);
+        let count = self.atoms.last().map_or(0, |last| *last as usize + 1);
+        if count != self.atoms.len() {
+            let mut bits = vec![0u8; count.div_ceil(8)];
+            self.atoms.iter().for_each(|atom| bits[*atom as usize / 8] |= 1 << (atom % 8));
+            section.bytes("ecan.atoms", &bits);
         }
         section
     }
@@ -73,18 +75,15 @@ impl AtomAttention {
         atoms: u32,
     ) -> Result<Option<AtomAttention>, SectionError> {
         let Some(coded) = CodedAttention::from_companion(companion)? else { return Ok(None) };
-        let mut of = companion.integers("ecan.atoms")?;
-        if of.is_empty() {
-            of = (0..coded.sti.len() as u32).collect();
-        }
-        let is_sound = of.len() == coded.sti.len()
-            && of.is_sorted_by(|a, b| a < b)
-            && of.last().is_none_or(|last| *last < atoms);
-        if !is_sound {
-            let fault = format!(
-                "`ecan.atoms`: expected {} ascending numbers below {atoms}, found others",
-                coded.sti.len()
-            );
+        let (bits, count) = (companion.bytes("ecan.atoms")?, coded.sti.len());
+        let has = |atom: &u32| bits[*atom as usize / 8] >> (atom % 8) & 1 == 1;
+        let of: Vec<u32> = match bits.is_empty() {
+            true => (0..count as u32).collect(),
+            // There are fewer than 2^32 atoms, and no more bits than in the file.
+            false => (0..(bits.len() as u64 * 8).min(u32::MAX.into()) as u32).filter(has).collect(),
+        };
+        if of.len() != count || of.last().is_some_and(|last| *last >= atoms) {
+            let fault = format!("`ecan.atoms`: expected {count} of {atoms} atoms, found others");
             return Err(SectionError(fault));
         }
         Ok(Some(AtomAttention { atoms: of, coded }))
@@ -124,10 +123,10 @@ mod tests {
         assert_eq!(found, (0..11).map(expected).collect::<Vec<_>>());
         assert_eq!(load(coded.section(), 10), Ok(Some(coded.clone())));
         let fault = load(coded.section(), 9).unwrap_err().to_string();
-        assert!(fault.contains("expected 3 ascending numbers below 9"), "{fault}");
+        assert!(fault.contains("expected 3 of 9 atoms"), "{fault}");
         let mut section = coded.section();
         section.parts.pop();
-        section.integers("ecan.atoms", &[0, 9, 2]);
+        section.bytes("ecan.atoms", &[0b1111]);
         assert!(load(section, 10).is_err());
     }
 

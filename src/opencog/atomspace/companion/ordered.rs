@@ -65,6 +65,11 @@ impl Ordered {
         Some((atoms, values))
     }
 
+    /// How many attention values are distinct: up to 255 take a byte an atom, and nothing is lost.
+    pub fn distinct_attention(&self) -> usize {
+        self.attention.distinct.len()
+    }
+
     /// Forgets the attention values, which a section of their own may have.
     pub fn take_attention(&mut self) {
         self.attention.codes.fill(0);

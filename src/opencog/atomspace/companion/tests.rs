@@ -317,7 +317,8 @@ proptest! {
                 .filter(|(key, value)| !key.ends_with(".version") && value.as_u64().is_some())
                 .map(|(key, _)| key.to_string())
                 .collect();
-            section.set(which.get(&numbers), Number::U64(number));
+            let key: &String = which.get(&numbers);
+            section.set(key, Number::U64(number));
             read_whatever(bytes(section));
         }
     }
