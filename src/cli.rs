@@ -1,10 +1,14 @@
 //! The command line: the flags, their help, and what they mean.
 
+mod opencog;
+
+pub use opencog::{ExportArgs, OpenCogCommand, PackArgs};
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
 use crate::evaluate::EvaluationJob;
@@ -28,7 +32,9 @@ Examples:
   opencog-qat --effort thorough model.gguf out.gguf  train what was quantized
   opencog-qat --bpw 5 --dry-run model.gguf out.gguf  only show the plan
   opencog-qat eval model.gguf out.gguf               measure what was lost
-  opencog-qat inspect out.gguf                       list metadata and tensors";
+  opencog-qat inspect out.gguf                       list metadata and tensors
+  opencog-qat --atomspace kb.scm model.gguf out.gguf also pack kb.scm, as out.opencog.gguf
+  opencog-qat opencog pack kb.scm kb.opencog.gguf    pack OpenCog data alone";
 
 /// Quantize a full-precision GGUF language model to the best mix of 4 to 8 bit formats that stock
 /// llama.cpp runs.
@@ -56,6 +62,10 @@ pub enum Command {
     /// Measure how far a quantized model is from the full-precision one: perplexity, KL
     /// divergence, likeliest tokens, as llama-perplexity defines them
     Eval(EvalArgs),
+
+    /// Pack OpenCog data (AtomSpace, MOSES, ECAN), write it as text again, or tell what there is
+    #[command(subcommand, name = "opencog")]
+    OpenCog(OpenCogCommand),
 }
 
 /// What `eval` is asked for.
@@ -243,6 +253,9 @@ struct QuantizeArgs {
     #[arg(long, default_value_t = 0, help_heading = "Plan")]
     seed: u64,
 
+    #[command(flatten)]
+    opencog: opencog::ModelArgs,
+
     /// Also write what was done to every tensor, as JSON; an existing file is replaced
     #[arg(long, value_name = "FILE.json", help_heading = "Run")]
     report: Option<PathBuf>,
@@ -293,12 +306,7 @@ pub struct Telling {
 impl Cli {
     /// Reads the command line, or ends the process with exit code 2 and a message.
     pub fn parse_or_exit() -> Cli {
-        Cli::try_parse().unwrap_or_else(|error| match not_yet(arguments()) {
-            Some(message) if error.use_stderr() => {
-                Cli::command().error(clap::error::ErrorKind::UnknownArgument, message).exit()
-            }
-            _ => error.exit(),
-        })
+        Cli::parse()
     }
 
     /// The order to quantize, checked.
@@ -340,7 +348,8 @@ impl Cli {
         }
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
         let (eval_text, report) = (args.eval_text, args.report);
-        let job = Job { input, output, eval_text, report, force, dry_run, threads };
+        let opencog = args.opencog.request();
+        let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
         job.validate()?;
         let (quiet, verbose) = (args.quiet, args.verbose);
         Ok(Order { job, config, telling: Telling { quiet, verbose } })
@@ -352,37 +361,6 @@ fn check_report(report: &Path) -> anyhow::Result<()> {
         bail!("--report {}: this version writes .json only", report.display());
     }
     Ok(())
-}
-
-/// Flags of the design whose machinery is not part of this version, and what it is.
-const NOT_YET: [(&str, &str); 10] = [
-    ("--enable-atomspace", "OpenCog data"),
-    ("--enable-moses", "OpenCog data"),
-    ("--enable-ecan", "OpenCog data"),
-    ("--disable-atomspace", "OpenCog data"),
-    ("--disable-moses", "OpenCog data"),
-    ("--disable-ecan", "OpenCog data"),
-    ("--atomspace", "OpenCog data"),
-    ("--moses", "OpenCog data"),
-    ("--moses-table", "OpenCog data"),
-    ("opencog", "OpenCog data"),
-];
-
-/// The arguments, those that are not UTF-8 with signs in place of what is wrong.
-fn arguments() -> impl Iterator<Item = String> {
-    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())
-}
-
-/// What to say of an argument that a later version will take.
-fn not_yet(args: impl Iterator<Item = String>) -> Option<String> {
-    for (i, arg) in args.enumerate() {
-        let name = arg.split('=').next().unwrap_or(&arg);
-        let known = |(flag, _): &&(&str, &str)| *flag == name && (i == 0 || flag.starts_with('-'));
-        if let Some((flag, room)) = NOT_YET.iter().find(known) {
-            return Some(format!("{flag} is not available yet: this version has no {room}"));
-        }
-    }
-    None
 }
 
 fn hardware(name: &str) -> Result<Hardware, String> {
@@ -444,6 +422,8 @@ fn size(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
@@ -460,14 +440,5 @@ mod tests {
         assert_eq!(size("18446744073709551615"), Ok(u64::MAX));
         assert!(size("-1").is_err() && size("many").is_err() && size("1e30").is_err());
         assert!(size("NaN").is_err() && size("").is_err() && size("1XB").is_err());
-    }
-
-    #[test]
-    fn later_flags_are_named() {
-        let message = |args: &[&str]| not_yet(args.iter().map(|arg| arg.to_string()));
-        assert!(message(&["--moses=4", "a", "b"]).unwrap().contains("OpenCog"));
-        assert!(message(&["opencog", "a", "b"]).unwrap().contains("OpenCog"));
-        assert!(message(&["a", "opencog"]).is_none(), "the name of a file");
-        assert!(message(&["--nonsense"]).is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! Why a run failed.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -106,6 +107,14 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// OpenCog data that cannot be used.
+    #[error("{}: {fault}", .path.display())]
+    OpenCog {
+        /// The file.
+        path: PathBuf,
+        /// Where it is broken, what was expected and what was found.
+        fault: String,
+    },
     /// The output is the input.
     #[error("{}: is the input {} itself; name another output", .output.display(), .input.display())]
     OutputIsInput {
@@ -154,6 +163,10 @@ impl Error {
 
     pub(crate) fn file(path: &Path, doing: &'static str, source: io::Error) -> Error {
         Error::File { path: path.into(), doing, source }
+    }
+
+    pub(crate) fn opencog(path: &Path, fault: impl Display) -> Error {
+        Error::OpenCog { path: path.into(), fault: fault.to_string() }
     }
 
     pub(crate) fn plan(input: &Path, reason: PlanError) -> Error {

@@ -19,17 +19,20 @@
 //!
 //! The rooms: [`gguf`] is the container, [`block`] the block formats, [`model`] what a transformer
 //! is, [`quantize`] the plan and its execution, [`validate`] how far the result is from the original,
-//! [`report`] what is told of it; [`pipeline`] puts them in order.
+//! [`report`] what is told of it; [`pipeline`] puts them in order. [`opencog`] is what OpenCog's data
+//! is, [`companion`] its way to a file beside the model.
 
 pub mod block;
 pub mod calibrate;
 pub mod cli;
+pub mod companion;
 pub mod config;
 mod error;
 pub mod evaluate;
 pub mod gguf;
 pub mod hardware;
 pub mod model;
+pub mod opencog;
 mod outputs;
 pub mod pipeline;
 pub mod progress;
@@ -75,7 +78,8 @@ impl Framework {
         let (input, output) = (input.as_ref().into(), output.as_ref().into());
         let (force, dry_run, threads) = (false, false, None);
         let (eval_text, report) = (None, None);
-        let job = Job { input, output, eval_text, report, force, dry_run, threads };
+        let opencog = companion::Request::default();
+        let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
         pipeline::run(&job, &self.config, &Silent)
     }
 }

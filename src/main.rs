@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use opencog_qat::cli::{Cli, Command, EvalArgs, Order, Telling};
+use opencog_qat::cli::{Cli, Command, EvalArgs, OpenCogCommand, Order, Telling};
 use opencog_qat::gguf::Gguf;
 use opencog_qat::terminal::{Bar, trace_to_stderr};
-use opencog_qat::{Report, evaluate, pipeline, report};
+use opencog_qat::{Report, companion, evaluate, pipeline, report};
 
 /// The exit code of a run that finished and missed a target.
 const MISSED: u8 = 3;
@@ -31,6 +31,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
             print(&report::inspect(&Gguf::open(&file)?)).map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Eval(args)) => evaluate(args).map(|()| ExitCode::SUCCESS),
+        Some(Command::OpenCog(command)) => opencog(command).map(|()| ExitCode::SUCCESS),
         None => quantize(cli.order()?),
     }
 }
@@ -43,6 +44,27 @@ fn evaluate(args: EvalArgs) -> anyhow::Result<()> {
     match json {
         true => print(&(serde_json::to_string_pretty(&evaluation)? + "\n")),
         false => print(&report::evaluation_table(&evaluation)),
+    }
+}
+
+fn opencog(command: OpenCogCommand) -> anyhow::Result<()> {
+    watch_signals()?;
+    match command {
+        OpenCogCommand::Pack(args) => {
+            let quiet = args.quiet;
+            let told = companion::pack(&args.job()?)?;
+            if quiet {
+                Ok(())
+            } else {
+                print_of_written(&report::opencog_summary(&told), "companion")
+            }
+        }
+        OpenCogCommand::Export(args) => {
+            let quiet = args.quiet;
+            let exported = companion::export(&args.job())?;
+            if quiet { Ok(()) } else { print_of_written(&exported.to_string(), "text") }
+        }
+        OpenCogCommand::Stats { file } => print(&companion::stats(&file)?),
     }
 }
 
@@ -79,10 +101,17 @@ fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
     for warning in &report.warnings {
         say(&format!("warning: {warning}"));
     }
-    match print(&report::summary(report)) {
-        // A script's model is there, whoever reads the summary.
-        Err(error) if !report.dry_run && !is_broken_pipe(&error) => {
-            say(&format!("warning: {error:#}; the model is complete"));
+    match report.dry_run {
+        true => print(&report::summary(report)),
+        false => print_of_written(&report::summary(report), "model"),
+    }
+}
+
+/// Prints what is told of a file that is there, whoever reads it.
+fn print_of_written(text: &str, what: &str) -> anyhow::Result<()> {
+    match print(text) {
+        Err(error) if !is_broken_pipe(&error) => {
+            say(&format!("warning: {error:#}; the {what} is complete"));
             Ok(())
         }
         printed => printed,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::Error;
 use crate::calibrate::Importance;
+use crate::companion::{Companion, Request};
 use crate::config::{Config, ConfigError, Effort, Strategy};
 use crate::gguf::{self, Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
@@ -24,6 +25,8 @@ pub struct Job {
     pub input: PathBuf,
     /// The model to write.
     pub output: PathBuf,
+    /// OpenCog data that goes to a companion beside the output.
+    pub opencog: Request,
     /// A text to measure the loss on too; it is never used to calibrate.
     pub eval_text: Option<PathBuf>,
     /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
@@ -57,7 +60,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     if !work_folder(&job.output).exists() {
         OutputFile::check(&job.output, job.force)?;
     }
-    let work = work(job, config, &gguf)?;
+    // Before the model is worked on: what is broken is known at once, and the model names it.
+    let companion = Companion::beside(job)?;
+    let work = work(job, config, &gguf, companion.as_ref())?;
     // Begun before the work, so that a file that cannot be written is known at once. A run that was
     // killed as it gave the model its name made what is there.
     let force = job.force || work.has(WRITTEN);
@@ -73,7 +78,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     clock.lap("open");
 
     let context = context(config, gguf.metadata());
-    let header = header(&gguf, config).map_err(|e| Error::output(&gguf, e))?;
+    let header = header(&gguf, config, companion.as_ref()).map_err(|e| Error::output(&gguf, e))?;
     let searchable = Searchable::new(&gguf, config, header, context);
     let searchable = searchable.map_err(|e| Error::plan(&job.input, e))?;
 
@@ -83,7 +88,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let decide =
         Decide { job, config, gguf: &gguf, searchable: &searchable, work: &work, progress };
     let Decided { plan, encodings, importance, search } = decide.with(outputs.as_ref().ok())?;
-    let metadata = output_metadata(gguf.metadata(), config, &plan);
+    let metadata = output_metadata(gguf.metadata(), config, companion.as_ref(), &plan);
     debug_assert_eq!(
         Ok(header.file_with(plan.bytes(header.alignment))),
         encoded_size(&metadata, &plan.specs()),
@@ -122,6 +127,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         gguf: &gguf,
         plan: &plan,
         metadata,
+        opencog: companion.as_ref().map(|companion| companion.report.clone()),
         context,
         errors,
         measured,
@@ -134,9 +140,13 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     }
     // Nothing has its name before everything is on the disk. What may still fail is a change of
     // names, and once the model has its own, the run has done its work.
-    match made {
-        Some(model) if written_to != job.output => model.commit_as(&written_to)?,
-        made => made.map_or(Ok(()), OutputFile::commit)?,
+    let name_model = || match made {
+        Some(model) if written_to != job.output => model.commit_as(&written_to),
+        made => made.map_or(Ok(()), OutputFile::commit),
+    };
+    match companion {
+        Some(companion) => companion.commit_before(name_model)?,
+        None => name_model()?,
     }
     match report_file.map_or(Ok(()), OutputFile::commit) {
         Err(error) if !job.dry_run => report.warnings.push(without_report(error)),
@@ -152,12 +162,18 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 const WRITTEN: &str = "written";
 
 /// Where the state of the run is kept.
-fn work(job: &Job, config: &Config, gguf: &Gguf) -> Result<Work, Error> {
+fn work(
+    job: &Job,
+    config: &Config,
+    gguf: &Gguf,
+    companion: Option<&Companion>,
+) -> Result<Work, Error> {
     if job.dry_run || config.effort == Effort::Fast {
         return Ok(Work::Forgetful);
     }
     let foreign = if job.force { Foreign::Replace } else { Foreign::Refuse };
-    Ok(Work::beside(&job.output, &run_description(gguf, config), foreign)?)
+    let run = run_description(gguf, config, companion);
+    Ok(Work::beside(&job.output, &run, foreign)?)
 }
 
 /// What the choice of formats rests on.

@@ -5,30 +5,43 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::companion::Companion;
 use crate::config::Config;
 use crate::gguf::{Array, Format, Gguf, Metadata, Value, Writer, header_size};
 use crate::quantize::{Header, Plan};
+use crate::report::OpenCogReport;
 
 /// The version of ggml's block formats (`GGML_QNT_VERSION`).
 const QUANTIZATION_VERSION: u32 = 2;
 
 /// The input's metadata with `general.file_type`, `general.quantization_version` and our own
-/// `opencog_qat.*` keys set, and without the keys of splits: the output is one file.
-pub fn output_metadata(input: &Metadata, config: &Config, plan: &Plan) -> Metadata {
+/// `opencog_qat.*` keys set, and without the keys of splits: the output is one file. Where it has a
+/// companion of OpenCog data, `opencog.companion.*` have the name and hash of that.
+pub fn output_metadata(
+    input: &Metadata,
+    config: &Config,
+    companion: Option<&Companion>,
+    plan: &Plan,
+) -> Metadata {
     let mut metadata = input.clone();
     metadata.remove_prefix("split.");
     metadata.remove_prefix("opencog_qat.");
+    metadata.remove_prefix("opencog.companion.");
     metadata.set("general.quantization_version", Value::U32(QUANTIZATION_VERSION));
     metadata.set("general.file_type", Value::U32(file_type(plan)));
     metadata.set("opencog_qat.version", Value::string(env!("CARGO_PKG_VERSION")));
     metadata.set("opencog_qat.flags", Value::string(&config.to_string()));
     metadata.set("opencog_qat.plan", Value::Array(Array::String(plan.lines().iter().collect())));
     metadata.set("opencog_qat.seed", Value::U64(config.seed));
+    if let Some(companion) = companion {
+        metadata.set("opencog.companion.name", Value::string(&companion.name()));
+        metadata.set("opencog.companion.sha256", Value::string(&companion.report.sha256));
+    }
     metadata
 }
 
-/// What a run's state belongs to: the program, the flags and the model.
-pub fn run_description(gguf: &Gguf, config: &Config) -> String {
+/// What a run's state belongs to: the program, the flags, the model and the OpenCog data.
+pub fn run_description(gguf: &Gguf, config: &Config, companion: Option<&Companion>) -> String {
     let mut hash = Sha256::new();
     hash.update(encoded(gguf.metadata()));
     for tensor in gguf.tensors() {
@@ -37,10 +50,15 @@ pub fn run_description(gguf: &Gguf, config: &Config) -> String {
         gguf.release(tensor, 0..gguf.data(tensor).len());
     }
     let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let opencog = companion.map(|companion| {
+        let OpenCogReport { inputs, sha256, .. } = &companion.report;
+        format!(", OpenCog data of {} with the hash {sha256}", inputs.join(", "))
+    });
     format!(
-        "opencog-qat {}, {config}, a model of {} bytes with the hash {hash}",
+        "opencog-qat {}, {config}, a model of {} bytes with the hash {hash}{}",
         env!("CARGO_PKG_VERSION"),
-        gguf.file_bytes()
+        gguf.file_bytes(),
+        opencog.unwrap_or_default()
     )
 }
 
@@ -51,9 +69,13 @@ fn encoded(metadata: &Metadata) -> Vec<u8> {
 }
 
 /// The header of an output with these flags, before there is a plan; or why there can be none.
-pub fn header(gguf: &Gguf, config: &Config) -> Result<Header, String> {
+pub fn header(
+    gguf: &Gguf,
+    config: &Config,
+    companion: Option<&Companion>,
+) -> Result<Header, String> {
     let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
-    let metadata = output_metadata(gguf.metadata(), config, &Plan::default());
+    let metadata = output_metadata(gguf.metadata(), config, companion, &Plan::default());
     Ok(Header { bytes: header_size(&metadata, &specs)?, alignment: gguf.alignment() })
 }
 
@@ -94,7 +116,7 @@ mod tests {
             metadata.set("general.architecture", Value::string("llama"));
             metadata.set("llama.rope.freq_base", Value::F32(base));
             let gguf = Gguf::from_bytes("a model", encoded(&metadata)).unwrap();
-            run_description(&gguf, &Config::default())
+            run_description(&gguf, &Config::default(), None)
         };
         assert_eq!(described(1e4), described(1e4));
         assert_ne!(described(1e4), described(1e5));

@@ -5,23 +5,40 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::companion::{Companion, companion_of};
 use crate::gguf::{Gguf, folder_of};
 use crate::pipeline::{Job, below_target};
 
-/// Refuses an output, by either name that it may get, or a report that is one of the files to read,
-/// and a report that is the output: by name, through a link, or through a folder that is one.
+/// Refuses an output, by either name that it may get, a companion or a report that is one of the
+/// files to read, and a report that is an output: by name, through a link, or through a folder that
+/// is one.
 pub fn refuse_same_files(gguf: &Gguf, job: &Job) -> Result<(), Error> {
-    let outputs = [job.output.clone(), below_target(&job.output)];
-    let read = || gguf.paths().chain(job.eval_text.as_deref());
-    for output in &outputs {
-        if let Some(input) = read().find(|input| is_same(input, output)) {
+    let carried = Companion::carried(job);
+    let opencog = job.opencog.inputs().chain(carried.as_deref());
+    let read: Vec<&Path> = gguf.paths().chain(job.eval_text.as_deref()).chain(opencog).collect();
+    let mut outputs = vec![job.output.clone(), below_target(&job.output)];
+    if carried.is_some() || job.opencog.inputs().next().is_some() {
+        outputs.push(companion_of(&job.output));
+    }
+    refuse_same(&read, &outputs, job.report.as_deref())
+}
+
+/// Refuses an output or a report that is one of the files to read, and a report that is an output.
+pub fn refuse_same(
+    read: &[&Path],
+    outputs: &[PathBuf],
+    report: Option<&Path>,
+) -> Result<(), Error> {
+    for output in outputs {
+        if let Some(input) = read.iter().find(|input| is_same(input, output)) {
             let (input, output) = (input.to_path_buf(), output.clone());
             return Err(Error::OutputIsInput { input, output });
         }
     }
-    let Some(report) = &job.report else { return Ok(()) };
-    match read().chain(outputs.iter().map(PathBuf::as_path)).find(|file| is_same(file, report)) {
-        Some(file) => Err(Error::ReportIsOther { report: report.clone(), file: file.into() }),
+    let Some(report) = report else { return Ok(()) };
+    let mut others = read.iter().copied().chain(outputs.iter().map(PathBuf::as_path));
+    match others.find(|file| is_same(file, report)) {
+        Some(file) => Err(Error::ReportIsOther { report: report.into(), file: file.into() }),
         None => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use opencog_qat::companion::Request;
 use opencog_qat::config::{Config, Effort};
 use opencog_qat::evaluate::{self, EvaluationJob};
 use opencog_qat::gguf::Format;
@@ -83,7 +84,8 @@ fn quantize(input: &Path, output: &Path, format: Format) {
     let (input, output) = (input.to_path_buf(), output.to_path_buf());
     let (force, dry_run, threads) = (false, false, None);
     let (eval_text, report) = (None, None);
-    let job = Job { input, output, eval_text, report, force, dry_run, threads };
+    let opencog = Request::default();
+    let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
     pipeline::run(&job, &config, &Silent).unwrap();
 }
 

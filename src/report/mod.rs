@@ -2,10 +2,16 @@
 
 mod evaluation;
 mod inspect;
+mod opencog;
 mod text;
 
 pub use evaluation::{Activations, Evaluation, TextSource, evaluation_table};
 pub use inspect::inspect;
+pub use opencog::{
+    AtomSpaceReport, EcanReport, MosesReport, OpenCogReport, SkippedReport, TruthReport,
+    TypeReport, opencog_summary,
+};
+pub(crate) use opencog::{write_atoms, write_ecan, write_moses, write_types};
 pub use text::summary;
 
 use std::io::{self, Write};
@@ -58,6 +64,8 @@ pub struct Report {
     pub diversity: Option<Diversity>,
     /// How formats were searched for, where they were.
     pub search: Option<Record>,
+    /// What became of OpenCog data, where there is any.
+    pub opencog: Option<OpenCogReport>,
     /// Seconds of each stage, in order.
     pub stages: Vec<Stage>,
     /// Every tensor, in the order of the file.
@@ -147,6 +155,8 @@ pub(crate) struct Run<'a> {
     pub plan: &'a Plan,
     /// Metadata of the output.
     pub metadata: Metadata,
+    /// What became of OpenCog data.
+    pub opencog: Option<OpenCogReport>,
     /// Tokens of context that must fit in memory.
     pub context: u64,
     /// What each tensor lost, where it was changed and written.
@@ -200,6 +210,7 @@ impl Report {
             unmeasured: run.measured.unmeasured,
             diversity: run.measured.diversity,
             search: run.measured.search,
+            opencog: run.opencog,
             stages: run.stages,
             tensors,
         }
@@ -211,8 +222,8 @@ impl Report {
     }
 }
 
-/// Writes the report as JSON.
-pub fn write_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+/// Writes a report as JSON.
+pub fn write_json(report: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     let json = serde_json::to_string_pretty(report)? + "\n";
     out.write_all(json.as_bytes())
 }

@@ -7,6 +7,7 @@ use crate::model::Role;
 use crate::quantize::{Cost, TensorCosts, TrainedRound};
 use crate::validate::Statistics;
 
+use super::opencog::write_opencog;
 use super::{Metrics, Report, TensorReport, TextSource};
 
 /// The summary of a run, several lines.
@@ -26,6 +27,10 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     write_roles(out, &report.tensors)?;
     write_notes(out, &report.tensors)?;
     write_sensitivities(out, report)?;
+    if let Some(opencog) = &report.opencog {
+        writeln!(out)?;
+        write_opencog(out, opencog)?;
+    }
     write_stages(out, report)
 }
 

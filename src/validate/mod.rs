@@ -8,6 +8,7 @@
 mod chunks;
 mod compare;
 mod logits_file;
+pub mod opencog;
 mod position;
 mod reference;
 mod softmax;

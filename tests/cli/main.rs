@@ -10,6 +10,7 @@ mod measured;
 #[cfg(target_os = "linux")]
 mod memory;
 mod models;
+mod opencog;
 mod outputs;
 mod report;
 #[cfg(unix)]

@@ -35,7 +35,7 @@ fn arguments_need_not_be_utf_8() {
     };
     let (code, message) = run(&[]);
     assert!(code == Some(2) && message.contains("OUT.gguf"), "{code:?}: {message}");
-    let (code, message) = run(&["--moses=4"]);
+    let (code, message) = run(&["--hardware=gpu"]);
     assert!(code == Some(2) && message.contains("not available yet"), "{code:?}: {message}");
     let (code, message) = run(&["inspect"]);
     assert!(code == Some(1) && message.contains("m\u{fffd}.gguf"), "{code:?}: {message}");
@@ -72,10 +72,14 @@ fn values_of_later_versions_say_so() {
 }
 
 #[test]
-fn flags_and_commands_of_later_versions_say_so() {
-    misused("--moses x.combo in.gguf out.gguf", &["--moses", "not available yet"]);
-    misused("--moses=x.combo in.gguf out.gguf", &["--moses", "OpenCog"]);
-    misused("--atomspace x.scm in.gguf out.gguf", &["--atomspace", "OpenCog"]);
+fn flags_about_opencog_data_are_checked() {
+    misused("--moses-table x.csv in.gguf out.gguf", &["--moses-table", "--moses"]);
+    misused("--tv-merge odd in.gguf out.gguf", &["--tv-merge", "odd", "first or last"]);
+    misused("--truth fp4 in.gguf out.gguf", &["--truth", "fp4", "palette", "uniform8"]);
+    misused("--attention fp4 in.gguf out.gguf", &["--attention", "fp4", "geometric"]);
+    misused("opencog unpack kb.scm", &["unpack"]);
+    misused("opencog pack kb.scm", &["KB.opencog.gguf"]);
+    misused("opencog export kb.opencog.gguf out.scm --target 4", &["--target", "5.0 or 2026"]);
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! What a companion costs: its size, the time to open it, and how long operations on it take,
+//! against the unpacked store of the same atoms. One thread.
+//!
+//! `cargo bench --bench opencog [FILE.scm]`; without a file, on a made up set that is shaped like the
+//! largest of OpenCog's benchmark. Each link gets a truth value. The last table is of five copies
+//! with other names, more than a million atoms. Asked for are any atoms, and 1000 that stay in the
+//! cache, which tells what a store's size does from what the cache's does.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Instant;
+
+use opencog_qat::gguf::Gguf;
+use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding};
+use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
+use opencog_qat::opencog::atomspace::{AtomId, AtomSpace, AtomStore, Builder, Kind, TruthValue};
+use opencog_qat::opencog::section::save;
+use opencog_qat::validate::opencog::latency::{Sample, latencies};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+/// Batches a turn.
+const BATCHES: usize = 2000;
+
+/// Times that a file is opened.
+const OPENINGS: usize = 21;
+
+fn main() {
+    // Cargo adds `--bench`.
+    let file = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let set = match &file {
+        Some(path) => read_file(Path::new(path)),
+        None => made_up(),
+    };
+    println!("{}", file.as_deref().unwrap_or("made up"));
+    sizes("as it is", &set);
+    for copies in [1, 5] {
+        let space = relabelled(&set, copies);
+        println!("\n{copies} x, with truth values on links");
+        measure(&space);
+    }
+}
+
+fn read_file(path: &Path) -> AtomSpace {
+    let text = File::open(path).expect("the file can be opened");
+    let started = Instant::now();
+    let (space, summary) = read(text, &ReadOptions::default()).expect("it is AtomSpace text");
+    println!("read in {:.2} s\n{}", started.elapsed().as_secs_f64(), summary.skipped);
+    space
+}
+
+/// Genes and molecules that are members of pathways, as the benchmark set has them.
+fn made_up() -> AtomSpace {
+    let mut random = Pcg64Mcg::seed_from_u64(1);
+    let mut builder = Builder::new();
+    let mut node_type = |name| builder.add_type(name, Kind::Node).expect("few types");
+    let types = [node_type("GeneNode"), node_type("MoleculeNode"), node_type("ConceptNode")];
+    let member = builder.add_type("MemberLink", Kind::Link).expect("few types");
+    let nodes = types.map(|of| {
+        let name = |i: u32| format!("R-HSA-{}", 100_000 + 37 * i);
+        let add = |i| builder.add_node(of, name(i).as_bytes()).expect("few atoms").atom;
+        (0..18_000).map(add).collect::<Vec<AtomId>>()
+    });
+    for _ in 0..190_000 {
+        let part = &nodes[random.random_range(0..2)];
+        let mut pick = |nodes: &[AtomId]| nodes[random.random_range(0..nodes.len())];
+        let pair = [pick(part), pick(&nodes[2])];
+        builder.add_link(member, &pair).expect("few atoms");
+    }
+    builder.finish()
+}
+
+/// So many copies of a space, each with other names, and truth values on links: counts of up to 60
+/// and strengths of four levels.
+fn relabelled(space: &AtomSpace, copies: usize) -> AtomSpace {
+    let mut random = Pcg64Mcg::seed_from_u64(2);
+    let mut builder = Builder::new();
+    for copy in 0..copies {
+        let mut ids: Vec<AtomId> = Vec::with_capacity(space.atom_count());
+        for atom in space.atoms() {
+            let of = &space.types()[space.type_of(atom).index()];
+            let of = builder.add_type(&of.name, of.kind).expect("as many types as before");
+            let added = match space.name(atom) {
+                Some(name) if copy == 0 => builder.add_node(of, &name),
+                Some(name) => {
+                    builder.add_node(of, &[&name, format!("#{copy}").as_bytes()].concat())
+                }
+                None => {
+                    let held: Vec<AtomId> =
+                        space.outgoing(atom).map(|held| ids[held.index()]).collect();
+                    builder.add_link(of, &held)
+                }
+            };
+            let id = added.expect("there are ids enough").atom;
+            if space.name(atom).is_none() {
+                let count = f64::from(random.random_range(1..=60u32));
+                let strength = f64::from(random.random_range(1..=4u32)) / 4.0;
+                let confidence = count / (count + 800.0);
+                builder.set_truth_value(id, Some(TruthValue::Simple { strength, confidence }));
+            }
+            ids.push(id);
+        }
+    }
+    builder.finish()
+}
+
+/// Prints the bytes of both forms.
+fn sizes(what: &str, space: &AtomSpace) {
+    let ordered = Ordered::of(space, TruthCoding::Exact);
+    let folder = tempfile::tempdir().expect("a folder for the files");
+    for form in [Form::Mapped, Form::AtRest] {
+        let path = folder.path().join(format!("{form:?}.opencog.gguf"));
+        let started = Instant::now();
+        save(&path, false, &[ordered.section(form)]).expect("it is written");
+        let bytes = path.metadata().expect("it is there").len();
+        println!(
+            "{what}, {form:?}: {bytes} bytes, {:.3} an atom of {}, made in {:.2} s",
+            bytes as f64 / space.atom_count() as f64,
+            space.atom_count(),
+            started.elapsed().as_secs_f64(),
+        );
+    }
+}
+
+/// Prints sizes, the time to open, and latencies.
+fn measure(space: &AtomSpace) {
+    sizes("with truth values", space);
+    let ordered = Ordered::of(space, TruthCoding::Exact);
+    let folder = tempfile::tempdir().expect("a folder for the file");
+    let path = folder.path().join("bench.opencog.gguf");
+    save(&path, false, &[ordered.section(Form::Mapped)]).expect("it is written");
+    let mut openings: Vec<f64> = (0..OPENINGS).map(|_| opening(&path)).collect();
+    openings.sort_unstable_by(f64::total_cmp);
+    println!(
+        "opened in {:.2} ms (median of {OPENINGS}; slowest {:.2})",
+        openings[OPENINGS / 2],
+        openings[OPENINGS - 1]
+    );
+    let gguf = Gguf::open(&path).expect("it can be opened");
+    let packed = PackedSpace::of(&gguf).expect("it is sound");
+    for (what, atoms) in [("any atoms", usize::MAX), ("1000 atoms", 1000)] {
+        println!(
+            "{:<18}{:>20}{:>22}{:>8}",
+            format!("ns, {what}"),
+            "packed p50     p99",
+            "unpacked p50     p99",
+            "ratio"
+        );
+        print_latencies(&packed, space, atoms);
+    }
+}
+
+fn print_latencies(packed: &PackedSpace, space: &AtomSpace, atoms: usize) {
+    for row in latencies(packed, space, &Sample { batches: BATCHES, atoms, seed: 3 }) {
+        println!(
+            "{:<18}{:>12.1}{:>8.1}{:>14.1}{:>8.1}{:>8.2}",
+            row.operation.to_string(),
+            row.store.p50,
+            row.store.p99,
+            row.reference.p50,
+            row.reference.p99,
+            row.ratio(),
+        );
+    }
+}
+
+/// Milliseconds to open a companion and check it.
+fn opening(path: &Path) -> f64 {
+    let started = Instant::now();
+    let gguf = Gguf::open(path).expect("it can be opened");
+    let packed = PackedSpace::of(&gguf).expect("it is sound");
+    std::hint::black_box(packed.atom_count());
+    1e3 * started.elapsed().as_secs_f64()
+}

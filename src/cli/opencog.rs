@@ -1,0 +1,250 @@
+//! The arguments about OpenCog data.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::companion::{Enabled, ExportJob, PackJob, Request};
+use crate::opencog::atomspace::codec::{Codec, TOLERANCE};
+use crate::opencog::atomspace::companion::{Form, TruthCoding};
+use crate::opencog::atomspace::export::Target;
+use crate::opencog::atomspace::read::TvMerge;
+use crate::opencog::ecan::AttentionCodec;
+
+const PACK_HELP: &str = "\
+Examples:
+  opencog-qat opencog pack kb.scm kb.opencog.gguf
+  opencog-qat opencog pack --at-rest --truth exact kb.scm kb.opencog.gguf
+  opencog-qat opencog pack --moses best.combo --moses-table train.csv kb.scm kb.opencog.gguf";
+
+/// What can be done with OpenCog data alone.
+#[derive(Debug, Subcommand)]
+pub enum OpenCogCommand {
+    /// Pack AtomSpace text, and MOSES programs, into a companion file that is queried where it lies
+    #[command(after_help = PACK_HELP)]
+    Pack(PackArgs),
+
+    /// Write the atoms of a companion as AtomSpace text again
+    Export(ExportArgs),
+
+    /// Tell what a companion, or an AtomSpace text, holds
+    Stats {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// What `opencog pack` is asked for.
+#[derive(Debug, Args)]
+pub struct PackArgs {
+    /// AtomSpace text
+    #[arg(value_name = "KB.scm")]
+    input: PathBuf,
+
+    /// The companion to write
+    #[arg(value_name = "KB.opencog.gguf")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    coding: CodingArgs,
+
+    /// Also write what was done as JSON; an existing file is replaced
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+
+    /// Replace an existing output
+    #[arg(long)]
+    force: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What `opencog export` is asked for.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The companion
+    #[arg(value_name = "KB.opencog.gguf")]
+    companion: PathBuf,
+
+    /// The AtomSpace text to write
+    #[arg(value_name = "OUT.scm")]
+    output: PathBuf,
+
+    /// Which AtomSpace is to read it: 5.0, with truth values; or 2026, where the numbers of a truth
+    /// value are a FloatValue under its key
+    #[arg(long, default_value = "5.0", value_parser = target)]
+    target: Target,
+
+    /// Also write the MOSES programs of the companion
+    #[arg(long, value_name = "OUT.combo")]
+    moses: Option<PathBuf>,
+
+    /// Replace existing outputs
+    #[arg(long)]
+    force: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// How OpenCog data is read and coded.
+#[derive(Debug, Args)]
+pub struct CodingArgs {
+    /// Which value stays where an atom is given one more than once: first, where a nested atom's is
+    /// taken only if the atom is new, as FileStorage does; or last, as load does
+    #[arg(long, value_name = "RULE", default_value = "first", value_parser = tv_merge)]
+    #[arg(help_heading = "OpenCog data")]
+    tv_merge: TvMerge,
+
+    /// How truth values are kept: chosen, which loses nothing where at most 256 are distinct, else
+    /// at most 0.5 % of a strength or a count; exact; or by name: palette, guarded-uniform8,
+    /// logcount8, column8, uniform8 (plain, without guards)
+    #[arg(long, value_name = "CODEC", default_value = "chosen", value_parser = truth)]
+    #[arg(help_heading = "OpenCog data")]
+    truth: TruthCoding,
+
+    /// How attention values are coded in 8 bits: palette, which loses nothing where at most 256 of a
+    /// kind are distinct; geometric; or uniform
+    #[arg(long, value_name = "CODEC", default_value = "palette", value_parser = attention)]
+    #[arg(help_heading = "OpenCog data")]
+    attention: AttentionCodec,
+
+    /// Compress the atoms to be kept or sent: smaller, but not queried in place
+    #[arg(long, help_heading = "OpenCog data")]
+    at_rest: bool,
+
+    /// MOSES programs, whose constants are kept in 6 bits; without a table only where nothing is lost
+    #[arg(long, value_name = "FILE.combo", help_heading = "OpenCog data")]
+    moses: Option<PathBuf>,
+
+    /// The table that the programs are about: constants are coded by what that changes on it
+    #[arg(long, value_name = "FILE.csv", requires = "moses", help_heading = "OpenCog data")]
+    moses_table: Option<PathBuf>,
+
+    /// The column that the programs tell, by its place from 1 or its label [default: the first]
+    #[arg(long, value_name = "COLUMN", requires = "moses_table", help_heading = "OpenCog data")]
+    moses_target: Option<String>,
+}
+
+/// OpenCog data beside a model.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// AtomSpace text to pack along with the model, into OUT.opencog.gguf [default: what is in
+    /// MODEL.opencog.gguf, where there is one]
+    #[arg(long, value_name = "FILE.scm", help_heading = "OpenCog data")]
+    atomspace: Option<PathBuf>,
+
+    #[command(flatten)]
+    coding: CodingArgs,
+
+    /// Keep atoms [default]
+    #[arg(long, overrides_with = "disable_atomspace", help_heading = "OpenCog data")]
+    enable_atomspace: bool,
+
+    /// Keep no atoms
+    #[arg(long, overrides_with = "enable_atomspace", help_heading = "OpenCog data")]
+    disable_atomspace: bool,
+
+    /// Keep MOSES programs [default]
+    #[arg(long, overrides_with = "disable_moses", help_heading = "OpenCog data")]
+    enable_moses: bool,
+
+    /// Keep no programs
+    #[arg(long, overrides_with = "enable_moses", help_heading = "OpenCog data")]
+    disable_moses: bool,
+
+    /// Code attention values [default]
+    #[arg(long, overrides_with = "disable_ecan", help_heading = "OpenCog data")]
+    enable_ecan: bool,
+
+    /// Keep attention values as they are
+    #[arg(long, overrides_with = "enable_ecan", help_heading = "OpenCog data")]
+    disable_ecan: bool,
+}
+
+impl CodingArgs {
+    fn request(self, atomspace: Option<PathBuf>) -> Request {
+        Request {
+            atomspace,
+            tv_merge: self.tv_merge,
+            truth: self.truth,
+            attention: Some(self.attention),
+            moses: self.moses,
+            moses_table: self.moses_table,
+            moses_target: self.moses_target,
+            form: if self.at_rest { Form::AtRest } else { Form::Mapped },
+            ..Request::default()
+        }
+    }
+}
+
+impl PackArgs {
+    /// The job, checked.
+    pub fn job(self) -> anyhow::Result<PackJob> {
+        if let Some(report) = &self.report {
+            super::check_report(report)?;
+        }
+        let request = self.coding.request(Some(self.input));
+        let (output, report, force) = (self.output, self.report, self.force);
+        Ok(PackJob { request, output, report, force })
+    }
+}
+
+impl ExportArgs {
+    /// The job.
+    pub fn job(self) -> ExportJob {
+        let ExportArgs { companion, output, moses, target, force, .. } = self;
+        ExportJob { companion, output, moses, target, force }
+    }
+}
+
+impl ModelArgs {
+    /// What is asked for.
+    pub(super) fn request(self) -> Request {
+        let enabled = Enabled {
+            atomspace: self.enable_atomspace || !self.disable_atomspace,
+            moses: self.enable_moses || !self.disable_moses,
+            ecan: self.enable_ecan || !self.disable_ecan,
+        };
+        Request { enabled, ..self.coding.request(self.atomspace) }
+    }
+}
+
+fn tv_merge(name: &str) -> Result<TvMerge, String> {
+    match name {
+        "first" => Ok(TvMerge::FirstNested),
+        "last" => Ok(TvMerge::Last),
+        _ => Err("expected first or last".into()),
+    }
+}
+
+fn truth(name: &str) -> Result<TruthCoding, String> {
+    let tolerance = TOLERANCE;
+    match name {
+        "exact" => Ok(TruthCoding::Exact),
+        "chosen" => Ok(TruthCoding::Chosen { tolerance }),
+        name => {
+            let codec: Result<Codec, _> = name.parse();
+            let codec = codec.map_err(|_| {
+                let names: Vec<&str> = Codec::all().map(Codec::name).collect();
+                format!("expected chosen, exact, {}", names.join(", "))
+            })?;
+            Ok(TruthCoding::Named { codec, tolerance })
+        }
+    }
+}
+
+fn attention(name: &str) -> Result<AttentionCodec, String> {
+    name.parse()
+}
+
+fn target(name: &str) -> Result<Target, String> {
+    match name {
+        "5.0" => Ok(Target::AtomSpace5_0),
+        "2026" => Ok(Target::AtomSpace2026),
+        _ => Err("expected 5.0 or 2026".into()),
+    }
+}

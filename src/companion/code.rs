@@ -1,0 +1,150 @@
+//! Codes OpenCog data, and tells what that changed.
+
+use std::path::Path;
+
+use crate::Error;
+use crate::opencog::atomspace::codec::{Codec, Damage, TOLERANCE, Truth, choose};
+use crate::opencog::atomspace::companion::{Ordered, TruthCoding};
+use crate::opencog::atomspace::read::ReadSummary;
+use crate::opencog::atomspace::{AtomSpace, AtomStore, TruthValue};
+use crate::opencog::ecan::{AtomAttention, AttentionCodec, AttentionValues};
+use crate::opencog::moses::TOLERANCE as MOSES_TOLERANCE;
+use crate::opencog::moses::{CodedEnsemble, ConstantCodec, Fitness, Rounding};
+use crate::opencog::section::Section;
+use crate::report::{AtomSpaceReport, EcanReport, MosesReport, SkippedReport, TruthReport};
+use crate::validate::opencog::moses::fitness_change;
+use crate::validate::opencog::ranking::spearman;
+
+use super::Request;
+use super::read::{Data, Programs};
+
+/// What a companion is made of, and what is told of it.
+#[derive(Debug, Default)]
+pub(super) struct Coded {
+    pub sections: Vec<Section>,
+    pub atomspace: Option<AtomSpaceReport>,
+    pub ecan: Option<EcanReport>,
+    pub moses: Option<MosesReport>,
+}
+
+/// Codes all that was read.
+pub(super) fn code(data: &Data, request: &Request) -> Result<Coded, Error> {
+    let mut coded = Coded::default();
+    if let Some((space, summary)) = &data.atoms {
+        coded.atoms(space, summary, request);
+    }
+    if let Some(programs) = &data.programs {
+        coded.programs(programs, request.programs().unwrap_or(Path::new("")))?;
+    }
+    Ok(coded)
+}
+
+impl Coded {
+    fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
+        let (coding, truth) = code_truth(space, request.truth);
+        let mut ordered = Ordered::of(space, coding);
+        let codec = request.attention_codec();
+        let attention = codec.and_then(|codec| {
+            let (atoms, values) = ordered.attention_values().filter(|found| !found.0.is_empty())?;
+            Some((AtomAttention::encode(codec, atoms, &values), values))
+        });
+        // A palette of whole values takes a byte an atom, one of each number three.
+        let in_one_byte = codec == Some(AttentionCodec::Palette)
+            && ordered.distinct_attention() <= usize::from(u8::MAX);
+        if attention.is_some() && !in_one_byte {
+            ordered.take_attention();
+        }
+        let section = ordered.section(request.form);
+        self.atomspace = Some(AtomSpaceReport {
+            values_taken: Some(summary.values_taken),
+            values_ignored: Some(summary.values_ignored),
+            skipped: SkippedReport::all(&summary.skipped),
+            truth,
+            ..AtomSpaceReport::of(space, request.form, section.tensor_bytes())
+        });
+        self.ecan = attention.as_ref().map(|(coded, values)| ecan_report(coded, values));
+        self.sections.push(section);
+        if let Some((coded, _)) = attention.filter(|_| !in_one_byte) {
+            self.sections.push(coded.section());
+        }
+    }
+
+    fn programs(&mut self, programs: &Programs, path: &Path) -> Result<(), Error> {
+        let Programs { ensemble, table } = programs;
+        let rounding = match table {
+            Some(table) => Rounding::Calibrated { table, tolerance: MOSES_TOLERANCE },
+            None => Rounding::Keep,
+        };
+        let coded = CodedEnsemble::encode(ensemble, ConstantCodec::Palette, rounding);
+        let change = |table| fitness_change(ensemble, &coded.decode(), table, Fitness::Errors);
+        let fitness = table.as_ref().map(change).transpose();
+        let section = coded.section();
+        self.moses = Some(MosesReport {
+            fitness: fitness.map_err(|e| Error::opencog(path, e))?,
+            ..MosesReport::of(&coded, section.tensor_bytes())
+        });
+        self.sections.push(section);
+        Ok(())
+    }
+}
+
+/// The coding of the simple truth values of a space, as far as it can be as asked, and what it
+/// changes.
+fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<TruthReport>) {
+    let simple = |atom| match space.truth_value(atom)? {
+        TruthValue::Simple { strength, confidence } => Some(Truth { strength, confidence }),
+        _ => None,
+    };
+    let values: Vec<Truth> = space.atoms().filter_map(simple).collect();
+    if values.is_empty() {
+        return (TruthCoding::Exact, None);
+    }
+    let coded = match asked {
+        TruthCoding::Exact => None,
+        TruthCoding::Chosen { tolerance } => {
+            let (codec, coded) = choose(&values, tolerance);
+            Some((codec, tolerance, coded))
+        }
+        TruthCoding::Named { codec, tolerance } => {
+            codec.encode(&values, tolerance).map(|coded| (codec, tolerance, coded))
+        }
+    };
+    let plain = Codec::PlainUniform.encode(&values, TOLERANCE);
+    let damage =
+        |coded: &crate::opencog::atomspace::codec::Coded| Damage::between(&values, &coded.decode());
+    let told = TruthReport {
+        codec: coded.as_ref().map_or("exact", |(codec, ..)| codec.name()).into(),
+        // What could not be coded as asked is kept as it is.
+        instead_of: match (asked, &coded) {
+            (TruthCoding::Named { codec, .. }, None) => Some(codec.name().into()),
+            _ => None,
+        },
+        exceptions: coded.as_ref().map_or(0, |(_, _, coded)| coded.exceptions()),
+        damage: match &coded {
+            Some((.., coded)) => damage(coded),
+            None => Damage::between(&values, &values),
+        },
+        plain_uniform: plain.as_ref().map(damage),
+    };
+    let coding = match coded {
+        Some((codec, tolerance, _)) => TruthCoding::Named { codec, tolerance },
+        None => TruthCoding::Exact,
+    };
+    (coding, Some(told))
+}
+
+fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {
+    let after = coded.coded().decode();
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    let all: f64 = values.sti.iter().map(|sti| sti.abs()).sum();
+    let changed = (0..values.len()).filter(|&i| {
+        (values.sti[i], values.lti[i], values.vlti[i])
+            != (after.sti[i], after.lti[i], after.vlti[i])
+    });
+    EcanReport {
+        changed: Some(changed.count()),
+        sti_rank_correlation: Some(spearman(&values.sti, &after.sti)),
+        sti_error: Some(if all > 0.0 { (sum(&after.sti) - sum(&values.sti)) / all } else { 0.0 }),
+        ..EcanReport::of(coded)
+    }
+}

@@ -1,0 +1,175 @@
+//! A companion as it is written: under its name only when all is done.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+use crate::gguf::{self, OutputFile};
+use crate::opencog::section::write;
+use crate::pipeline::Job;
+use crate::report::OpenCogReport;
+
+use super::code::{Coded, code};
+use super::{Request, carried, companion_of, read};
+
+/// What is done about the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is checked whether it could be written; its hash is wanted.
+    Dry,
+    /// It is written.
+    Write,
+}
+
+/// A companion, written, but not yet under its name.
+#[derive(Debug)]
+pub(crate) struct Companion {
+    target: PathBuf,
+    /// Nothing in a dry run, and where the same file is there already.
+    file: Option<OutputFile>,
+    /// What is told of it.
+    pub report: OpenCogReport,
+}
+
+impl Companion {
+    /// The companion of a model's output: of the data that is asked for, and of a companion beside
+    /// the input where some is not. `None` where there is no data.
+    pub fn beside(job: &Job) -> Result<Option<Companion>, Error> {
+        let carried = Companion::carried(job);
+        if carried.is_none() && job.opencog.inputs().next().is_none() {
+            return Ok(None);
+        }
+        let target = companion_of(&job.output);
+        OutputFile::check_name(&target)?;
+        let coded = coded(&job.opencog, carried.as_deref())?;
+        if coded.sections.is_empty() {
+            return Ok(None);
+        }
+        let mode = if job.dry_run { Mode::Dry } else { Mode::Write };
+        let inputs = job.opencog.inputs().chain(carried.as_deref());
+        Companion::of(coded, inputs, &target, job.force, mode).map(Some)
+    }
+
+    /// The companion beside the input that something is kept of.
+    pub fn carried(job: &Job) -> Option<PathBuf> {
+        carried::beside(&job.input, &job.opencog)
+    }
+
+    /// The companion of data that is asked for.
+    pub fn pack(request: &Request, target: &Path, overwrite: bool) -> Result<Companion, Error> {
+        let coded = coded(request, None)?;
+        Companion::of(coded, request.inputs(), target, overwrite, Mode::Write)
+    }
+
+    fn of<'a>(
+        coded: Coded,
+        inputs: impl Iterator<Item = &'a Path>,
+        target: &Path,
+        overwrite: bool,
+        mode: Mode,
+    ) -> Result<Companion, Error> {
+        let Coded { sections, atomspace, ecan, moses } = coded;
+        let Hashed { hash, bytes, .. } = write(Hashed::new(io::sink()), target, &sections)?;
+        let sha256 = hex(hash);
+        let file = match mode {
+            // A run that was killed before it gave the model its name has made it.
+            _ if !overwrite && is_there(target, bytes, &sha256) => None,
+            Mode::Dry => OutputFile::check(target, overwrite).map(|()| None)?,
+            Mode::Write => {
+                let file = OutputFile::create(target, overwrite)?;
+                let file = write(file, target, &sections)?;
+                file.sync()?;
+                Some(file)
+            }
+        };
+        let report = OpenCogReport {
+            inputs: inputs.map(|path| path.to_string_lossy().into()).collect(),
+            companion: target.to_string_lossy().into(),
+            bytes,
+            sha256,
+            atomspace,
+            ecan,
+            moses,
+        };
+        Ok(Companion { target: target.into(), file, report })
+    }
+
+    /// The name that the model's metadata has of it: it lies in the same folder.
+    pub fn name(&self) -> String {
+        self.target.file_name().unwrap_or_default().to_string_lossy().into()
+    }
+
+    /// Gives it its name.
+    pub fn commit(self) -> Result<(), gguf::Error> {
+        self.file.map_or(Ok(()), OutputFile::commit)
+    }
+
+    /// Gives it its name and then does what gives the model its own; where that fails, a companion
+    /// that is new is deleted again.
+    pub fn commit_before(
+        self,
+        model: impl FnOnce() -> Result<(), gguf::Error>,
+    ) -> Result<(), gguf::Error> {
+        let target = self.target.clone();
+        let is_new = self.file.is_some() && target.symlink_metadata().is_err();
+        self.commit()?;
+        model().inspect_err(|_| {
+            if is_new {
+                let _ = fs::remove_file(&target);
+            }
+        })
+    }
+}
+
+/// Reads and codes.
+fn coded(request: &Request, carried: Option<&Path>) -> Result<Coded, Error> {
+    let mut coded = code(&read::data(request)?, request)?;
+    if let Some(path) = carried {
+        carried::add(&mut coded, path, request)?;
+    }
+    Ok(coded)
+}
+
+/// Whether there is such a file with just these bytes.
+fn is_there(target: &Path, bytes: u64, sha256: &str) -> bool {
+    let hash = || -> io::Result<String> {
+        let mut hashed = Hashed::new(io::sink());
+        io::copy(&mut File::open(target)?, &mut hashed)?;
+        Ok(hex(hashed.hash))
+    };
+    target.metadata().is_ok_and(|found| found.is_file() && found.len() == bytes)
+        && hash().is_ok_and(|found| found == sha256)
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A sink whose bytes are hashed and counted.
+struct Hashed<W> {
+    sink: W,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<W> Hashed<W> {
+    fn new(sink: W) -> Hashed<W> {
+        Hashed { sink, hash: Sha256::new(), bytes: 0 }
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}

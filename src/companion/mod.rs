@@ -1,0 +1,23 @@
+//! OpenCog data on its way to a companion file and back: what is asked for, read, coded, written.
+//!
+//! A companion is packed alone ([`pack`]), or made beside a model that is quantized. [`export`]
+//! writes its atoms as text again, [`stats`] tells what there is.
+
+mod carried;
+mod code;
+mod made;
+mod opened;
+mod read;
+mod request;
+mod run;
+
+pub(crate) use made::Companion;
+pub use request::{Enabled, Request};
+pub use run::{ExportJob, Exported, PackJob, export, pack, stats};
+
+use std::path::{Path, PathBuf};
+
+/// Where the companion of a model is: `kb.opencog.gguf` beside `kb.gguf`.
+pub fn companion_of(model: &Path) -> PathBuf {
+    model.with_extension("opencog.gguf")
+}

@@ -1,0 +1,93 @@
+//! A companion file that is read again.
+
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::gguf::Gguf;
+use crate::opencog::atomspace::AtomStore;
+use crate::opencog::atomspace::companion::{Form, PackedSpace, expand, form};
+use crate::opencog::ecan::AtomAttention;
+use crate::opencog::moses::CodedEnsemble;
+use crate::opencog::section::{Companion, write};
+use crate::report::{AtomSpaceReport, EcanReport, MosesReport};
+
+/// An open companion, its atoms ready to be asked.
+#[derive(Debug)]
+pub(super) struct Opened {
+    path: PathBuf,
+    gguf: Gguf,
+    /// The form of the atoms in the file; none where it has none.
+    form: Option<Form>,
+    /// The mapped form, made in memory, of atoms at rest.
+    expanded: Option<Gguf>,
+}
+
+impl Opened {
+    pub fn open(path: &Path) -> Result<Opened, Error> {
+        let gguf = Gguf::open(path)?;
+        Companion::new(&gguf).map_err(|e| Error::opencog(path, e))?;
+        let form = form(&gguf)?;
+        let expanded = match form {
+            Some(Form::AtRest) => {
+                let section = expand(&gguf)?.section(Form::Mapped);
+                let file = write(Vec::new(), path, &[section])?;
+                Some(Gguf::from_bytes(&path.to_string_lossy(), file)?)
+            }
+            Some(Form::Mapped) | None => None,
+        };
+        Ok(Opened { path: path.into(), gguf, form, expanded })
+    }
+
+    pub fn companion(&self) -> Result<Companion<'_>, Error> {
+        Companion::new(&self.gguf).map_err(|e| Error::opencog(&self.path, e))
+    }
+
+    /// Bytes of the file.
+    pub fn file_bytes(&self) -> u64 {
+        self.gguf.file_bytes()
+    }
+
+    /// Names and bytes of the tensors.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.gguf.tensors().iter().map(|tensor| (&tensor.name[..], tensor.bytes()))
+    }
+
+    /// The atoms, which must be there.
+    pub fn space(&self) -> Result<PackedSpace<'_>, Error> {
+        Ok(PackedSpace::of(self.expanded.as_ref().unwrap_or(&self.gguf))?)
+    }
+
+    /// What is to be told of the atoms, if there are any.
+    pub fn atomspace(&self) -> Result<Option<AtomSpaceReport>, Error> {
+        let Some(form) = self.form else { return Ok(None) };
+        let space = self.space()?;
+        let report = AtomSpaceReport::of(&space, form, self.bytes_of("atomspace."));
+        Ok(Some(report.with_codec(space.truth_codec())))
+    }
+
+    /// What is to be told of coded attention values, if there are any.
+    pub fn ecan(&self) -> Result<Option<EcanReport>, Error> {
+        let atoms = match self.form {
+            Some(_) => self.space()?.atom_count() as u32,
+            None => return Ok(None),
+        };
+        let coded = AtomAttention::from_companion(&self.companion()?, atoms);
+        let coded = coded.map_err(|e| Error::opencog(&self.path, e))?;
+        Ok(coded.map(|coded| EcanReport::of(&coded)))
+    }
+
+    /// What is to be told of programs, if there are any.
+    pub fn moses(&self) -> Result<Option<MosesReport>, Error> {
+        Ok(self.programs()?.map(|coded| MosesReport::of(&coded, self.bytes_of("moses."))))
+    }
+
+    /// The programs, if there are any.
+    pub fn programs(&self) -> Result<Option<CodedEnsemble>, Error> {
+        let coded = CodedEnsemble::from_companion(&self.companion()?);
+        coded.map_err(|e| Error::opencog(&self.path, e))
+    }
+
+    fn bytes_of(&self, room: &str) -> u64 {
+        self.parts().filter(|(name, _)| name.starts_with(room)).map(|(_, bytes)| bytes).sum()
+    }
+}

@@ -1,0 +1,57 @@
+//! Reads OpenCog's own files.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use crate::Error;
+use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read};
+use crate::opencog::atomspace::{self, AtomSpace};
+use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
+
+use super::Request;
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub(super) struct Data {
+    pub atoms: Option<(AtomSpace, ReadSummary)>,
+    pub programs: Option<Programs>,
+}
+
+/// Programs, and what they are about.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub ensemble: Ensemble,
+    pub table: Option<Table>,
+}
+
+/// Reads all that is asked for.
+pub(super) fn data(request: &Request) -> Result<Data, Error> {
+    let atoms = request.atoms().map(|path| atomspace(path, request)).transpose()?;
+    let programs = request.programs().map(|path| programs(path, request)).transpose()?;
+    Ok(Data { atoms, programs })
+}
+
+/// Reads a text of atoms.
+pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
+    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
+    let options = ReadOptions { tv_merge: request.tv_merge, ..ReadOptions::default() };
+    read(file, &options).map_err(|error| match error {
+        atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
+        other => Error::opencog(path, other),
+    })
+}
+
+fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
+    let ensemble = Ensemble::read(&text(path)?).map_err(|e| Error::opencog(path, e))?;
+    let Some(of) = request.table() else { return Ok(Programs { ensemble, table: None }) };
+    let target = request.moses_target.as_deref().map(ColumnChoice::from);
+    let table = Table::read(&text(of)?, target.as_ref(), None);
+    let table = table.map_err(|e| Error::opencog(of, e))?;
+    Binding::new(&ensemble.names, &table)
+        .map_err(|e| Error::opencog(path, format!("{e}, for the table {}", of.display())))?;
+    Ok(Programs { ensemble, table: Some(table) })
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|e| Error::file(path, "cannot read it", e))
+}

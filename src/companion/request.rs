@@ -1,0 +1,96 @@
+//! What is asked for.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::opencog::atomspace::codec::TOLERANCE;
+use crate::opencog::atomspace::companion::{Form, TruthCoding};
+use crate::opencog::atomspace::read::TvMerge;
+use crate::opencog::ecan::AttentionCodec;
+
+/// Which OpenCog data is kept, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// A text of atoms.
+    pub atomspace: Option<PathBuf>,
+    /// Which value stays where an atom is given one more than once.
+    pub tv_merge: TvMerge,
+    /// How truth values are kept.
+    pub truth: TruthCoding,
+    /// How attention values are coded; `None` where they are kept as they are.
+    pub attention: Option<AttentionCodec>,
+    /// A text of MOSES programs.
+    pub moses: Option<PathBuf>,
+    /// The table that the programs are about: their constants are coded by what that changes on it.
+    pub moses_table: Option<PathBuf>,
+    /// The column of the table that the programs are to tell, by its place or label; the first
+    /// where it isn't said.
+    pub moses_target: Option<String>,
+    /// Whose data is kept at all.
+    pub enabled: Enabled,
+    /// The form of the atoms.
+    pub form: Form,
+}
+
+/// The rooms of OpenCog data that are worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enabled {
+    /// Atoms and their values.
+    pub atomspace: bool,
+    /// Programs.
+    pub moses: bool,
+    /// Whether attention values are coded; they are kept as they are where not.
+    pub ecan: bool,
+}
+
+impl Default for Request {
+    /// No data; the codes that lose least.
+    fn default() -> Request {
+        Request {
+            atomspace: None,
+            tv_merge: TvMerge::default(),
+            truth: TruthCoding::Chosen { tolerance: TOLERANCE },
+            attention: Some(AttentionCodec::Palette),
+            moses: None,
+            moses_table: None,
+            moses_target: None,
+            enabled: Enabled { atomspace: true, moses: true, ecan: true },
+            form: Form::Mapped,
+        }
+    }
+}
+
+impl Request {
+    /// The text of atoms that is read.
+    pub(super) fn atoms(&self) -> Option<&Path> {
+        self.atomspace.as_deref().filter(|_| self.enabled.atomspace)
+    }
+
+    /// The text of programs that is read.
+    pub(super) fn programs(&self) -> Option<&Path> {
+        self.moses.as_deref().filter(|_| self.enabled.moses)
+    }
+
+    /// The table that is read.
+    pub(super) fn table(&self) -> Option<&Path> {
+        self.programs().and(self.moses_table.as_deref())
+    }
+
+    /// All files that are read.
+    pub fn inputs(&self) -> impl Iterator<Item = &Path> {
+        [self.atoms(), self.programs(), self.table()].into_iter().flatten()
+    }
+
+    /// How attention values are coded, if they are.
+    pub(super) fn attention_codec(&self) -> Option<AttentionCodec> {
+        self.attention.filter(|_| self.enabled.ecan)
+    }
+}
+
+/// The files, as in `kb.scm, programs.combo`.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.inputs().map(|path| path.display().to_string()).collect();
+        f.write_str(&names.join(", "))
+    }
+}

@@ -1,0 +1,202 @@
+//! What is done with OpenCog data alone, each on a page: pack, export, stats.
+
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::gguf::OutputFile;
+use crate::opencog::atomspace;
+use crate::opencog::atomspace::companion::Form;
+use crate::opencog::atomspace::export::{ExportSummary, Target};
+use crate::opencog::moses::{Digits, print};
+use crate::report::{
+    AtomSpaceReport, OpenCogReport, SkippedReport, write_atoms, write_ecan, write_json,
+    write_moses, write_types,
+};
+use crate::same_file::refuse_same;
+
+use super::opened::Opened;
+use super::{Companion, Request, read};
+
+/// What to pack, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackJob {
+    /// The data.
+    pub request: Request,
+    /// The companion to write.
+    pub output: PathBuf,
+    /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
+    pub report: Option<PathBuf>,
+    /// Whether an existing output is replaced.
+    pub force: bool,
+}
+
+/// Packs OpenCog data into a companion.
+///
+/// # Errors
+/// A file cannot be read, is broken, or cannot be written; nothing is written then.
+pub fn pack(job: &PackJob) -> Result<OpenCogReport, Error> {
+    let PackJob { request, output, report, force } = job;
+    let read: Vec<&Path> = request.inputs().collect();
+    refuse_same(&read, std::slice::from_ref(output), report.as_deref())?;
+    OutputFile::check(output, *force)?;
+    let report_file = report.as_ref().map(|path| OutputFile::create(path, true)).transpose()?;
+    let companion = Companion::pack(request, output, *force)?;
+    let told = companion.report.clone();
+    let Some(mut file) = report_file else {
+        companion.commit()?;
+        return Ok(told);
+    };
+    let written = write_json(&told, &mut file);
+    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
+    file.sync()?;
+    companion.commit_before(|| file.commit())?;
+    Ok(told)
+}
+
+/// What to write as text again, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportJob {
+    /// The companion.
+    pub companion: PathBuf,
+    /// The text of atoms to write.
+    pub output: PathBuf,
+    /// Where the programs are written, if anywhere.
+    pub moses: Option<PathBuf>,
+    /// Which AtomSpace is to read the atoms.
+    pub target: Target,
+    /// Whether existing outputs are replaced.
+    pub force: bool,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Of the atoms.
+    pub atoms: ExportSummary,
+    /// Programs, where they were asked for.
+    pub programs: Option<usize>,
+}
+
+/// The summary, several lines.
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ExportSummary { lines, rejected, names_of_lines } = self.atoms;
+        writeln!(f, "  lines        {lines}")?;
+        if rejected > 0 {
+            writeln!(
+                f,
+                "  warning      the last {rejected} have what the fast reader of this AtomSpace does \
+                 not know; `load` may"
+            )?;
+        }
+        if names_of_lines > 0 {
+            writeln!(
+                f,
+                "  warning      {names_of_lines} nodes have a line feed in their name, which the fast \
+                 reader takes out"
+            )?;
+        }
+        self.programs.map_or(Ok(()), |programs| writeln!(f, "  programs     {programs}"))
+    }
+}
+
+/// Writes the atoms of a companion as text, and its programs where that is asked for.
+///
+/// # Errors
+/// The companion cannot be read or is broken, or a text cannot be written; nothing is then.
+pub fn export(job: &ExportJob) -> Result<Exported, Error> {
+    let ExportJob { companion, output, moses, target, force } = job;
+    let outputs: Vec<PathBuf> = [output].into_iter().chain(moses).cloned().collect();
+    refuse_same(&[companion], &outputs, None)?;
+    if let Some(programs) = moses {
+        refuse_same(&[output], &[], Some(programs))?;
+    }
+    let opened = Opened::open(companion)?;
+    let space = opened.space()?;
+    let mut file = BufWriter::new(OutputFile::create(output, *force)?);
+    let atoms = atomspace::export::export(&space, *target, &mut file);
+    let atoms = atoms.map_err(|error| match error {
+        atomspace::Error::Io { doing, source } => Error::file(output, doing, source),
+        other => Error::opencog(companion, other),
+    })?;
+    let file = finished(file, output)?;
+    let programs = match moses {
+        Some(path) => Some(export_programs(&opened, companion, path, *force)?),
+        None => None,
+    };
+    file.commit()?;
+    let count = programs.as_ref().map(|(_, count)| *count);
+    programs.map_or(Ok(()), |(file, _)| file.commit())?;
+    Ok(Exported { atoms, programs: count })
+}
+
+fn export_programs(
+    opened: &Opened,
+    companion: &Path,
+    path: &Path,
+    force: bool,
+) -> Result<(OutputFile, usize), Error> {
+    let Some(coded) = opened.programs()? else {
+        return Err(Error::opencog(companion, "it holds no programs; leave --moses out"));
+    };
+    let ensemble = coded.decode();
+    let mut file = BufWriter::new(OutputFile::create(path, force)?);
+    for program in &ensemble.programs {
+        let line = print(program, &ensemble.names, Digits::Shortest);
+        writeln!(file, "{line}").map_err(|e| Error::file(path, "cannot write it", e))?;
+    }
+    Ok((finished(file, path)?, ensemble.programs.len()))
+}
+
+fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Error> {
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error);
+    let file = file.map_err(|e| Error::file(path, "cannot write it", e))?;
+    file.sync()?;
+    Ok(file)
+}
+
+/// What a companion, or a text of atoms, holds: several lines.
+///
+/// # Errors
+/// The file cannot be read or is broken.
+pub fn stats(path: &Path) -> Result<String, Error> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
+    let read = file.take(4).read_to_end(&mut head);
+    read.map_err(|e| Error::file(path, "cannot read it", e))?;
+    let mut out = format!("{}\n\n", path.display());
+    let written = match &head[..] {
+        b"GGUF" => companion_stats(path, &mut out)?,
+        _ => text_stats(path, &mut out)?,
+    };
+    written.expect("writing to a string cannot fail");
+    Ok(out)
+}
+
+fn text_stats(path: &Path, out: &mut String) -> Result<fmt::Result, Error> {
+    let (space, summary) = read::atomspace(path, &Request::default())?;
+    let report = AtomSpaceReport {
+        values_taken: Some(summary.values_taken),
+        values_ignored: Some(summary.values_ignored),
+        skipped: SkippedReport::all(&summary.skipped),
+        ..AtomSpaceReport::of(&space, Form::Mapped, 0)
+    };
+    Ok(write_atoms(out, &report).and_then(|()| write_types(out, &report)))
+}
+
+fn companion_stats(path: &Path, out: &mut String) -> Result<fmt::Result, Error> {
+    let opened = Opened::open(path)?;
+    let (atoms, ecan, moses) = (opened.atomspace()?, opened.ecan()?, opened.moses()?);
+    let mut write = || -> fmt::Result {
+        atoms.iter().try_for_each(|atoms| write_atoms(out, atoms))?;
+        ecan.iter().try_for_each(|ecan| write_ecan(out, ecan))?;
+        atoms.iter().try_for_each(|atoms| write_types(out, atoms))?;
+        moses.iter().try_for_each(|moses| write_moses(out, moses))?;
+        writeln!(out, "\n  {:>12} bytes of the file, of which", opened.file_bytes())?;
+        opened.parts().try_for_each(|(name, bytes)| writeln!(out, "  {bytes:>12} {name}"))
+    };
+    Ok(write())
+}

@@ -1,0 +1,165 @@
+//! The codecs by name, and the choice between them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Truth;
+use super::coded::{Coded, Palette};
+use super::column::Column;
+use super::damage::Damage;
+use super::fit::fitted;
+use super::laid::{log_count, plain_uniform, uniform};
+use super::quantity::Quantity;
+
+/// The relative error of strength and of count beyond which a value is kept exactly.
+pub const TOLERANCE: f64 = 0.005;
+
+/// A way to code truth values in 8 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// A byte for each pair, up to 256 distinct ones; lossless.
+    Palette,
+    /// Even levels of strength and of confidence, under guards.
+    Uniform,
+    /// Even levels of strength, and of the logarithm of the count, under guards.
+    LogCount,
+    /// For each column its own levels: its values where they are few, else fitted to them; under
+    /// guards.
+    PerColumn,
+    /// The specification's: `round(255 x)` of what is cut off to \[0, 1\], without guards.
+    PlainUniform,
+}
+
+/// The codecs and their names.
+const NAMES: [(Codec, &str); 5] = [
+    (Codec::Palette, "palette"),
+    (Codec::Uniform, "guarded-uniform8"),
+    (Codec::LogCount, "logcount8"),
+    (Codec::PerColumn, "column8"),
+    (Codec::PlainUniform, "uniform8"),
+];
+
+impl Codec {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Codec> {
+        NAMES.iter().map(|row| row.0)
+    }
+
+    /// The name that it is asked for by.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+    }
+
+    /// Codes these values. Guarded codecs keep exactly what would be further off than `tolerance`
+    /// (relative, of strength and of count). None where a palette would need more than 256 pairs.
+    pub fn encode(self, values: &[Truth], tolerance: f64) -> Option<Coded> {
+        let columns = || Columns::of(values, tolerance);
+        Some(match self {
+            Codec::Palette => Coded::Palette(Palette::of(values)?),
+            Codec::Uniform => columns().uniform(),
+            Codec::LogCount => columns().log_count(),
+            Codec::PerColumn => columns().per_column(),
+            Codec::PlainUniform => columns().plain_uniform(),
+        })
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that no codec has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no codec of truth values is named `{0}`; there are palette, guarded-uniform8, logcount8, column8 and uniform8"
+)]
+pub struct UnknownCodec(String);
+
+impl FromStr for Codec {
+    type Err = UnknownCodec;
+
+    fn from_str(name: &str) -> Result<Codec, UnknownCodec> {
+        let found = NAMES.iter().find(|row| row.1 == name);
+        found.map(|row| row.0).ok_or_else(|| UnknownCodec(name.into()))
+    }
+}
+
+/// What is to be coded, column by column.
+struct Columns {
+    strengths: Vec<f64>,
+    confidences: Vec<f64>,
+    tolerance: f64,
+}
+
+impl Columns {
+    fn of(values: &[Truth], tolerance: f64) -> Columns {
+        Columns {
+            strengths: values.iter().map(|value| value.strength).collect(),
+            confidences: values.iter().map(|value| value.confidence).collect(),
+            tolerance,
+        }
+    }
+
+    fn uniform(&self) -> Coded {
+        self.guarded(uniform(), uniform())
+    }
+
+    fn log_count(&self) -> Coded {
+        self.guarded(uniform(), log_count(&self.confidences))
+    }
+
+    fn per_column(&self) -> Coded {
+        self.guarded(
+            fitted(Quantity::Strength, &self.strengths, self.tolerance),
+            fitted(Quantity::Confidence, &self.confidences, self.tolerance),
+        )
+    }
+
+    fn plain_uniform(&self) -> Coded {
+        Coded::Columns { strength: plain(&self.strengths), confidence: plain(&self.confidences) }
+    }
+
+    fn guarded(&self, strength: Vec<f64>, confidence: Vec<f64>) -> Coded {
+        let column = |quantity, levels, values: &[f64]| {
+            Column::guarded(quantity, levels, values, self.tolerance)
+        };
+        Coded::Columns {
+            strength: column(Quantity::Strength, strength, &self.strengths),
+            confidence: column(Quantity::Confidence, confidence, &self.confidences),
+        }
+    }
+}
+
+/// The specification's code of a column. NaN becomes 0, as a conversion to an integer makes it.
+fn plain(values: &[f64]) -> Column {
+    let code = |value: &f64| (255.0 * value.clamp(0.0, 1.0)).round() as u8;
+    let codes = values.iter().map(code).collect();
+    Column { levels: plain_uniform(), codes, exceptions: Vec::new() }
+}
+
+/// The best code for these values: the palette where there are at most 256 distinct pairs, for it
+/// loses nothing and takes the fewest bytes; else the guarded codec that leaves the fewest values
+/// beyond `tolerance` of its levels (they are kept exactly), and of equals the one whose errors of
+/// strength and of count are smaller on average.
+pub fn choose(values: &[Truth], tolerance: f64) -> (Codec, Coded) {
+    if let Some(palette) = Palette::of(values) {
+        return (Codec::Palette, Coded::Palette(palette));
+    }
+    let columns = Columns::of(values, tolerance);
+    let cost = |coded: &Coded| {
+        let damage = Damage::between(values, &coded.decode());
+        (coded.exceptions(), damage.strength.rms_error + damage.confidence.rms_error)
+    };
+    let mut best = (Codec::PerColumn, columns.per_column());
+    let mut least = cost(&best.1);
+    let others = [(Codec::LogCount, columns.log_count()), (Codec::Uniform, columns.uniform())];
+    for other in others {
+        let cost = cost(&other.1);
+        if cost < least {
+            (best, least) = (other, cost);
+        }
+    }
+    best
+}

@@ -1,0 +1,142 @@
+//! Levels fitted to the values of a column.
+
+use super::column::MAX_LEVELS;
+use super::quantity::{Part, Quantity};
+
+/// Halvings of the interval in which the least worst error is looked for.
+const HALVINGS: usize = 40;
+
+/// The values themselves where there are few enough of them, else the levels of least worst error.
+/// Where even that is beyond `tolerance`, those levels that keep the most values within it.
+pub(super) fn fitted(quantity: Quantity, values: &[f64], tolerance: f64) -> Vec<f64> {
+    let distinct = Distinct::of(quantity, values);
+    if distinct.values.len() <= MAX_LEVELS {
+        return distinct.values;
+    }
+    let least = distinct.least_worst_error();
+    let mut groups = distinct.groups(least.min(tolerance));
+    if groups.len() > MAX_LEVELS {
+        groups.sort_by_key(|group| (std::cmp::Reverse(group.values), group.first));
+        groups.truncate(MAX_LEVELS);
+        groups.sort_by_key(|group| group.first);
+    }
+    groups.iter().map(|group| distinct.level(group)).collect()
+}
+
+/// The distinct finite values of a column.
+struct Distinct {
+    quantity: Quantity,
+    /// Ascending.
+    values: Vec<f64>,
+    /// How many of the column each of them stands for.
+    weights: Vec<usize>,
+}
+
+/// Distinct values that share a level: `first` to `last`, both included.
+struct Group {
+    first: usize,
+    last: usize,
+    /// How many of the column they stand for.
+    values: usize,
+}
+
+impl Distinct {
+    fn of(quantity: Quantity, values: &[f64]) -> Distinct {
+        // -0 is 0.
+        let finite = values.iter().filter(|value| value.is_finite()).map(|value| value + 0.0);
+        let mut sorted: Vec<f64> = finite.collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let runs = || sorted.chunk_by(|a, b| a == b);
+        Distinct {
+            quantity,
+            values: runs().map(|run| run[0]).collect(),
+            weights: runs().map(<[f64]>::len).collect(),
+        }
+    }
+
+    /// The least error such that [`MAX_LEVELS`] levels are within it of every value, nearly.
+    fn least_worst_error(&self) -> f64 {
+        let enough = |error: f64| self.groups(error).len() <= MAX_LEVELS;
+        // Errors are looked for between these on a logarithmic scale. No level between two positive
+        // values is further than 1 from either.
+        let (mut low, mut high) = (1e-12f64.ln(), 0.0f64);
+        for _ in 0..HALVINGS {
+            let middle = 0.5 * (low + high);
+            match enough(middle.exp()) {
+                true => high = middle,
+                false => low = middle,
+            }
+        }
+        high.exp()
+    }
+
+    /// The fewest groups of neighbours of which each has a level within `error` of all its values:
+    /// each begins where the one before it ends, and goes as far as it can.
+    fn groups(&self, error: f64) -> Vec<Group> {
+        let mut groups = Vec::new();
+        let mut first = 0;
+        while first < self.values.len() {
+            let end = self.reach(first, error);
+            let values = self.weights[first..end].iter().sum();
+            groups.push(Group { first, last: end - 1, values });
+            first = end;
+        }
+        groups
+    }
+
+    /// The end of the group that begins at `first`.
+    fn reach(&self, first: usize, error: f64) -> usize {
+        let low = self.values[first];
+        let part = self.part(low);
+        let fits = |&value: &f64| {
+            let level = self.quantity.middle(low, value);
+            self.part(value) == part && self.quantity.error(low, level) <= error
+        };
+        first + 1 + self.values[first + 1..].partition_point(fits)
+    }
+
+    fn part(&self, value: f64) -> Option<Part> {
+        self.quantity.part(value)
+    }
+
+    fn level(&self, group: &Group) -> f64 {
+        self.quantity.middle(self.values[group.first], self.values[group.last])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_are_their_own_levels() {
+        let values = [0.5, 0.1, 0.5, -3.0, f64::NAN, -0.0, 0.0, 1.0];
+        assert_eq!(fitted(Quantity::Strength, &values, 0.005), [-3.0, 0.0, 0.1, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn many_values_get_levels_of_the_same_worst_error() {
+        // From 0.01 to 0.98 in 2000 steps: the levels are in equal ratios, so that the worst error
+        // is about ln(98) / 254 / 2.
+        let values: Vec<f64> = (0..2000).map(|i| 0.01 + 0.97 * f64::from(i) / 1999.0).collect();
+        let levels = fitted(Quantity::Strength, &values, 1.0);
+        assert!(levels.len() <= MAX_LEVELS);
+        let error = |&value: &f64| {
+            let errors = levels.iter().map(|&level| Quantity::Strength.error(value, level));
+            errors.fold(f64::INFINITY, f64::min)
+        };
+        let worst = values.iter().map(error).fold(0.0, f64::max);
+        assert!(worst < 98f64.ln() / 254.0 / 2.0, "{worst}");
+    }
+
+    #[test]
+    fn the_most_values_are_kept_within_the_tolerance() {
+        // Too wide a range for 254 levels of 0.1 %, and one value that is there a thousand times.
+        let mut values: Vec<f64> = (0..3000).map(|i| 1e-6 * 1.004f64.powi(i)).collect();
+        values.extend(std::iter::repeat_n(0.123_456, 1000));
+        let levels = fitted(Quantity::Strength, &values, 0.001);
+        assert_eq!(levels.len(), MAX_LEVELS);
+        let near = |level: &&f64| Quantity::Strength.error(0.123_456, **level) <= 0.001;
+        assert_eq!(levels.iter().filter(near).count(), 1);
+    }
+}

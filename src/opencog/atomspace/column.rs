@@ -1,0 +1,46 @@
+//! A value of some atoms, of which there are few distinct ones.
+
+use rustc_hash::FxHashMap;
+
+use super::atom_store::AtomId;
+
+/// For each atom none or one of the distinct values.
+#[derive(Debug, Clone)]
+pub(super) struct Column<T> {
+    /// 0 for none, or 1 + the place in `distinct`; atoms past the end have none.
+    code: Vec<u32>,
+    distinct: Vec<T>,
+    by_bits: FxHashMap<[u64; 4], u32>,
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Self {
+        Column { code: Vec::new(), distinct: Vec::new(), by_bits: FxHashMap::default() }
+    }
+}
+
+impl<T: Copy> Column<T> {
+    pub fn get(&self, atom: AtomId) -> Option<T> {
+        let code = *self.code.get(atom.index())?;
+        Some(self.distinct[code.checked_sub(1)? as usize])
+    }
+
+    /// Gives an atom a value that these bits tell from others.
+    pub fn set(&mut self, atom: AtomId, value: T, bits: [u64; 4]) {
+        let distinct = &mut self.distinct;
+        let code = *self.by_bits.entry(bits).or_insert_with(|| {
+            distinct.push(value);
+            distinct.len() as u32 // there are fewer than atoms, of which there are less than 2^32
+        });
+        if self.code.len() <= atom.index() {
+            self.code.resize(atom.index() + 1, 0);
+        }
+        self.code[atom.index()] = code;
+    }
+
+    pub fn clear(&mut self, atom: AtomId) {
+        if let Some(code) = self.code.get_mut(atom.index()) {
+            *code = 0;
+        }
+    }
+}

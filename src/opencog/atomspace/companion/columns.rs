@@ -1,0 +1,194 @@
+//! Values of atoms as columns: a code for each atom, and what the codes stand for.
+
+use std::collections::HashMap;
+
+use crate::gguf::Strings;
+use crate::opencog::atomspace::codec::{self, Codec, Coded, Column, Truth};
+use crate::opencog::atomspace::{AtomId, AtomStore, AttentionValue, TruthValue};
+
+use super::TruthCoding;
+use super::value_bytes;
+
+/// For each atom none or one of some distinct things.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Dictionary<T> {
+    /// For each atom 0 for none, or 1 + the place in `distinct`.
+    pub codes: Vec<u32>,
+    /// In the order of the first atoms that have them, truth values by kind first.
+    pub distinct: T,
+}
+
+/// The truth values of atoms.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TruthColumn {
+    /// What they were coded with.
+    pub codec: Option<Codec>,
+    /// Those that are kept as they are.
+    pub exact: Dictionary<Vec<TruthValue>>,
+    /// Simple ones, where they are coded by columns.
+    pub coded: Option<CodedTruth>,
+}
+
+/// Simple truth values, coded by columns.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CodedTruth {
+    pub strength: CodedColumn,
+    pub confidence: CodedColumn,
+}
+
+/// Strengths or confidences.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CodedColumn {
+    /// For each atom 0 for none, 1 + the level, or one more for an exception.
+    pub codes: Vec<u32>,
+    pub levels: Vec<f64>,
+    /// Atoms, ascending, and their values.
+    pub exceptions: Vec<(u32, f64)>,
+}
+
+/// The values of atoms under all other keys: distinct rows of keys and values.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ValueColumn {
+    /// For each atom 0 for none, or 1 + its row.
+    pub rows: Dictionary<Vec<Row>>,
+    /// The distinct values, as bytes.
+    pub values: Strings,
+}
+
+/// Keys, ascending, and values by their places among the distinct ones.
+pub(super) type Row = Vec<(u32, u32)>;
+
+impl<V: Clone> Dictionary<Vec<V>> {
+    /// Of the values of all atoms in order, told apart by what `key` makes of them.
+    pub fn of<K: Eq + std::hash::Hash>(
+        values: impl Iterator<Item = Option<V>>,
+        key: impl Fn(&V) -> K,
+    ) -> Dictionary<Vec<V>> {
+        let mut places = HashMap::new();
+        let mut distinct = Vec::new();
+        let code = |value: Option<V>| {
+            value.map_or(0, |value| {
+                *places.entry(key(&value)).or_insert_with(|| {
+                    distinct.push(value);
+                    distinct.len() as u32
+                })
+            })
+        };
+        Dictionary { codes: values.map(code).collect(), distinct }
+    }
+
+    /// Sorts what is distinct; equals keep their order.
+    fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&V) -> K) {
+        let mut order: Vec<u32> = (0..self.distinct.len() as u32).collect();
+        order.sort_by_key(|&old| key(&self.distinct[old as usize]));
+        let mut new_code = vec![0; order.len() + 1];
+        for (new, &old) in (1..).zip(&order) {
+            new_code[old as usize + 1] = new;
+        }
+        self.distinct = order.iter().map(|&old| self.distinct[old as usize].clone()).collect();
+        self.codes.iter_mut().for_each(|code| *code = new_code[*code as usize]);
+    }
+}
+
+/// The truth values of a store's atoms in this order.
+pub(super) fn truth_column(
+    store: &impl AtomStore,
+    order: &[AtomId],
+    coding: TruthCoding,
+) -> TruthColumn {
+    let all: Vec<_> = order.iter().map(|&atom| store.truth_value(atom)).collect();
+    let exact = |values: &[Option<TruthValue>]| {
+        let mut all = Dictionary::of(values.iter().copied(), |value| value.bits());
+        // Simple ones first, so that a reader need not look up the kind of what nearly all are.
+        all.sort_by_key(|value| value.kind());
+        all
+    };
+    let simple: Vec<Truth> = all.iter().filter_map(|value| as_simple(value.as_ref()?)).collect();
+    let (codec, coded) = match coding {
+        TruthCoding::Exact => (None, None),
+        TruthCoding::Chosen { tolerance } => {
+            let (codec, coded) = codec::choose(&simple, tolerance);
+            (Some(codec), Some(coded))
+        }
+        TruthCoding::Named { codec, tolerance } => (Some(codec), codec.encode(&simple, tolerance)),
+    };
+    match coded.filter(|coded| !coded.is_empty()) {
+        Some(Coded::Columns { strength, confidence }) => {
+            let others: Vec<_> =
+                all.iter().map(|value| value.filter(|value| as_simple(value).is_none())).collect();
+            let has: Vec<bool> =
+                all.iter().map(|value| value.as_ref().and_then(as_simple).is_some()).collect();
+            let coded = CodedTruth {
+                strength: spread(&strength, &has),
+                confidence: spread(&confidence, &has),
+            };
+            TruthColumn { codec, exact: exact(&others), coded: Some(coded) }
+        }
+        // A palette is a dictionary of few entries.
+        Some(Coded::Palette(_)) | None => TruthColumn { codec, exact: exact(&all), coded: None },
+    }
+}
+
+fn as_simple(value: &TruthValue) -> Option<Truth> {
+    match *value {
+        TruthValue::Simple { strength, confidence } => Some(Truth { strength, confidence }),
+        _ => None,
+    }
+}
+
+/// Spreads the codes of some atoms over all of them, of which those that `has` tells have one.
+fn spread(column: &Column, has: &[bool]) -> CodedColumn {
+    let mut next = column.codes.iter();
+    let mut code = |&has: &bool| match has {
+        true => next.next().map_or(0, |&code| 1 + u32::from(code)),
+        false => 0,
+    };
+    let codes = has.iter().map(&mut code).collect();
+    let atoms: Vec<u32> = (0..).zip(has).filter(|(_, has)| **has).map(|(atom, _)| atom).collect();
+    let exceptions = &column.exceptions;
+    CodedColumn {
+        codes,
+        levels: column.levels.clone(),
+        exceptions: exceptions.iter().map(|&(at, value)| (atoms[at as usize], value)).collect(),
+    }
+}
+
+/// The attention values of a store's atoms in this order.
+pub(super) fn attention_column(
+    store: &impl AtomStore,
+    order: &[AtomId],
+) -> Dictionary<Vec<AttentionValue>> {
+    Dictionary::of(order.iter().map(|&atom| store.attention_value(atom)), |value| value.bits())
+}
+
+/// The other values of a store's atoms in this order, where `id` gives new ids for old ones.
+pub(super) fn value_column(
+    store: &impl AtomStore,
+    order: &[AtomId],
+    id: &impl Fn(AtomId) -> AtomId,
+) -> ValueColumn {
+    let mut places: HashMap<Vec<u8>, u32> = HashMap::new();
+    let mut values = Strings::default();
+    let mut place = |bytes: Vec<u8>| {
+        if let Some(place) = places.get(&bytes) {
+            return *place;
+        }
+        let place = values.len() as u32;
+        values.push(&bytes);
+        places.insert(bytes, place);
+        place
+    };
+    let mut row = |&atom: &AtomId| {
+        let cell = |(key, value): (AtomId, std::borrow::Cow<'_, _>)| {
+            let mut bytes = Vec::new();
+            value_bytes::encode(&value, id, &mut bytes);
+            (id(key).0, bytes)
+        };
+        let mut cells: Vec<(u32, Vec<u8>)> = store.values(atom).map(cell).collect();
+        cells.sort_unstable_by_key(|cell| cell.0);
+        let row: Row = cells.into_iter().map(|(key, bytes)| (key, place(bytes))).collect();
+        Some(row).filter(|row| !row.is_empty())
+    };
+    let rows = Dictionary::of(order.iter().map(&mut row), Row::clone);
+    ValueColumn { rows, values }
+}

@@ -1,0 +1,76 @@
+//! An AtomSpace in a companion file, small and queried where it lies.
+//!
+//! [`Ordered`] brings the atoms of any store into one order, from which there are two forms:
+//!
+//! - *mapped* ([`Form::Mapped`]): packed columns and indexes. [`PackedSpace::of`] checks an open file
+//!   once; from then on every query of [`AtomStore`](super::AtomStore) reads the file in place,
+//!   whatever its bytes say.
+//! - *at rest* ([`Form::AtRest`]): the same columns without the indexes, transformed and compressed.
+//!   [`expand`] gives the [`Ordered`] again, and with it the same mapped file byte for byte.
+//!
+//! A group is all atoms of one type, height and arity; ids go by group, and in a group by name or
+//! outgoing set. So types and arities take a few numbers a file, the atoms of a type are a few
+//! ranges, a link is found by binary search, and what a link holds always has smaller ids, by which
+//! no file can make a cycle. Ids are packed in as many bits as the largest needs.
+
+mod at_rest;
+mod bits;
+mod columns;
+mod groups;
+mod name_index;
+mod ordered;
+mod reader;
+mod section;
+mod sequence;
+mod space;
+mod value_bytes;
+mod value_view;
+
+#[cfg(test)]
+mod tests;
+
+pub use at_rest::expand;
+pub use ordered::Ordered;
+pub use space::PackedSpace;
+
+use super::codec::Codec;
+use crate::gguf::{Error, Gguf};
+
+/// The version of the format, under the key `opencog.atomspace.version`.
+pub const VERSION: u32 = 1;
+
+/// How truth values are kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TruthCoding {
+    /// As they are.
+    Exact,
+    /// In 8 bits by the codec that suits them best, see [`codec::choose`](super::codec::choose).
+    Chosen {
+        /// The relative error beyond which a value is kept as it is.
+        tolerance: f64,
+    },
+    /// By this codec. Where a palette is asked for and there are too many pairs, as they are.
+    Named {
+        /// The codec.
+        codec: Codec,
+        /// The relative error beyond which guarded codecs keep a value as it is.
+        tolerance: f64,
+    },
+}
+
+/// The form in which a companion has its AtomSpace; none where it has none.
+///
+/// # Errors
+/// The file is no companion, of another version, or names no form.
+pub fn form(gguf: &Gguf) -> Result<Option<Form>, Error> {
+    Ok(reader::Reader::of_any_form(gguf)?.map(|(_, form)| form))
+}
+
+/// The two forms of a companion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// To be mapped and queried in place.
+    Mapped,
+    /// Compressed, to be kept or sent.
+    AtRest,
+}

@@ -1,0 +1,189 @@
+//! The mapped form as a store of atoms.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::gguf::{Error, Gguf};
+use crate::opencog::atomspace::codec::Codec;
+use crate::opencog::atomspace::{
+    AtomId, AtomStore, AtomType, AttentionValue, Kind, TruthValue, TypeId, Value,
+};
+
+use super::Form;
+use super::bits::Packed;
+use super::groups::{Group, Groups};
+use super::name_index::NameIndex;
+use super::reader::Reader;
+use super::section::{key, name};
+use super::value_view::{AttentionView, TruthView, ValuesView};
+
+/// An AtomSpace in an open file, queried in place. In memory are only the types and the
+/// groups, and attention values where ECAN has coded them.
+#[derive(Debug, Clone)]
+pub struct PackedSpace<'a> {
+    types: Vec<AtomType>,
+    groups: Groups,
+    names: &'a [u8],
+    name_starts: Packed<'a>,
+    name_index: NameIndex<'a>,
+    outgoing: Packed<'a>,
+    incoming_starts: Packed<'a>,
+    incoming: Packed<'a>,
+    truth: TruthView<'a>,
+    truth_codec: Option<Codec>,
+    attention: AttentionView<'a>,
+    values: ValuesView<'a>,
+}
+
+impl<'a> PackedSpace<'a> {
+    /// Checks everything by which a query could go astray, once: after it, none can panic, go on
+    /// for ever or read elsewhere, whatever the file says.
+    ///
+    /// # Errors
+    /// The file is no companion, of another version, holds no AtomSpace in the mapped form, or
+    /// contradicts itself.
+    pub fn of(gguf: &'a Gguf) -> Result<PackedSpace<'a>, Error> {
+        let reader = Reader::new(gguf, Form::Mapped)?;
+        let types = reader.types()?;
+        let sizes = reader.groups(reader.bytes(name::GROUPS))?;
+        // Each atom takes a bit at least.
+        let most = reader.file_bytes().saturating_mul(8);
+        let groups = Groups::new(&sizes, &types, most).map_err(|fault| reader.fault(fault))?;
+        let (atoms, nodes) = (groups.atoms(), u64::from(groups.nodes()));
+        if reader.number(key::ATOMS)? != u64::from(atoms) {
+            return Err(reader
+                .fault(format!("its groups have {atoms} atoms, `{}` says otherwise", key::ATOMS)));
+        }
+        let last = u64::from(atoms).saturating_sub(1);
+        let names = reader.bytes(name::NAMES);
+        let outgoing = reader.packed(name::OUTGOING, groups.outgoing(), last)?;
+        reader.checked(name::OUTGOING, holds_what_is_before(&groups, &outgoing).then_some(()))?;
+        let index = NameIndex::new(reader.bytes(name::NAME_INDEX), nodes);
+        let incoming = reader.number(key::INCOMING)?;
+        Ok(PackedSpace {
+            names,
+            name_starts: reader.bounds(name::NAME_STARTS, nodes, names.len() as u64)?,
+            name_index: reader.checked(name::NAME_INDEX, index)?,
+            outgoing,
+            incoming_starts: reader.bounds(name::INCOMING_STARTS, atoms.into(), incoming)?,
+            incoming: reader.packed_below(name::INCOMING, incoming, last)?,
+            truth: TruthView::new(&reader, atoms)?,
+            truth_codec: reader.text(key::TRUTH_CODEC).and_then(|name| name.parse().ok()),
+            attention: AttentionView::new(&reader, atoms)?,
+            values: ValuesView::new(&reader, atoms)?,
+            types,
+            groups,
+        })
+    }
+
+    /// What the truth values were coded with; none where they were kept as they are.
+    pub fn truth_codec(&self) -> Option<Codec> {
+        self.truth_codec
+    }
+
+    #[inline]
+    fn name_of(&self, node: u32) -> &'a [u8] {
+        let node = node as usize;
+        let (start, end) = (self.name_starts.get(node), self.name_starts.get(node + 1));
+        self.names.get(start as usize..end as usize).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn held(&self, range: Range<u64>) -> impl ExactSizeIterator<Item = AtomId> + use<'a> {
+        self.outgoing.range(range.start, range.end).map(|id| AtomId(id as u32))
+    }
+
+    /// The link of a group that holds this; in a group they are in ascending order.
+    fn find_in(&self, group: &Group, outgoing: &[AtomId]) -> Option<AtomId> {
+        let Range { start: mut low, end: mut high } = group.atoms();
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let held = self.held(group.outgoing_of(AtomId(middle)));
+            match held.cmp(outgoing.iter().copied()) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(AtomId(middle)),
+            }
+        }
+        None
+    }
+}
+
+/// Whether every link holds only atoms of groups before its own: ids that there are, and no cycles.
+fn holds_what_is_before(groups: &Groups, outgoing: &Packed) -> bool {
+    groups.all().iter().all(|group| {
+        let end = group.outgoing + u64::from(group.arity) * u64::from(group.end - group.first);
+        outgoing.range(group.outgoing, end).all(|id| id < group.first.into())
+    })
+}
+
+impl AtomStore for PackedSpace<'_> {
+    fn atom_count(&self) -> usize {
+        self.groups.atoms() as usize
+    }
+
+    fn types(&self) -> &[AtomType] {
+        &self.types
+    }
+
+    #[inline]
+    fn type_of(&self, atom: AtomId) -> TypeId {
+        self.groups.of(atom).of
+    }
+
+    #[inline]
+    fn name(&self, atom: AtomId) -> Option<Cow<'_, [u8]>> {
+        (atom.0 < self.groups.nodes()).then(|| Cow::Borrowed(self.name_of(atom.0)))
+    }
+
+    #[inline]
+    fn outgoing(&self, atom: AtomId) -> impl ExactSizeIterator<Item = AtomId> {
+        self.held(self.groups.of(atom).outgoing_of(atom))
+    }
+
+    #[inline]
+    fn incoming(&self, atom: AtomId) -> impl ExactSizeIterator<Item = AtomId> {
+        let start = self.incoming_starts.get(atom.index());
+        let end = self.incoming_starts.get(atom.index() + 1);
+        self.incoming.range(start, end).map(|id| AtomId(id as u32))
+    }
+
+    fn by_type(&self, of: TypeId) -> impl ExactSizeIterator<Item = AtomId> {
+        self.groups.atoms_of_type(of)
+    }
+
+    #[inline]
+    fn by_name(&self, of: TypeId, name: &[u8]) -> Option<AtomId> {
+        let is = |node: u32| self.name_of(node) == name && self.groups.of(AtomId(node)).of == of;
+        self.name_index.find(of, name, is).map(AtomId)
+    }
+
+    fn by_outgoing(&self, of: TypeId, outgoing: &[AtomId]) -> Option<AtomId> {
+        let AtomType { kind, unordered, .. } = self.types[of.index()];
+        let mut wanted = Cow::Borrowed(outgoing);
+        if unordered {
+            wanted.to_mut().sort_unstable();
+        }
+        let below = outgoing.iter().map(|&member| self.groups.of(member).height).max();
+        let height = 1 + below.unwrap_or(0);
+        let arity = outgoing.len();
+        let is = |group: &&Group| {
+            kind == Kind::Link && group.height == height && group.arity as usize == arity
+        };
+        self.groups.of_type(of).filter(is).find_map(|group| self.find_in(group, &wanted))
+    }
+
+    #[inline]
+    fn truth_value(&self, atom: AtomId) -> Option<TruthValue> {
+        self.truth.get(atom)
+    }
+
+    #[inline]
+    fn attention_value(&self, atom: AtomId) -> Option<AttentionValue> {
+        self.attention.get(atom)
+    }
+
+    fn values(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, Cow<'_, Value>)> {
+        self.values.get(atom)
+    }
+}

@@ -1,0 +1,354 @@
+//! Writes AtomSpace text as FileStorage does: one line for each atom that nothing holds or that has
+//! values, long type names, values in an `alist`.
+//!
+//! The fast reader of AtomSpace stops at the first line that it does not understand. Lines of which
+//! that is known come last, so that it gets as far as it can; [`ExportSummary`] counts them.
+
+use std::io::Write;
+
+use super::atom_store::{AtomId, AtomStore};
+use super::error::Error;
+use super::known_types;
+use super::number;
+use super::types::TypeId;
+use super::value::{ATTENTION_KEY, TRUTH_KEY, TruthKind, TruthValue, Value};
+
+/// Which AtomSpace is to read the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Target {
+    /// With truth values, as until October 2025.
+    #[default]
+    AtomSpace5_0,
+    /// Without: the numbers of a truth value are a `FloatValue` under its key, so that two numbers
+    /// are read as a simple one, three as one with a count.
+    AtomSpace2026,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExportSummary {
+    /// Lines, one for each root and each atom with values.
+    pub lines: u64,
+    /// How many of them, the last ones, the fast reader of the target is known not to take: there is
+    /// a type in them that it does not know, or an empty link or a kind of value that it rejects.
+    pub rejected: u64,
+    /// Nodes with a line feed in their name, which the fast reader takes out of it.
+    pub names_of_lines: u64,
+}
+
+/// How many atoms a text may consist of, each counted as often as it is written.
+const MOST_WRITTEN: u64 = 1 << 33;
+
+/// Writes all atoms and values of a store.
+///
+/// # Errors
+/// `out` does not take it, or links hold each other in so many ways that the text would be of more
+/// than 2^33 atoms.
+pub fn export(
+    store: &impl AtomStore,
+    target: Target,
+    out: &mut impl Write,
+) -> Result<ExportSummary, Error> {
+    check_size(store)?;
+    let mut summary = ExportSummary::default();
+    let is_rejected = rejected(store, target);
+    let mut line = Vec::new();
+    for wanted in [false, true] {
+        for atom in store.atoms().filter(|atom| is_rejected[atom.index()] == wanted) {
+            if store.incoming(atom).len() > 0 && !has_values(store, atom) {
+                continue;
+            }
+            line.clear();
+            print_line(store, target, atom, &mut line);
+            let written = out.write_all(&line);
+            written.map_err(|source| Error::Io { doing: "cannot write the text", source })?;
+            summary.lines += 1;
+            summary.rejected += u64::from(wanted);
+        }
+    }
+    let is_of_lines = |atom: &AtomId| store.name(*atom).is_some_and(|name| name.contains(&b'\n'));
+    summary.names_of_lines = store.atoms().filter(is_of_lines).count() as u64;
+    Ok(summary)
+}
+
+fn has_values(store: &impl AtomStore, atom: AtomId) -> bool {
+    store.truth_value(atom).is_some()
+        || store.attention_value(atom).is_some()
+        || store.values(atom).next().is_some()
+}
+
+/// An error if the text would be longer than anything that can be written.
+fn check_size(store: &impl AtomStore) -> Result<(), Error> {
+    let mut written: Vec<u64> = Vec::with_capacity(store.atom_count());
+    let mut total = 0u64;
+    for atom in store.atoms() {
+        let held = store.outgoing(atom).map(|held| written[held.index()]);
+        let size = held.fold(1, u64::saturating_add);
+        written.push(size);
+        if store.incoming(atom).len() == 0 || has_values(store, atom) {
+            total = total.saturating_add(size);
+        }
+    }
+    if total > MOST_WRITTEN {
+        let limit = "2^33, each counted as often as it is written";
+        return Err(Error::Parameter(format!("as text, this would be more atoms than {limit}")));
+    }
+    Ok(())
+}
+
+/// Of which atoms the fast reader is known not to take the line.
+fn rejected(store: &impl AtomStore, target: Target) -> Vec<bool> {
+    let is_unknown = |of: &super::AtomType| known_types::find(&of.name, of.kind).is_none();
+    let unknown: Vec<bool> = store.types().iter().map(is_unknown).collect();
+    let mut in_text: Vec<bool> = Vec::with_capacity(store.atom_count());
+    for atom in store.atoms() {
+        let mut outgoing = store.outgoing(atom);
+        let is_empty = outgoing.len() == 0 && store.name(atom).is_none();
+        let is_rejected = unknown[store.type_of(atom).index()]
+            || is_empty && target == Target::AtomSpace5_0
+            || outgoing.any(|held| in_text[held.index()]);
+        in_text.push(is_rejected);
+    }
+    let by_values = |atom: AtomId| {
+        let truth = store.truth_value(atom);
+        truth.is_some_and(|truth| rejects_truth(target, truth.kind()))
+            || store
+                .values(atom)
+                .any(|(key, value)| in_text[key.index()] || rejects_value(target, &value, &in_text))
+    };
+    store.atoms().map(|atom| in_text[atom.index()] || by_values(atom)).collect()
+}
+
+fn rejects_truth(target: Target, kind: TruthKind) -> bool {
+    let is_taken = matches!(kind, TruthKind::Simple | TruthKind::Count | TruthKind::EvidenceCount);
+    target == Target::AtomSpace5_0 && !is_taken
+}
+
+fn rejects_value(target: Target, value: &Value, in_text: &[bool]) -> bool {
+    match value {
+        Value::Floats(_) | Value::Strings(_) | Value::Bools(_) | Value::Void => false,
+        Value::Links(values) => values.iter().any(|value| rejects_value(target, value, in_text)),
+        Value::Atom(atom) => in_text[atom.index()],
+        Value::Truth(truth) => rejects_truth(target, truth.kind()),
+        Value::Attention(_) => true,
+    }
+}
+
+/// The line of an atom and its values, with the line feed.
+fn print_line(store: &impl AtomStore, target: Target, atom: AtomId, out: &mut Vec<u8>) {
+    print_atom(store, atom, out);
+    if has_values(store, atom) {
+        out.pop();
+        out.extend_from_slice(b" (alist ");
+        print_values(store, target, atom, out);
+        out.extend_from_slice(b"))");
+    }
+    out.push(b'\n');
+}
+
+fn print_values(store: &impl AtomStore, target: Target, atom: AtomId, out: &mut Vec<u8>) {
+    if let Some(truth) = store.truth_value(atom) {
+        print_key(TRUTH_KEY, out);
+        print_truth(target, &truth, out);
+        out.push(b')');
+    }
+    if let Some(attention) = store.attention_value(atom) {
+        print_key(ATTENTION_KEY, out);
+        print_numbers("FloatValue", &[attention.sti, attention.lti, attention.vlti], out);
+        out.push(b')');
+    }
+    for (key, value) in store.values(atom) {
+        out.extend_from_slice(b"(cons ");
+        print_atom(store, key, out);
+        print_value(store, target, &value, out);
+        out.push(b')');
+    }
+}
+
+fn print_key(name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"(cons (PredicateNode \"");
+    out.extend_from_slice(name);
+    out.extend_from_slice(b"\")");
+}
+
+/// An atom without its values; how deep it is nested costs no stack.
+pub fn print_atom(store: &impl AtomStore, atom: AtomId, out: &mut Vec<u8>) {
+    if print_node(store, atom, out) {
+        return;
+    }
+    open(store, store.type_of(atom), out);
+    out.push(b' ');
+    let mut links = vec![store.outgoing(atom)];
+    while let Some(link) = links.last_mut() {
+        match link.next() {
+            Some(held) if print_node(store, held, out) => (),
+            Some(held) => {
+                open(store, store.type_of(held), out);
+                out.push(b' ');
+                links.push(store.outgoing(held));
+            }
+            None => {
+                // an empty link has no blank
+                if out.last() == Some(&b' ') {
+                    out.pop();
+                }
+                out.push(b')');
+                links.pop();
+            }
+        }
+    }
+}
+
+fn open(store: &impl AtomStore, of: TypeId, out: &mut Vec<u8>) {
+    out.push(b'(');
+    out.extend_from_slice(store.types()[of.index()].name.as_bytes());
+}
+
+/// Writes an atom if it is a node; whether it is one.
+fn print_node(store: &impl AtomStore, atom: AtomId, out: &mut Vec<u8>) -> bool {
+    let Some(name) = store.name(atom) else { return false };
+    open(store, store.type_of(atom), out);
+    out.push(b' ');
+    print_text(&name, out);
+    out.push(b')');
+    true
+}
+
+fn print_text(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for &byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+fn print_numbers(of: &str, numbers: &[f64], out: &mut Vec<u8>) {
+    out.push(b'(');
+    out.extend_from_slice(of.as_bytes());
+    for &number in numbers {
+        out.push(b' ');
+        number::print(out, number);
+    }
+    out.push(b')');
+}
+
+fn print_truth(target: Target, truth: &TruthValue, out: &mut Vec<u8>) {
+    let name = match target {
+        Target::AtomSpace5_0 => truth.kind().name(),
+        Target::AtomSpace2026 => "FloatValue",
+    };
+    print_numbers(name, &truth.numbers()[..truth.kind().arity()], out);
+}
+
+/// A value; they do not lie deeper in each other than the stack allows.
+fn print_value(store: &impl AtomStore, target: Target, value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Floats(numbers) => print_numbers("FloatValue", numbers, out),
+        Value::Strings(texts) => {
+            out.extend_from_slice(b"(StringValue");
+            for text in texts {
+                out.push(b' ');
+                print_text(text, out);
+            }
+            out.push(b')');
+        }
+        Value::Bools(bools) => {
+            out.extend_from_slice(b"(BoolValue");
+            for &bool in bools {
+                out.extend_from_slice(if bool { b" 1" } else { b" 0" });
+            }
+            out.push(b')');
+        }
+        Value::Links(values) => {
+            out.extend_from_slice(b"(LinkValue ");
+            values.iter().for_each(|value| print_value(store, target, value, out));
+            out.push(b')');
+        }
+        Value::Void => out.extend_from_slice(b"(VoidValue)"),
+        Value::Atom(atom) => print_atom(store, *atom, out),
+        Value::Truth(truth) => print_truth(target, truth, out),
+        Value::Attention(attention) => {
+            print_numbers("AttentionValue", &[attention.sti, attention.lti, attention.vlti], out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::difference;
+    use super::super::read::{ReadOptions, read};
+    use super::*;
+
+    fn exported(text: &str, target: Target) -> (String, ExportSummary) {
+        let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert!(summary.skipped.is_empty(), "{}", summary.skipped);
+        let mut out = Vec::new();
+        let written = export(&space, target, &mut out).unwrap();
+        let (back, summary) = read(&out[..], &ReadOptions::default()).unwrap();
+        assert!(summary.skipped.is_empty(), "{}", summary.skipped);
+        assert_eq!(difference(&space, &back), None);
+        (String::from_utf8(out).unwrap(), written)
+    }
+
+    #[test]
+    fn lines_are_those_of_filestorage() {
+        let text = r#"
+            (Inheritance (stv 1 1) (Concept "Kecia") (Concept "soda drinker"))
+            (Concept "v" (alist (cons (Predicate "k") (FloatValue 1 2.5 -3e-10))
+                (cons (Predicate "s") (StringValue "x" "q\"q"))))
+            (Concept "b" (ctv 0.3 0.4 5))
+            (Concept "l" (alist (cons (Predicate "m") (LinkValue (FloatValue 1) (StringValue "z")))))
+            (Concept "a" (av 10 20 0))"#;
+        let lines = r#"(InheritanceLink (ConceptNode "Kecia")(ConceptNode "soda drinker") (alist (cons (PredicateNode "*-TruthValueKey-*")(SimpleTruthValue 1 1))))
+(PredicateNode "k")
+(PredicateNode "s")
+(ConceptNode "v" (alist (cons (PredicateNode "k")(FloatValue 1 2.5 -3e-10))(cons (PredicateNode "s")(StringValue "x" "q\"q"))))
+(ConceptNode "b" (alist (cons (PredicateNode "*-TruthValueKey-*")(CountTruthValue 0.3 0.4 5))))
+(PredicateNode "m")
+(ConceptNode "l" (alist (cons (PredicateNode "m")(LinkValue (FloatValue 1)(StringValue "z")))))
+(ConceptNode "a" (alist (cons (PredicateNode "*-AttentionValueKey-*")(FloatValue 10 20 0))))
+"#;
+        let (out, summary) = exported(text, Target::AtomSpace5_0);
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&out), sorted(lines));
+        assert_eq!((summary.lines, summary.rejected, summary.names_of_lines), (8, 0, 0));
+        let (new, _) = exported(text, Target::AtomSpace2026);
+        assert!(new.contains("(cons (PredicateNode \"*-TruthValueKey-*\")(FloatValue 0.3 0.4 5))"));
+        assert!(!new.contains("TruthValue "));
+    }
+
+    #[test]
+    fn what_upstream_rejects_comes_last_and_is_counted() {
+        let text = "(List (Concept \"a\") (List)) (SemeXNode \"b\") (Concept \"c\" (itv 0 1 0.9))
+            (Concept \"d\") (Concept \"two\nlines\")";
+        let (out, summary) = exported(text, Target::AtomSpace5_0);
+        assert!(out.starts_with("(ConceptNode \"d\")\n"));
+        assert_eq!((summary.lines, summary.rejected, summary.names_of_lines), (5, 3, 1));
+    }
+
+    #[test]
+    fn atoms_of_exponential_text_are_refused() {
+        let mut text = String::from("(define a0 (List))");
+        for i in 0..64 {
+            text += &format!("(define a{} (List a{i} a{i}))", i + 1);
+        }
+        let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(space.atom_count(), 65);
+        assert!(export(&space, Target::default(), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let depth = 200_000;
+        let text = "(List ".repeat(depth) + &")".repeat(depth);
+        let (out, _) = exported(&text, Target::default());
+        assert_eq!(out.len(), "(ListLink ".len() * depth - 1 + depth + 1);
+    }
+}

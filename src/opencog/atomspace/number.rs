@@ -1,0 +1,76 @@
+//! Numbers as AtomSpace text has them.
+
+/// A decimal number, or one of C's and Guile's spellings of infinity and not-a-number.
+pub(super) fn parse(text: &[u8]) -> Option<f64> {
+    match text {
+        b"+inf.0" => return Some(f64::INFINITY),
+        b"-inf.0" => return Some(f64::NEG_INFINITY),
+        b"+nan.0" => return Some(f64::NAN),
+        _ => (),
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The shortest text that [`parse`] reads back as the same number.
+pub(super) fn print(out: &mut Vec<u8>, number: f64) {
+    use std::io::Write;
+    let size = number.abs();
+    let plain = size == 0.0 || (1e-5..1e16).contains(&size) || !size.is_finite();
+    // writing to a vector cannot fail
+    let _ = if plain { write!(out, "{number}") } else { write!(out, "{number:e}") };
+}
+
+/// The name of a `NumberNode` in its one spelling: `0.50` is `0.5`, `1  2` is `1 2`. None where it
+/// has that spelling already or is no number.
+pub(super) fn normal_name(name: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(name.len());
+    for word in name.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(b' ');
+        }
+        print(&mut out, parse(word)?);
+    }
+    (!out.is_empty() && out != name).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn printed(number: f64) -> String {
+        let mut out = Vec::new();
+        print(&mut out, number);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_read_as_files_write_them() {
+        for (text, number) in [("1", 1.0), (".5", 0.5), ("1e-05", 1e-5), ("-0.1", -0.1)] {
+            assert_eq!(parse(text.as_bytes()), Some(number));
+        }
+        assert_eq!(parse(b"inf"), Some(f64::INFINITY));
+        assert_eq!(parse(b"+inf.0"), Some(f64::INFINITY));
+        assert!(parse(b"-nan").unwrap().is_nan());
+        assert_eq!(parse(b"1x"), None);
+        assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn names_of_numbers_have_one_spelling() {
+        assert_eq!(normal_name(b"0.50").unwrap(), b"0.5");
+        assert_eq!(normal_name(b" 1.0  2 3").unwrap(), b"1 2 3");
+        assert_eq!(normal_name(b"0.952777803"), None);
+        assert_eq!(normal_name(b"many"), None);
+        assert_eq!(normal_name(b""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(bits: u64) {
+            let number = f64::from_bits(bits);
+            let back = parse(printed(number).as_bytes()).unwrap();
+            prop_assert!(back.to_bits() == bits || back.is_nan() && number.is_nan());
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Atoms, nested to any depth: what is open is kept in a stack of its own.
+
+use std::io::Read;
+
+use super::super::builder::Added;
+use super::super::known_types;
+use super::super::number;
+use super::super::types::Kind;
+use super::heads::{Command, Head, Typed};
+use super::lexer::Token;
+use super::reader::{Given, Reader, Stop};
+use super::skipped::quoted;
+
+/// An atom that is open.
+#[derive(Debug)]
+pub(super) struct Frame {
+    typed: Typed,
+    /// The node, once its name was read.
+    node: Option<Added>,
+    /// Where what it holds begins in [`Reader::members`], and what it is given in [`Reader::given`].
+    members_from: usize,
+    given_from: usize,
+}
+
+impl<R: Read> Reader<'_, R> {
+    /// Reads an atom after the word that is its type.
+    pub fn atom(&mut self, typed: Typed) -> Result<Added, Stop> {
+        let outside = self.frames.len();
+        self.open(typed);
+        loop {
+            match self.next()? {
+                Token::Close => {
+                    let added = self.complete()?;
+                    if self.frames.len() == outside {
+                        return Ok(added);
+                    }
+                    self.members.push(added.atom);
+                }
+                Token::Open => self.inner()?,
+                Token::Text => self.named(Token::Text)?,
+                Token::Word => self.word()?,
+                Token::Quote => self.quote()?,
+                Token::End => unreachable!("an end inside an expression is an error"),
+            }
+        }
+    }
+
+    fn open(&mut self, typed: Typed) {
+        let (members_from, given_from) = (self.members.len(), self.given.len());
+        self.frames.push(Frame { typed, node: None, members_from, given_from });
+    }
+
+    fn innermost(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("an atom is open")
+    }
+
+    /// What begins with `(` inside an atom: another one, or what it is given.
+    fn inner(&mut self) -> Result<(), Stop> {
+        match self.next()? {
+            Token::Word => (),
+            Token::Open => return self.dotted_alist(),
+            Token::Close => return Err(Stop::Skip("(.. () ..)".into())),
+            token => return Err(self.unexpected(token, "a type")),
+        }
+        match self.heads.find(self.lexer.bytes()) {
+            Head::Atom(typed) => self.open(typed),
+            Head::Command(Command::New) => {
+                let typed = self.symbol_type()?;
+                self.open(typed);
+            }
+            Head::Truth(kind) => {
+                let truth = self.truth(kind)?;
+                self.given.push(Given::Truth(Some(truth)));
+            }
+            Head::Attention => {
+                let attention = self.attention()?;
+                self.given.push(Given::Attention(Some(attention)));
+            }
+            Head::Alist => self.alist()?,
+            Head::AtomSpace => self.atom_space()?,
+            _ => {
+                let word = quoted(self.lexer.bytes());
+                return Err(Stop::Skip(format!("(.. ({} ..) ..)", word.trim_matches('`'))));
+            }
+        }
+        Ok(())
+    }
+
+    /// `(AtomSpace "name")`: the space that an atom is in, which here is the only one.
+    fn atom_space(&mut self) -> Result<(), Stop> {
+        let line = self.lexer.position().line;
+        match self.next()? {
+            Token::Text => self.close()?,
+            token => return Err(self.unexpected(token, "the name of an AtomSpace")),
+        }
+        self.summary.skipped.add("(AtomSpace ..) of an atom", line);
+        Ok(())
+    }
+
+    /// A word inside an atom: an atom that has a name in the file, or a number.
+    fn word(&mut self) -> Result<(), Stop> {
+        let head = self.heads.find(self.lexer.bytes());
+        let Frame { typed, node, .. } = *self.innermost();
+        match head {
+            Head::Named(atom) if node.is_none() => self.members.push(atom),
+            _ if node.is_none()
+                && matches!(self.heads.type_name(typed), "Number" | "NumberNode")
+                && number::parse(self.lexer.bytes()).is_some() =>
+            {
+                self.numbers_as_name()?;
+            }
+            _ => {
+                let word = quoted(self.lexer.bytes());
+                return Err(Stop::Skip(format!("({} .. {word} ..)", self.heads.type_name(typed))));
+            }
+        }
+        Ok(())
+    }
+
+    /// `(Number 1 2 3)`.
+    fn numbers_as_name(&mut self) -> Result<(), Stop> {
+        let mut name = self.lexer.bytes().to_vec();
+        loop {
+            match self.next()? {
+                Token::Word => {
+                    name.push(b' ');
+                    name.extend_from_slice(self.lexer.bytes());
+                }
+                token => {
+                    self.push_back(token);
+                    break;
+                }
+            }
+        }
+        let typed = self.innermost().typed;
+        let of = self.heads.type_id(typed, Kind::Node, self.builder)?;
+        let added = self.builder.add_node(of, &name)?;
+        self.innermost().node = Some(added);
+        Ok(())
+    }
+
+    /// `'Symbol`, a name; or an association list.
+    fn quote(&mut self) -> Result<(), Stop> {
+        match self.next()? {
+            Token::Word => self.named(Token::Word),
+            Token::Open => match self.next()? {
+                Token::Open => self.dotted_alist(),
+                Token::Close => Ok(()),
+                token => Err(self.unexpected(token, "an association list")),
+            },
+            token => Err(self.unexpected(token, "a symbol")),
+        }
+    }
+
+    /// The innermost atom is a node, whose name is the last token.
+    #[inline]
+    fn named(&mut self, token: Token) -> Result<(), Stop> {
+        let Frame { typed, node, members_from, .. } = *self.innermost();
+        if node.is_some() || self.members.len() > members_from {
+            return Err(self.unexpected(token, "an atom, a value or `)`"));
+        }
+        if !self.heads.can_be(typed, Kind::Node) {
+            let expected = format!("the atoms that a {} holds", self.heads.type_name(typed));
+            return Err(self.unexpected(token, &expected));
+        }
+        let of = self.heads.type_id(typed, Kind::Node, self.builder)?;
+        let name = match token {
+            Token::Text => self.lexer.unescape(&mut self.scratch),
+            _ => long_name(self.lexer.bytes()),
+        };
+        let added = self.builder.add_node(of, name)?;
+        self.innermost().node = Some(added);
+        Ok(())
+    }
+
+    /// The innermost atom closes.
+    #[inline]
+    fn complete(&mut self) -> Result<Added, Stop> {
+        let Frame { typed, node, members_from, given_from } =
+            self.frames.pop().expect("an atom is open");
+        let added = match node {
+            Some(_) if self.members.len() > members_from => {
+                return Err(self.broken("a node holds no atoms"));
+            }
+            Some(node) => node,
+            None => self.link(typed, members_from)?,
+        };
+        self.summary.atoms_written += 1;
+        if self.given.len() > given_from {
+            self.give_from(given_from, added);
+        }
+        Ok(added)
+    }
+
+    fn link(&mut self, typed: Typed, members_from: usize) -> Result<Added, Stop> {
+        if !self.heads.can_be(typed, Kind::Link) {
+            let fault = format!("expected the name of this {}", self.heads.type_name(typed));
+            return Err(self.broken(&fault));
+        }
+        let of = self.heads.type_id(typed, Kind::Link, self.builder)?;
+        let added = self.builder.add_link(of, &self.members[members_from..])?;
+        self.members.truncate(members_from);
+        Ok(added)
+    }
+
+    fn give_from(&mut self, from: usize, added: Added) {
+        let is_nested = !self.frames.is_empty() || self.value_depth > 0;
+        let mut given = std::mem::take(&mut self.given);
+        for given in given.drain(from..) {
+            self.give(added, is_nested, given);
+        }
+        self.given = given;
+    }
+
+    /// An atom that stands alone: an expression, or a word that the file has for it.
+    pub fn atom_or_name(&mut self) -> Result<Added, Stop> {
+        let token = self.next()?;
+        match token {
+            Token::Word => match self.heads.find(self.lexer.bytes()) {
+                Head::Named(atom) => Ok(Added { atom, is_new: false }),
+                _ => Err(Stop::Skip(format!("(.. {} ..)", quoted(self.lexer.bytes())))),
+            },
+            Token::Open => {
+                let typed = self.type_word()?;
+                self.atom(typed)
+            }
+            token => Err(self.unexpected(token, "an atom")),
+        }
+    }
+
+    /// The type of an atom after its `(`.
+    pub fn type_word(&mut self) -> Result<Typed, Stop> {
+        match self.next()? {
+            Token::Word => match self.heads.find(self.lexer.bytes()) {
+                Head::Atom(typed) => Ok(typed),
+                Head::Command(Command::New) => self.symbol_type(),
+                _ => {
+                    let word = quoted(self.lexer.bytes());
+                    Err(Stop::Skip(format!("(.. ({} ..) ..)", word.trim_matches('`'))))
+                }
+            },
+            token => Err(self.unexpected(token, "a type")),
+        }
+    }
+
+    /// `'ConceptNode` after `cog-new-node`.
+    pub fn symbol_type(&mut self) -> Result<Typed, Stop> {
+        match (self.next()?, self.next()?) {
+            (Token::Quote, Token::Word) => match self.heads.find(self.lexer.bytes()) {
+                Head::Atom(typed) => Ok(typed),
+                _ => Err(self.broken("expected a type of atoms")),
+            },
+            (_, token) => Err(self.unexpected(token, "a quoted type of atoms")),
+        }
+    }
+}
+
+/// A symbol that names a type means the type, whose name is the long one.
+fn long_name(symbol: &[u8]) -> &[u8] {
+    let Ok(name) = std::str::from_utf8(symbol) else { return symbol };
+    let known = known_types::find(name, Kind::Node).or(known_types::find(name, Kind::Link));
+    known.map_or(symbol, |known| known.name.as_bytes())
+}

@@ -1,0 +1,234 @@
+//! What a word means as the first of an expression.
+
+use rustc_hash::FxHashMap;
+
+use super::super::atom_store::AtomId;
+use super::super::builder::Builder;
+use super::super::error::Error;
+use super::super::known_types;
+use super::super::types::{Kind, TypeId};
+use super::super::value::TruthKind;
+
+/// What a word means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// A type of atoms.
+    Atom(Typed),
+    /// A name that the file gave an atom.
+    Named(AtomId),
+    /// A truth value.
+    Truth(TruthKind),
+    /// `av`, `AttentionValue`.
+    Attention,
+    /// `alist`, and `list` where it stands for it.
+    Alist,
+    /// `cons`.
+    Cons,
+    /// A value of numbers, strings, ...
+    Value(ValueHead),
+    /// What is done rather than described.
+    Command(Command),
+    /// `AtomSpace`.
+    AtomSpace,
+    /// Nothing that is known.
+    Unknown,
+}
+
+/// A type word, as an index into the types that the reader has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Typed(u32);
+
+/// The kinds of values that are not truth or attention values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ValueHead {
+    Floats,
+    Strings,
+    Bools,
+    Links,
+    Void,
+}
+
+/// The commands that say something of atoms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Command {
+    Define,
+    /// `cog-new-node`, `cog-new-link`: the type follows as a symbol.
+    New,
+    SetValue,
+    SetValues,
+    SetTruth,
+    SetAttention,
+}
+
+fn fixed(word: &[u8]) -> Option<Head> {
+    Some(match word {
+        b"stv" | b"SimpleTruthValue" => Head::Truth(TruthKind::Simple),
+        b"ctv" | b"CountTruthValue" => Head::Truth(TruthKind::Count),
+        b"itv" | b"IndefiniteTruthValue" => Head::Truth(TruthKind::Indefinite),
+        b"ptv" | b"ProbabilisticTruthValue" => Head::Truth(TruthKind::Probabilistic),
+        b"etv" | b"ectv" | b"EvidenceCountTruthValue" => Head::Truth(TruthKind::EvidenceCount),
+        b"ftv" | b"FuzzyTruthValue" => Head::Truth(TruthKind::Fuzzy),
+        b"av" | b"AttentionValue" => Head::Attention,
+        b"alist" | b"list" => Head::Alist,
+        b"cons" => Head::Cons,
+        b"FloatValue" => Head::Value(ValueHead::Floats),
+        b"StringValue" => Head::Value(ValueHead::Strings),
+        b"BoolValue" => Head::Value(ValueHead::Bools),
+        b"LinkValue" => Head::Value(ValueHead::Links),
+        b"VoidValue" => Head::Value(ValueHead::Void),
+        b"define" | b"define-public" => Head::Command(Command::Define),
+        b"cog-new-node" | b"cog-new-link" => Head::Command(Command::New),
+        b"cog-set-value!" => Head::Command(Command::SetValue),
+        b"cog-set-values!" => Head::Command(Command::SetValues),
+        b"cog-set-tv!" => Head::Command(Command::SetTruth),
+        b"cog-set-av!" => Head::Command(Command::SetAttention),
+        b"AtomSpace" => Head::AtomSpace,
+        _ => return None,
+    })
+}
+
+/// Whether a word that no table knows can be a type of atoms: it is written as one.
+fn looks_like_type(word: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    word.first().is_some_and(u8::is_ascii_uppercase)
+        && word.iter().all(plain)
+        && !word.ends_with(b"Value")
+}
+
+/// The two types that a word can name, each made when there is an atom of it.
+#[derive(Debug)]
+struct TypeWord {
+    name: Box<str>,
+    node: Option<TypeId>,
+    link: Option<TypeId>,
+    can_be_node: bool,
+    can_be_link: bool,
+}
+
+/// The words that were met so far.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    by_word: FxHashMap<Box<[u8]>, Head>,
+    types: Vec<TypeWord>,
+}
+
+impl Heads {
+    /// What a word means.
+    pub fn find(&mut self, word: &[u8]) -> Head {
+        if let Some(&head) = self.by_word.get(word) {
+            return head;
+        }
+        let head = fixed(word).unwrap_or_else(|| match std::str::from_utf8(word) {
+            Ok(name) => self.new_type(name),
+            Err(_) => Head::Unknown,
+        });
+        // a word that means nothing is not kept: there may be many
+        if head != Head::Unknown {
+            self.by_word.insert(word.into(), head);
+        }
+        head
+    }
+
+    fn new_type(&mut self, name: &str) -> Head {
+        let known = |kind| known_types::find(name, kind).is_some();
+        let (node, link) = (known(Kind::Node), known(Kind::Link));
+        let is_known = node || link;
+        if !is_known && !looks_like_type(name.as_bytes()) {
+            return Head::Unknown;
+        }
+        self.types.push(TypeWord {
+            name: name.into(),
+            node: None,
+            link: None,
+            can_be_node: node || !is_known,
+            can_be_link: link || !is_known,
+        });
+        Head::Atom(Typed(self.types.len() as u32 - 1))
+    }
+
+    /// Lets a word mean what another one means, a type; whether it now does.
+    pub fn alias(&mut self, word: &[u8], of: &[u8]) -> bool {
+        let target = self.find(of);
+        let is_free = matches!(self.find(word), Head::Unknown | Head::Named(_) | Head::Atom(_));
+        let can = is_free && matches!(target, Head::Atom(_));
+        if can {
+            self.by_word.insert(word.into(), target);
+        }
+        can
+    }
+
+    /// Lets a word mean an atom; whether it now does.
+    pub fn name(&mut self, word: &[u8], atom: AtomId) -> bool {
+        let is_free = matches!(self.find(word), Head::Unknown | Head::Named(_));
+        if is_free {
+            self.by_word.insert(word.into(), Head::Named(atom));
+        }
+        is_free
+    }
+
+    /// The word as it was written.
+    pub fn type_name(&self, typed: Typed) -> &str {
+        &self.types[typed.0 as usize].name
+    }
+
+    /// Whether an atom of this type can be of this kind.
+    pub fn can_be(&self, typed: Typed, kind: Kind) -> bool {
+        let word = &self.types[typed.0 as usize];
+        match kind {
+            Kind::Node => word.can_be_node,
+            Kind::Link => word.can_be_link,
+        }
+    }
+
+    /// The type in the space.
+    #[inline]
+    pub fn type_id(
+        &mut self,
+        typed: Typed,
+        kind: Kind,
+        builder: &mut Builder,
+    ) -> Result<TypeId, Error> {
+        let word = &mut self.types[typed.0 as usize];
+        let id = match kind {
+            Kind::Node => &mut word.node,
+            Kind::Link => &mut word.link,
+        };
+        match *id {
+            Some(id) => Ok(id),
+            None => Ok(*id.insert(builder.add_type(&word.name, kind)?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_mean_types_values_commands_or_nothing() {
+        let mut heads = Heads::default();
+        assert!(matches!(heads.find(b"ConceptNode"), Head::Atom(_)));
+        assert!(matches!(heads.find(b"WRLink"), Head::Atom(_)));
+        assert_eq!(heads.find(b"stv"), Head::Truth(TruthKind::Simple));
+        assert_eq!(heads.find(b"cog-set-value!"), Head::Command(Command::SetValue));
+        for nothing in [&b"use-modules"[..], b"scm", b"e", b"NewValue", b"", b"\xff", b"X-y"] {
+            assert_eq!(heads.find(nothing), Head::Unknown);
+        }
+        let Head::Atom(concept) = heads.find(b"Concept") else { panic!() };
+        assert!(heads.can_be(concept, Kind::Node) && !heads.can_be(concept, Kind::Link));
+        let Head::Atom(unknown) = heads.find(b"SemeX") else { panic!() };
+        assert!(heads.can_be(unknown, Kind::Node) && heads.can_be(unknown, Kind::Link));
+    }
+
+    #[test]
+    fn words_are_given_meanings() {
+        let mut heads = Heads::default();
+        assert!(heads.alias(b"e", b"Evaluation"));
+        assert_eq!(heads.find(b"e"), heads.find(b"Evaluation"));
+        assert!(!heads.alias(b"f", b"some-procedure"));
+        assert!(!heads.alias(b"stv", b"Evaluation"));
+        assert!(heads.name(b"x", AtomId(3)));
+        assert_eq!(heads.find(b"x"), Head::Named(AtomId(3)));
+        assert!(!heads.name(b"ListLink", AtomId(3)));
+    }
+}

@@ -1,0 +1,428 @@
+//! Tokens of Scheme text from a stream, with the place of each.
+
+use std::io::Read;
+use std::ops::Range;
+
+use super::super::error::Error;
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// A token; the bytes of a text or a word are [`Lexer::bytes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token {
+    Open,
+    Close,
+    /// Text in double quotes.
+    Text,
+    /// Any other run of bytes: a name, a number, `.`, `#f`.
+    Word,
+    /// `'`, `` ` `` or `,` before a word or an expression.
+    Quote,
+    End,
+}
+
+/// A place in the text: line and byte in the line, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub line: u64,
+    pub column: u64,
+}
+
+impl Position {
+    pub fn error(self, fault: impl Into<String>) -> Error {
+        Error::Text { line: self.line, column: self.column, fault: fault.into() }
+    }
+}
+
+/// What a byte can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Space,
+    /// It ends a word and begins another token.
+    Mark,
+    Inner,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Inner; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        match byte as u8 {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => classes[byte] = Class::Space,
+            b'(' | b')' | b'"' | b';' => classes[byte] = Class::Mark,
+            _ => (),
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// A text as tokens. It holds the bytes of one token and what was read beyond.
+pub(super) struct Lexer<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// How far the buffer is used up, and filled.
+    at: usize,
+    end: usize,
+    /// Where the last text or word lies in the buffer.
+    token: Range<usize>,
+    has_escapes: bool,
+    /// How many `(` are open.
+    depth: usize,
+    /// Where the last token begins.
+    start: usize,
+    /// Up to where lines are counted, the line there, and the bytes of it before.
+    counted: usize,
+    line: u64,
+    before: u64,
+    /// `#!` and `#|` comments since they were last taken, by where they began.
+    blocks: Vec<Position>,
+}
+
+impl<R: Read> Lexer<R> {
+    pub fn new(source: R) -> Lexer<R> {
+        Lexer {
+            source,
+            buffer: vec![0; CHUNK],
+            at: 0,
+            end: 0,
+            token: 0..0,
+            has_escapes: false,
+            depth: 0,
+            start: 0,
+            counted: 0,
+            line: 1,
+            before: 0,
+            blocks: Vec::new(),
+        }
+    }
+
+    /// The bytes of the last text, its escapes still in it, or of the last word.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.token.clone()]
+    }
+
+    /// The last text, if there are escapes in it: without them, in `out`.
+    pub fn unescape<'a>(&'a self, out: &'a mut Vec<u8>) -> &'a [u8] {
+        if !self.has_escapes {
+            return self.bytes();
+        }
+        out.clear();
+        let mut bytes = self.bytes().iter().copied();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'\\' => out.extend(bytes.next().map(escaped)),
+                _ => out.push(byte),
+            }
+        }
+        out
+    }
+
+    /// How many expressions are open.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Where the last token begins.
+    pub fn position(&mut self) -> Position {
+        self.count_lines(self.start);
+        Position { line: self.line, column: self.before + 1 }
+    }
+
+    /// The blocks of comment that were passed since the last call.
+    pub fn take_blocks(&mut self) -> Vec<Position> {
+        std::mem::take(&mut self.blocks)
+    }
+
+    /// The next token.
+    #[inline]
+    pub fn next(&mut self) -> Result<Token, Error> {
+        loop {
+            if self.at == self.end {
+                self.start = self.at;
+                if !self.fill()? {
+                    return Ok(Token::End);
+                }
+            }
+            let byte = self.buffer[self.at];
+            self.start = self.at;
+            match byte {
+                b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => self.at += 1,
+                b'(' => {
+                    self.at += 1;
+                    self.depth += 1;
+                    return Ok(Token::Open);
+                }
+                b')' => return self.close(),
+                b'"' => return self.text(),
+                b';' => self.line_comment()?,
+                b'\'' | b'`' | b',' => {
+                    self.at += 1;
+                    return Ok(Token::Quote);
+                }
+                b'#' => {
+                    if let Some(token) = self.hash()? {
+                        return Ok(token);
+                    }
+                }
+                _ => return self.word(),
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<Token, Error> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return Err(self.position().error("a `)` closes nothing"));
+        };
+        self.depth = depth;
+        self.at += 1;
+        Ok(Token::Close)
+    }
+
+    /// Reads on, keeping what begins with the last token; false at the end of the text.
+    #[cold]
+    fn fill(&mut self) -> Result<bool, Error> {
+        if self.start > 0 {
+            self.count_lines(self.start);
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.at -= self.start;
+            self.end -= self.start;
+            self.counted -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.resize(2 * self.end, 0);
+        }
+        loop {
+            match self.source.read(&mut self.buffer[self.end..]) {
+                Ok(got) => {
+                    self.end += got;
+                    return Ok(got > 0);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => (),
+                Err(source) => return Err(Error::Io { doing: "cannot read the text", source }),
+            }
+        }
+    }
+
+    fn count_lines(&mut self, to: usize) {
+        let Some(new) = self.buffer.get(self.counted..to) else { return };
+        let lines = new.iter().filter(|&&byte| byte == b'\n').count();
+        self.line += lines as u64;
+        self.before = match new.iter().rposition(|&byte| byte == b'\n') {
+            Some(last) => (new.len() - last - 1) as u64,
+            None => self.before + new.len() as u64,
+        };
+        self.counted = to;
+    }
+
+    /// The byte this many after the position, if the text goes on so far.
+    fn peek(&mut self, ahead: usize) -> Result<Option<u8>, Error> {
+        while self.at + ahead >= self.end {
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.buffer[self.at + ahead]))
+    }
+
+    fn word(&mut self) -> Result<Token, Error> {
+        loop {
+            let rest = &self.buffer[self.at..self.end];
+            let inner = |&byte: &u8| CLASSES[usize::from(byte)] != Class::Inner;
+            match rest.iter().position(inner) {
+                Some(len) => {
+                    self.at += len;
+                    break;
+                }
+                None => self.at = self.end,
+            }
+            if !self.fill()? {
+                break;
+            }
+        }
+        self.token = self.start..self.at;
+        Ok(Token::Word)
+    }
+
+    fn text(&mut self) -> Result<Token, Error> {
+        self.at += 1;
+        self.has_escapes = false;
+        loop {
+            let rest = &self.buffer[self.at..self.end];
+            match rest.iter().position(|&byte| byte == b'"' || byte == b'\\') {
+                Some(len) if rest[len] == b'"' => {
+                    self.token = self.start + 1..self.at + len;
+                    self.at += len + 1;
+                    return Ok(Token::Text);
+                }
+                Some(len) => {
+                    self.has_escapes = true;
+                    self.at += len;
+                    if self.peek(1)?.is_some() {
+                        self.at += 2;
+                        continue;
+                    }
+                }
+                None => {
+                    self.at = self.end;
+                    if self.fill()? {
+                        continue;
+                    }
+                }
+            }
+            return Err(self.position().error("the text that begins here never ends"));
+        }
+    }
+
+    fn line_comment(&mut self) -> Result<(), Error> {
+        loop {
+            let rest = &self.buffer[self.at..self.end];
+            if let Some(len) = rest.iter().position(|&byte| byte == b'\n') {
+                self.at += len + 1;
+                return Ok(());
+            }
+            self.at = self.end;
+            self.start = self.end;
+            if !self.fill()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What begins with `#`: a comment, or a word.
+    fn hash(&mut self) -> Result<Option<Token>, Error> {
+        match self.peek(1)? {
+            Some(b'!') => self.block_comment(b"!#", None),
+            Some(b'|') => self.block_comment(b"|#", Some(b"#|")),
+            Some(b'\\') => {
+                // a character, which may be `(` or `"`
+                if self.peek(2)?.is_some() {
+                    self.at += 3;
+                }
+                self.word().map(Some)
+            }
+            _ => self.word().map(Some),
+        }
+    }
+
+    fn block_comment(
+        &mut self,
+        end: &[u8; 2],
+        nested: Option<&[u8; 2]>,
+    ) -> Result<Option<Token>, Error> {
+        let begin = self.position();
+        self.at += 2;
+        let mut open = 1;
+        while open > 0 {
+            self.start = self.at;
+            let (Some(a), Some(b)) = (self.peek(0)?, self.peek(1)?) else {
+                return Err(begin.error("the comment that begins here never ends"));
+            };
+            let is_end = [a, b] == *end;
+            let is_begin = Some(&[a, b]) == nested;
+            open = open + usize::from(is_begin) - usize::from(is_end);
+            self.at += if is_end || is_begin { 2 } else { 1 };
+        }
+        self.blocks.push(begin);
+        Ok(None)
+    }
+}
+
+/// What a backslash before this byte means. Writers put one only before `"` and `\`; the others
+/// are Guile's, and any other byte is itself.
+fn escaped(byte: u8) -> u8 {
+    match byte {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        _ => byte,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Gives a few bytes at a time.
+    struct Dribble<'a>(&'a [u8], usize);
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let n = self.1.min(self.0.len()).min(out.len());
+            out[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &self.0[n..];
+            Ok(n)
+        }
+    }
+
+    fn tokens(source: impl Read) -> Result<Vec<(Token, Vec<u8>, Position)>, Error> {
+        let mut lexer = Lexer::new(source);
+        let (mut out, mut scratch) = (Vec::new(), Vec::new());
+        loop {
+            let token = lexer.next()?;
+            let bytes = match token {
+                Token::Text => lexer.unescape(&mut scratch).to_vec(),
+                Token::Word => lexer.bytes().to_vec(),
+                _ => Vec::new(),
+            };
+            out.push((token, bytes, lexer.position()));
+            if token == Token::End {
+                return Ok(out);
+            }
+        }
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        let tokens = tokens(text.as_bytes()).unwrap();
+        tokens.into_iter().map(|(_, bytes, _)| String::from_utf8(bytes).unwrap()).collect()
+    }
+
+    #[test]
+    fn comments_of_all_kinds_are_passed() {
+        let text = "a ; b\nc #! d ( \n !# e #| f #| g |# \" |# h #f #\\( i";
+        assert_eq!(words(text), ["a", "c", "e", "h", "#f", "#\\(", "i", ""]);
+    }
+
+    #[test]
+    fn texts_lose_their_escapes() {
+        assert_eq!(words(r#""a\"b\\c\q" "\n""#), ["a\"b\\cq", "\n", ""]);
+    }
+
+    #[test]
+    fn places_are_lines_and_bytes() {
+        let places: Vec<_> = tokens(&b"(a\n  \"b\nc\" d)"[..]).unwrap();
+        let places: Vec<_> = places.iter().map(|(_, _, at)| (at.line, at.column)).collect();
+        assert_eq!(places, [(1, 1), (1, 2), (2, 3), (3, 4), (3, 5), (3, 6)]);
+    }
+
+    #[test]
+    fn what_never_ends_is_told_with_its_beginning() {
+        for text in ["\n (\"abc", "\n #! abc !", "\n #| #| |#", "\n \"\\"] {
+            let error = tokens(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("line 2, column "), "{error}");
+        }
+        assert!(tokens(&b"())"[..]).unwrap_err().to_string().starts_with("line 1, column 3"));
+    }
+
+    #[test]
+    fn a_token_may_be_longer_than_the_buffer() {
+        let long = format!("(\"{}\" b)", "x".repeat(3 * CHUNK + 5));
+        assert_eq!(words(&long)[1].len(), 3 * CHUNK + 5);
+    }
+
+    proptest! {
+        #[test]
+        fn how_much_comes_at_a_time_makes_no_difference(
+            text in r#"([()"';#!|a\\\n .-]|\\"){0,60}"#,
+            step in 1usize..5,
+        ) {
+            let whole = tokens(text.as_bytes()).map_err(|error| error.to_string());
+            let parts = tokens(Dribble(text.as_bytes(), step)).map_err(|error| error.to_string());
+            prop_assert_eq!(whole, parts);
+        }
+    }
+}

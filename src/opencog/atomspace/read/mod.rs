@@ -1,0 +1,52 @@
+//! Reads AtomSpace text in all its dialects.
+//!
+//! What is read: the text of FileStorage, what the Scheme printer dumps, dumps of 2008 to 2017 with
+//! `av`, and files written by hand with short names, `define`s of types and atoms, and the commands
+//! `cog-set-value!`, `cog-set-values!`, `cog-set-tv!`, `cog-set-av!`, `cog-new-node`, `cog-new-link`.
+//! Each form at the top is taken whole or passed over whole; what is passed over is counted.
+//!
+//! Atoms may be nested to any depth; atoms and `LinkValue`s inside values
+//! [`Value::DEEPEST`](super::Value::DEEPEST) deep.
+
+mod atoms;
+mod commands;
+mod heads;
+mod lexer;
+mod options;
+mod reader;
+mod skipped;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::io::Read;
+
+use super::builder::Builder;
+use super::error::Error;
+use super::space::AtomSpace;
+
+pub use options::{ReadOptions, ReadSummary, TvMerge};
+pub use skipped::{Skipped, SkippedKind};
+
+/// Reads a text into a space of its own.
+///
+/// # Errors
+/// The text is broken, an alias is of no type, or there is too much of it.
+pub fn read(source: impl Read, options: &ReadOptions) -> Result<(AtomSpace, ReadSummary), Error> {
+    let mut builder = Builder::new();
+    let summary = read_into(&mut builder, source, options)?;
+    Ok((builder.finish(), summary))
+}
+
+/// Reads a text into a space that may have atoms already. After an error, it has what the forms
+/// before the broken one say.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_into(
+    builder: &mut Builder,
+    source: impl Read,
+    options: &ReadOptions,
+) -> Result<ReadSummary, Error> {
+    reader::Reader::new(builder, source, options)?.run()
+}

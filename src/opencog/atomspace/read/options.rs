@@ -1,0 +1,38 @@
+//! How a file is read, and what reading it brought.
+
+use super::skipped::Skipped;
+
+/// Which value stays where an atom is given one more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TvMerge {
+    /// As the fast reader of AtomSpace: what a nested atom carries is taken if the atom is new at
+    /// that moment; an atom at the top of a form, and a command, overwrites.
+    #[default]
+    FirstNested,
+    /// As `load` of Guile: the last one.
+    Last,
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Which value stays where an atom is given one more than once.
+    pub tv_merge: TvMerge,
+    /// Words that the file uses for types without defining them: (`e`, `Evaluation`).
+    pub aliases: Vec<(String, String)>,
+}
+
+/// What reading brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadSummary {
+    /// Forms at the top that were taken.
+    pub forms: u64,
+    /// Atoms that were read, each as often as it is written.
+    pub atoms_written: u64,
+    /// Values that were given and taken.
+    pub values_taken: u64,
+    /// Values that nested atoms carried and that [`TvMerge::FirstNested`] did not take.
+    pub values_ignored: u64,
+    /// What was passed over.
+    pub skipped: Skipped,
+}

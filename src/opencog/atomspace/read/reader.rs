@@ -1,0 +1,246 @@
+//! The forms at the top of a text, one after the other.
+
+use std::io::Read;
+
+use super::super::atom_store::AtomId;
+use super::super::builder::{Added, Builder};
+use super::super::error::Error;
+use super::super::value::{AttentionValue, TruthValue, Value};
+use super::atoms::Frame;
+use super::heads::{Command, Head, Heads};
+use super::lexer::{Lexer, Position, Token};
+use super::options::{ReadOptions, ReadSummary, TvMerge};
+use super::skipped::quoted;
+
+/// Why a form is not taken.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The text is broken.
+    Broken(Error),
+    /// The form holds something of this kind, which means nothing here.
+    Skip(String),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Broken(error)
+    }
+}
+
+/// What an atom is given.
+#[derive(Debug)]
+pub(super) enum Given {
+    Truth(Option<TruthValue>),
+    Attention(Option<AttentionValue>),
+    Value(AtomId, Option<Value>),
+}
+
+/// Reads forms into a space.
+pub(super) struct Reader<'a, R> {
+    pub lexer: Lexer<R>,
+    pub builder: &'a mut Builder,
+    pub heads: Heads,
+    /// The atoms that are open, outermost first, and what they hold and are given so far.
+    pub frames: Vec<Frame>,
+    pub members: Vec<AtomId>,
+    pub given: Vec<Given>,
+    /// What the form gives to atoms, until it is seen to be whole.
+    pub assigned: Vec<(AtomId, Given)>,
+    /// How deep in values the reader is.
+    pub value_depth: usize,
+    /// A text without its escapes; the name of a node in parts.
+    pub scratch: Vec<u8>,
+    pub summary: ReadSummary,
+    tv_merge: TvMerge,
+    /// Where the form begins.
+    begin: Position,
+    /// A token that was looked at and is read again.
+    pushed_back: Option<Token>,
+}
+
+impl<'a, R: Read> Reader<'a, R> {
+    pub fn new(
+        builder: &'a mut Builder,
+        source: R,
+        options: &ReadOptions,
+    ) -> Result<Reader<'a, R>, Error> {
+        let mut heads = Heads::default();
+        for (word, of) in &options.aliases {
+            if !heads.alias(word.as_bytes(), of.as_bytes()) {
+                let fault =
+                    format!("alias {word}={of}: {of} is no type, or {word} is a word of AtomSpace");
+                return Err(Error::Parameter(fault));
+            }
+        }
+        Ok(Reader {
+            lexer: Lexer::new(source),
+            builder,
+            heads,
+            frames: Vec::new(),
+            members: Vec::new(),
+            given: Vec::new(),
+            assigned: Vec::new(),
+            value_depth: 0,
+            scratch: Vec::new(),
+            summary: ReadSummary::default(),
+            tv_merge: options.tv_merge,
+            begin: Position { line: 1, column: 1 },
+            pushed_back: None,
+        })
+    }
+
+    /// Reads to the end.
+    pub fn run(mut self) -> Result<ReadSummary, Error> {
+        loop {
+            let token = self.lexer.next()?;
+            for block in self.lexer.take_blocks() {
+                self.summary.skipped.add("#! .. !# or #| .. |#, a comment", block.line);
+            }
+            match token {
+                Token::End => return Ok(self.summary),
+                Token::Open => self.form()?,
+                // the expression that follows is told of
+                Token::Quote => (),
+                Token::Word | Token::Text => {
+                    let name = format!("the word {}", quoted(self.lexer.bytes()));
+                    let line = self.lexer.position().line;
+                    self.summary.skipped.add(&name, line);
+                }
+                Token::Close => unreachable!("the lexer lets nothing close that is not open"),
+            }
+        }
+    }
+
+    /// Reads a form after its `(`, or passes it over.
+    fn form(&mut self) -> Result<(), Error> {
+        self.begin = self.lexer.position();
+        let atoms_before = self.builder.atom_count();
+        let written_before = self.summary.atoms_written;
+        match self.expression() {
+            Ok(()) => {
+                self.summary.forms += 1;
+                self.assign();
+                Ok(())
+            }
+            Err(Stop::Broken(error)) => Err(error),
+            Err(Stop::Skip(kind)) => {
+                self.pass_over()?;
+                self.summary.skipped.add(&kind, self.begin.line);
+                self.summary.atoms_written = written_before;
+                self.forget(atoms_before);
+                Ok(())
+            }
+        }
+    }
+
+    fn expression(&mut self) -> Result<(), Stop> {
+        match self.next()? {
+            Token::Word => match self.heads.find(self.lexer.bytes()) {
+                Head::Atom(typed) => self.atom(typed).map(drop),
+                Head::Command(Command::New) => {
+                    let typed = self.symbol_type()?;
+                    self.atom(typed).map(drop)
+                }
+                Head::Command(command) => self.command(command),
+                _ => Err(Stop::Skip(format!(
+                    "({} ..)",
+                    quoted(self.lexer.bytes()).trim_matches('`')
+                ))),
+            },
+            Token::Close => Err(Stop::Skip("()".into())),
+            _ => Err(Stop::Skip("(( ..) ..)".into())),
+        }
+    }
+
+    /// The next token; the text must not end here.
+    #[inline]
+    pub fn next(&mut self) -> Result<Token, Stop> {
+        if let Some(token) = self.pushed_back.take() {
+            return Ok(token);
+        }
+        match self.lexer.next()? {
+            Token::End => Err(Stop::Broken(self.endless())),
+            token => Ok(token),
+        }
+    }
+
+    /// Lets [`Reader::next`] give the last token again.
+    pub fn push_back(&mut self, token: Token) {
+        self.pushed_back = Some(token);
+    }
+
+    #[cold]
+    fn endless(&self) -> Error {
+        self.begin.error("the expression that begins here never ends")
+    }
+
+    /// The text is broken at the last token.
+    #[cold]
+    pub fn broken(&mut self, fault: &str) -> Stop {
+        Stop::Broken(self.lexer.position().error(fault))
+    }
+
+    /// The text is broken at the last token, which is not what was expected.
+    #[cold]
+    pub fn unexpected(&mut self, token: Token, expected: &str) -> Stop {
+        let found = match token {
+            Token::Open => "`(`".into(),
+            Token::Close => "`)`".into(),
+            Token::Text => format!("the text {}", quoted(self.lexer.bytes())),
+            Token::Word => quoted(self.lexer.bytes()),
+            Token::Quote => "a quote".into(),
+            Token::End => "the end of the text".into(),
+        };
+        self.broken(&format!("expected {expected}, found {found}"))
+    }
+
+    /// The next token must close.
+    pub fn close(&mut self) -> Result<(), Stop> {
+        match self.next()? {
+            Token::Close => Ok(()),
+            token => Err(self.unexpected(token, "`)`")),
+        }
+    }
+
+    /// Gives an atom something, once the form is whole: unless the atom is nested in another, was
+    /// there before, and the first value stays.
+    pub fn give(&mut self, Added { atom, is_new }: Added, is_nested: bool, given: Given) {
+        if is_nested && !is_new && self.tv_merge == TvMerge::FirstNested {
+            self.summary.values_ignored += 1;
+        } else {
+            self.assigned.push((atom, given));
+        }
+    }
+
+    fn assign(&mut self) {
+        self.summary.values_taken += self.assigned.len() as u64;
+        for (atom, given) in self.assigned.drain(..) {
+            match given {
+                Given::Truth(value) => self.builder.set_truth_value(atom, value),
+                Given::Attention(value) => self.builder.set_attention_value(atom, value),
+                Given::Value(key, value) => self.builder.set_value(atom, key, value),
+            }
+        }
+    }
+
+    /// Passes over the rest of the form.
+    fn pass_over(&mut self) -> Result<(), Error> {
+        self.pushed_back = None;
+        while self.lexer.depth() > 0 {
+            if self.lexer.next()? == Token::End {
+                return Err(self.endless());
+            }
+        }
+        Ok(())
+    }
+
+    /// As if the form were not there.
+    fn forget(&mut self, atoms_before: usize) {
+        self.builder.truncate(atoms_before);
+        self.frames.clear();
+        self.members.clear();
+        self.given.clear();
+        self.assigned.clear();
+        self.value_depth = 0;
+    }
+}

@@ -1,0 +1,280 @@
+//! Values, and the lists of keys and values that atoms carry.
+
+use std::io::Read;
+
+use super::super::atom_store::AtomId;
+use super::super::error::Error;
+use super::super::number;
+use super::super::types::Kind;
+use super::super::value::{ATTENTION_KEY, AttentionValue, TRUTH_KEY, TruthKind, TruthValue, Value};
+use super::heads::{Head, Typed, ValueHead};
+use super::lexer::Token;
+use super::reader::{Given, Reader, Stop};
+use super::skipped::quoted;
+
+/// The key of a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Key {
+    Truth,
+    Attention,
+    Atom(AtomId),
+}
+
+impl<R: Read> Reader<'_, R> {
+    /// A truth value after its word.
+    pub fn truth(&mut self, kind: TruthKind) -> Result<TruthValue, Stop> {
+        let mut numbers = [0.0; 3];
+        self.numbers(&mut numbers[..kind.arity()], kind.name())?;
+        Ok(TruthValue::from_numbers(kind, numbers))
+    }
+
+    /// An attention value after its word.
+    pub fn attention(&mut self) -> Result<AttentionValue, Stop> {
+        let mut numbers = [0.0; 3];
+        self.numbers(&mut numbers, "AttentionValue")?;
+        let [sti, lti, vlti] = numbers;
+        Ok(AttentionValue { sti, lti, vlti })
+    }
+
+    /// As many numbers as there is room for, and `)`.
+    fn numbers(&mut self, out: &mut [f64], of: &str) -> Result<(), Stop> {
+        let wanted = out.len();
+        for (i, number) in out.iter_mut().enumerate() {
+            *number = match self.next()? {
+                Token::Word => self.number()?,
+                Token::Open => return Err(Stop::Skip(format!("({of} (..) ..)"))),
+                token => {
+                    let expected = format!("number {} of the {wanted} of a {of}", i + 1);
+                    return Err(self.unexpected(token, &expected));
+                }
+            };
+        }
+        match self.next()? {
+            Token::Close => Ok(()),
+            token => Err(self.unexpected(token, &format!("`)` after {wanted} numbers of a {of}"))),
+        }
+    }
+
+    /// The last word is a number.
+    fn number(&self) -> Result<f64, Stop> {
+        let word = self.lexer.bytes();
+        number::parse(word)
+            .ok_or_else(|| Stop::Skip(format!("{} where a number should be", quoted(word))))
+    }
+
+    /// Any value; none means that there is to be none.
+    pub fn value(&mut self) -> Result<Option<Value>, Stop> {
+        match self.next()? {
+            Token::Open => self.value_expression().map(Some),
+            Token::Quote => match (self.next()?, self.next()?) {
+                (Token::Open, Token::Close) => Ok(None),
+                _ => Err(Stop::Skip("a quoted value".into())),
+            },
+            Token::Word if self.lexer.bytes() == b"#f" => Ok(None),
+            Token::Word => match self.heads.find(self.lexer.bytes()) {
+                Head::Named(atom) => Ok(Some(Value::Atom(atom))),
+                _ => {
+                    let word = quoted(self.lexer.bytes());
+                    Err(Stop::Skip(format!("{word} where a value should be")))
+                }
+            },
+            token => Err(self.unexpected(token, "a value")),
+        }
+    }
+
+    fn value_expression(&mut self) -> Result<Value, Stop> {
+        match self.next()? {
+            Token::Word => (),
+            token => return Err(self.unexpected(token, "a kind of values")),
+        }
+        match self.heads.find(self.lexer.bytes()) {
+            Head::Truth(kind) => self.truth(kind).map(Value::Truth),
+            Head::Attention => self.attention().map(Value::Attention),
+            Head::Value(ValueHead::Links) => self.deeper(Self::links),
+            Head::Value(head) => self.flat_value(head),
+            Head::Atom(typed) => self.deeper(|r| r.atom(typed)).map(|new| Value::Atom(new.atom)),
+            _ => {
+                let word = quoted(self.lexer.bytes());
+                Err(Stop::Skip(format!("({} ..) as a value", word.trim_matches('`'))))
+            }
+        }
+    }
+
+    /// Reads a value that can hold others.
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
+        if self.value_depth == Value::DEEPEST {
+            let fault = format!("values lie in each other more than {} deep", Value::DEEPEST);
+            return Err(self.broken(&fault));
+        }
+        self.value_depth += 1;
+        let value = read(self)?;
+        self.value_depth -= 1;
+        Ok(value)
+    }
+
+    fn links(&mut self) -> Result<Value, Stop> {
+        let mut values = Vec::new();
+        loop {
+            match self.next()? {
+                Token::Close => return Ok(Value::Links(values)),
+                token => {
+                    self.push_back(token);
+                    values.push(self.value()?.unwrap_or(Value::Void));
+                }
+            }
+        }
+    }
+
+    /// A value that holds no others, after its word.
+    fn flat_value(&mut self, head: ValueHead) -> Result<Value, Stop> {
+        let (mut floats, mut strings, mut bools) = (Vec::new(), Vec::new(), Vec::new());
+        loop {
+            match (head, self.next()?) {
+                (_, Token::Close) => break,
+                (ValueHead::Floats, Token::Word) => floats.push(self.number()?),
+                (ValueHead::Strings, Token::Text) => {
+                    strings.push(self.lexer.unescape(&mut self.scratch).to_vec());
+                }
+                (ValueHead::Bools, Token::Word) => self.bools(&mut bools)?,
+                (_, token) => return Err(self.unexpected(token, "more of the value or `)`")),
+            }
+        }
+        Ok(match head {
+            ValueHead::Floats => Value::Floats(floats),
+            ValueHead::Strings => Value::Strings(strings),
+            ValueHead::Bools => Value::Bools(bools),
+            ValueHead::Links | ValueHead::Void => Value::Void,
+        })
+    }
+
+    /// The last word is one bit, or `#x` and four bits a digit.
+    fn bools(&self, out: &mut Vec<bool>) -> Result<(), Stop> {
+        let word = self.lexer.bytes();
+        let nibble = |digit: &u8| (*digit as char).to_digit(16);
+        match word {
+            b"1" | b"#t" => out.push(true),
+            b"0" | b"#f" => out.push(false),
+            [b'#', b'x', digits @ ..] if digits.iter().all(|digit| nibble(digit).is_some()) => {
+                let bits = |nibble: u32| [8, 4, 2, 1].map(|bit| nibble & bit != 0);
+                out.extend(digits.iter().filter_map(nibble).flat_map(bits));
+            }
+            _ => return Err(Stop::Skip(format!("{} in a BoolValue", quoted(word)))),
+        }
+        Ok(())
+    }
+
+    /// The key of a value. Those of the truth value and of the attention value are no atoms of the
+    /// space.
+    pub fn key(&mut self) -> Result<Key, Stop> {
+        let token = self.next()?;
+        if token != Token::Open {
+            self.push_back(token);
+            return self.atom_or_name().map(|added| Key::Atom(added.atom));
+        }
+        let typed = self.type_word()?;
+        let token = self.next()?;
+        if token == Token::Text && self.is_predicate(typed) {
+            let key = match self.lexer.bytes() {
+                TRUTH_KEY => Some(Key::Truth),
+                ATTENTION_KEY => Some(Key::Attention),
+                _ => None,
+            };
+            if let Some(key) = key {
+                self.close()?;
+                return Ok(key);
+            }
+        }
+        self.push_back(token);
+        self.deeper(|reader| reader.atom(typed)).map(|added| Key::Atom(added.atom))
+    }
+
+    fn is_predicate(&self, typed: Typed) -> bool {
+        matches!(self.heads.type_name(typed), "Predicate" | "PredicateNode")
+    }
+
+    /// What an atom is given by a value under a key.
+    pub fn given(&mut self, key: Key, value: Option<Value>) -> Result<Given, Error> {
+        Ok(match (key, value) {
+            (Key::Atom(key), value) => Given::Value(key, value),
+            (Key::Truth, None) => Given::Truth(None),
+            (Key::Attention, None) => Given::Attention(None),
+            (Key::Truth, Some(value)) => match truth_of(&value) {
+                Some(truth) => Given::Truth(Some(truth)),
+                None => Given::Value(self.predicate(TRUTH_KEY)?, Some(value)),
+            },
+            (Key::Attention, Some(value)) => match attention_of(&value) {
+                Some(attention) => Given::Attention(Some(attention)),
+                None => Given::Value(self.predicate(ATTENTION_KEY)?, Some(value)),
+            },
+        })
+    }
+
+    fn predicate(&mut self, name: &[u8]) -> Result<AtomId, Error> {
+        let of = self.builder.add_type("PredicateNode", Kind::Node)?;
+        Ok(self.builder.add_node(of, name)?.atom)
+    }
+
+    /// Pairs after `(alist`, up to the `)`.
+    pub fn alist(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.next()? {
+                Token::Close => return Ok(()),
+                Token::Open => self.pair()?,
+                token => return Err(self.unexpected(token, "(cons KEY VALUE)")),
+            }
+        }
+    }
+
+    /// Pairs after `((`, up to the second `)`.
+    pub fn dotted_alist(&mut self) -> Result<(), Stop> {
+        self.pair()?;
+        self.alist()
+    }
+
+    /// `cons KEY VALUE)` or `KEY . VALUE)`.
+    fn pair(&mut self) -> Result<(), Stop> {
+        let token = self.next()?;
+        let is_cons = token == Token::Word && self.heads.find(self.lexer.bytes()) == Head::Cons;
+        if !is_cons {
+            self.push_back(token);
+        }
+        let key = self.key()?;
+        if !is_cons {
+            match self.next()? {
+                Token::Word if self.lexer.bytes() == b"." => (),
+                token => return Err(self.unexpected(token, "`.`")),
+            }
+        }
+        let value = self.value()?;
+        self.close()?;
+        let given = self.given(key, value)?;
+        self.given.push(given);
+        Ok(())
+    }
+}
+
+/// The truth value that a value under the key of truth values is: since October 2025, numbers.
+fn truth_of(value: &Value) -> Option<TruthValue> {
+    match value {
+        Value::Truth(truth) => Some(*truth),
+        Value::Floats(numbers) => match numbers[..] {
+            [strength, confidence] => Some(TruthValue::Simple { strength, confidence }),
+            [strength, confidence, count] => {
+                Some(TruthValue::Count { strength, confidence, count })
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn attention_of(value: &Value) -> Option<AttentionValue> {
+    match value {
+        Value::Attention(attention) => Some(*attention),
+        Value::Floats(numbers) => match numbers[..] {
+            [sti, lti, vlti] => Some(AttentionValue { sti, lti, vlti }),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! Ensembles in a companion file.
+//!
+//! | metadata | type | what |
+//! |---|---|---|
+//! | `opencog.moses.version` | u32 | 1 |
+//! | `opencog.moses.codec` | string | `lattice`, `palette` or `uniform` |
+//! | `opencog.moses.arguments` | strings | what stands after the `$`, by index |
+//! | `opencog.moses.words` | strings | classes, enumerated values and messages, by index |
+//! | `opencog.moses.measures` | strings | what is measured, by index |
+//!
+//! | tensor | type | what |
+//! |---|---|---|
+//! | `moses.programs` | I8 | the packed programs, one after another |
+//! | `moses.ends` | I32 | where each ends |
+//! | `moses.levels` | F64 | the levels of the codebook, ascending |
+//! | `moses.exact` | F64 | the constants beside the levels |
+//! | `moses.measure.0` and on | F64 | a value for each program |
+
+use super::codebook::{Codebook, ConstantCodec};
+use super::coded::CodedEnsemble;
+use super::ensemble::Measure;
+use super::names::{ArgumentName, Names};
+use super::read::read;
+use super::tree::Token;
+use crate::gguf::{Array, Value};
+use crate::opencog::section::{Companion, Section, SectionError};
+
+const VERSION: u32 = 1;
+
+impl CodedEnsemble {
+    /// What a companion file holds of the ensemble.
+    pub fn section(&self) -> Section {
+        let strings = |names: Vec<String>| Value::Array(Array::String(names.iter().collect()));
+        let arguments = self.names().arguments().iter().map(ArgumentName::to_string).collect();
+        let measures = self.measures().iter().map(|measure| measure.name.clone()).collect();
+        let mut section = Section::default();
+        section.set("opencog.moses.version", Value::U32(VERSION));
+        section.set("opencog.moses.codec", Value::string(&self.book().codec().to_string()));
+        section.set("opencog.moses.arguments", strings(arguments));
+        section.set("opencog.moses.words", strings(self.names().words().to_vec()));
+        section.set("opencog.moses.measures", strings(measures));
+        section.bytes("moses.programs", self.bytes());
+        section.integers("moses.ends", self.ends());
+        section.floats("moses.levels", self.book().levels());
+        section.floats("moses.exact", self.book().exact());
+        for (i, measure) in self.measures().iter().enumerate() {
+            section.floats(&format!("moses.measure.{i}"), &measure.values);
+        }
+        section
+    }
+
+    /// The ensemble in a companion file; `None` where it has none. All of it is checked.
+    pub fn from_companion(companion: &Companion) -> Result<Option<CodedEnsemble>, SectionError> {
+        if companion.get("opencog.moses.version").is_none() {
+            return Ok(None);
+        }
+        let version = companion.count("opencog.moses.version")?;
+        if version != VERSION as usize {
+            let fault = format!("`opencog.moses.version`: expected {VERSION}, found {version}");
+            return Err(SectionError(fault));
+        }
+        let codec = companion.text("opencog.moses.codec")?.parse::<ConstantCodec>();
+        let codec =
+            codec.map_err(|fault| SectionError(format!("`opencog.moses.codec`: {fault}")))?;
+        let (levels, exact) = (companion.floats("moses.levels")?, companion.floats("moses.exact")?);
+        let book = Codebook::from_parts(codec, levels, exact);
+        let book = book.map_err(|fault| SectionError(format!("`moses.levels`: {fault}")))?;
+        let measures = companion.strings("opencog.moses.measures")?.into_iter().enumerate();
+        let measures = measures.map(|(i, name)| {
+            let values = companion.floats(&format!("moses.measure.{i}"))?;
+            Ok(Measure { name, values })
+        });
+        let ensemble = CodedEnsemble::from_parts(
+            names(companion)?,
+            book,
+            companion.bytes("moses.programs")?.to_vec(),
+            companion.integers("moses.ends")?,
+            measures.collect::<Result<_, _>>()?,
+        );
+        let ensemble =
+            ensemble.map_err(|fault| SectionError(format!("`moses.programs`: {fault}")))?;
+        Ok(Some(ensemble))
+    }
+}
+
+/// The names, each of which must be what a reader of programs would take it for.
+fn names(companion: &Companion) -> Result<Names, SectionError> {
+    let mut names = Names::new();
+    for (i, text) in companion.strings("opencog.moses.arguments")?.iter().enumerate() {
+        let program = read(&format!("${text}"), &mut names);
+        let expected = Token::Argument { argument: i as u32, negated: false };
+        if !program.is_ok_and(|program| program.tokens() == [expected])
+            || names.arguments().len() != i + 1
+        {
+            return Err(SectionError(format!(
+                "`opencog.moses.arguments`: expected a new name of an argument, found `{text:.40}`"
+            )));
+        }
+    }
+    for (i, text) in companion.strings("opencog.moses.words")?.iter().enumerate() {
+        let program = read(text, &mut names);
+        let expected = Token::Word(i as u32);
+        if !program.is_ok_and(|program| program.tokens() == [expected])
+            || names.words().len() != i + 1
+        {
+            return Err(SectionError(format!(
+                "`opencog.moses.words`: expected a new word, found `{text:.40}`"
+            )));
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::super::coded::Rounding;
+    use super::super::ensemble::Ensemble;
+    use super::*;
+    use crate::gguf::Gguf;
+    use crate::opencog::section::write;
+
+    const TEXT: &str = "-2 +(0.1 *(-7.25 $x)) [complexity=3]\n\
+        -3 0<(+(1e-7 $2))\n\
+        0 cond(!$b red enum:\"light blue\")\n";
+
+    fn coded() -> CodedEnsemble {
+        let ensemble = Ensemble::read(TEXT).unwrap();
+        CodedEnsemble::encode(&ensemble, ConstantCodec::Lattice, Rounding::Keep)
+    }
+
+    fn load(file: Vec<u8>) -> Result<Option<CodedEnsemble>, SectionError> {
+        let gguf = Gguf::from_bytes("x.gguf", file).unwrap();
+        CodedEnsemble::from_companion(&Companion::new(&gguf).unwrap())
+    }
+
+    fn file(sections: &[Section]) -> Vec<u8> {
+        write(Vec::new(), Path::new("x.gguf"), sections).unwrap()
+    }
+
+    #[test]
+    fn an_ensemble_comes_back() {
+        let coded = coded();
+        let loaded = load(file(&[coded.section()])).unwrap().unwrap();
+        let (decoded, original) = (loaded.decode(), coded.decode());
+        assert_eq!(decoded.programs, original.programs);
+        assert_eq!(decoded.names, original.names);
+        assert_eq!(decoded.measure("score"), original.measure("score"));
+        let complexity = decoded.measure("complexity").unwrap();
+        assert!(complexity[0] == 3.0 && complexity[1].is_nan());
+        assert_eq!(file(&[loaded.section()]), file(&[coded.section()]));
+        assert_eq!(load(file(&[])), Ok(None));
+    }
+
+    #[test]
+    fn an_empty_ensemble_comes_back() {
+        let empty = Ensemble::default();
+        let coded = CodedEnsemble::encode(&empty, ConstantCodec::Palette, Rounding::Keep);
+        assert_eq!(load(file(&[coded.section()])), Ok(Some(coded)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let with = |key: &str, value: Value| {
+            let mut section = coded().section();
+            section.set(key, value);
+            load(file(&[section])).unwrap_err().to_string()
+        };
+        let strings = |text: &str| Value::Array(Array::String([text].into_iter().collect()));
+        let fault = with("opencog.moses.version", Value::U32(9));
+        assert_eq!(fault, "`opencog.moses.version`: expected 1, found 9");
+        let fault = with("opencog.moses.codec", Value::string("gzip"));
+        assert!(fault.contains("expected lattice, palette or uniform, found `gzip`"), "{fault}");
+        let fault = with("opencog.moses.arguments", strings("x y"));
+        assert!(fault.contains("expected a new name of an argument, found `x y`"), "{fault}");
+        let fault = with("opencog.moses.arguments", strings("x"));
+        assert!(fault.contains("expected an argument below 1"), "{fault}");
+        let fault = with("opencog.moses.words", strings("and"));
+        assert!(fault.contains("expected a new word, found `and`"), "{fault}");
+        let three: Vec<&str> = vec!["score", "complexity", "none"];
+        let three = Value::Array(Array::String(three.into_iter().collect()));
+        let fault = with("opencog.moses.measures", three);
+        assert!(fault.contains("measure 2: expected 3 values, found 0"), "{fault}");
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_files_do_not_panic(at in 0..2000usize, byte in any::<u8>()) {
+            let mut file = file(&[coded().section()]);
+            let at = at % file.len();
+            file[at] = byte;
+            if let Ok(gguf) = Gguf::from_bytes("x.gguf", file)
+                && let Ok(companion) = Companion::new(&gguf)
+                && let Ok(Some(ensemble)) = CodedEnsemble::from_companion(&companion)
+            {
+                ensemble.decode();
+            }
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Tables as MOSES reads them: values separated by commas, blanks or tabs.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::types::Type;
+
+/// Rows of inputs and of what programs are to say of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The names of the inputs; none where the file has none.
+    pub labels: Vec<String>,
+    /// The inputs, `$1` first.
+    pub inputs: Vec<Column>,
+    /// What is to be said.
+    pub target: Column,
+    /// What each row weighs, where the file tells.
+    pub weights: Option<Vec<f64>>,
+}
+
+/// The values of one column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// `0` and `1`, or `F` and `T`.
+    Boolean(Vec<bool>),
+    /// Numbers.
+    Contin(Vec<f64>),
+    /// Words.
+    Enumerated(Vec<String>),
+}
+
+/// Which column is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnChoice {
+    /// By its place, from 1.
+    Place(usize),
+    /// By its label.
+    Label(String),
+}
+
+/// As `moses -u` takes it: a place where it is a number, else a label.
+impl From<&str> for ColumnChoice {
+    fn from(text: &str) -> ColumnChoice {
+        text.parse().map_or_else(|_| ColumnChoice::Label(text.into()), ColumnChoice::Place)
+    }
+}
+
+/// A text that is no table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableError {
+    /// The line, from 1; 0 where the table as a whole is meant.
+    pub line: usize,
+    /// What was expected, and what was found.
+    pub fault: String,
+}
+
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.fault),
+            line => write!(f, "line {line}: {}", self.fault),
+        }
+    }
+}
+
+impl std::error::Error for TableError {}
+
+impl Column {
+    /// The type of its values.
+    pub fn column_type(&self) -> Type {
+        match self {
+            Column::Boolean(_) => Type::Boolean,
+            Column::Contin(_) => Type::Contin,
+            Column::Enumerated(_) => Type::Enumerated,
+        }
+    }
+
+    /// The number of its values.
+    pub fn len(&self) -> usize {
+        match self {
+            Column::Boolean(values) => values.len(),
+            Column::Contin(values) => values.len(),
+            Column::Enumerated(values) => values.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Table {
+    /// Reads a table. `target` is the first column where it isn't said, `weight` the column of what
+    /// rows weigh, if there is one.
+    ///
+    /// Lines that begin with `#`, `;` or `!` are comments. The first row holds labels where a word
+    /// stands above a column of something else. A column is boolean where all its values are 0, 1,
+    /// T, F, t or f, of numbers where all are, and of words where one is not.
+    pub fn read(
+        text: &str,
+        target: Option<&ColumnChoice>,
+        weight: Option<&ColumnChoice>,
+    ) -> Result<Table, TableError> {
+        let mut rows = rows(text)?;
+        let labels = labels(&mut rows);
+        let width = rows[0].1.len();
+        let target = target.map_or(Ok(0), |choice| choice.find(&labels, width))?;
+        let weight = weight.map(|choice| choice.find(&labels, width)).transpose()?;
+        if weight == Some(target) {
+            return Err(whole(
+                "expected a target beside the weights, found the same column".into(),
+            ));
+        }
+        let column = |at: usize| column(&rows, at);
+        let is_input = |at: &usize| *at != target && Some(*at) != weight;
+        let weights = match weight.map(column) {
+            None => None,
+            Some(Column::Contin(values)) => Some(values),
+            Some(Column::Boolean(values)) => Some(values.into_iter().map(f64::from).collect()),
+            Some(Column::Enumerated(values)) => {
+                let fault = format!("expected numbers in the weights, found `{:.40}`", values[0]);
+                return Err(whole(fault));
+            }
+        };
+        Ok(Table {
+            inputs: (0..width).filter(is_input).map(column).collect(),
+            target: column(target),
+            labels: match labels {
+                Some(labels) => {
+                    let inputs = labels.into_iter().enumerate().filter(|(at, _)| is_input(at));
+                    inputs.map(|(_, label)| label).collect()
+                }
+                None => Vec::new(),
+            },
+            weights,
+        })
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.target.len()
+    }
+
+    /// The index of the input of this label.
+    pub fn input(&self, label: &str) -> Option<usize> {
+        self.labels.iter().position(|known| known == label)
+    }
+
+    /// What a row weighs: 1 where nothing else is said.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row])
+    }
+}
+
+impl ColumnChoice {
+    fn find(&self, labels: &Option<Vec<String>>, width: usize) -> Result<usize, TableError> {
+        match self {
+            ColumnChoice::Place(place) if (1..=width).contains(place) => Ok(place - 1),
+            ColumnChoice::Place(place) => {
+                let fault = format!("expected a column from 1 to {width}, found {place}");
+                Err(whole(fault))
+            }
+            ColumnChoice::Label(label) => {
+                let found = labels.iter().flatten().position(|known| known == label);
+                found.ok_or_else(|| whole(format!("expected a column `{label:.40}`, found none")))
+            }
+        }
+    }
+}
+
+fn whole(fault: String) -> TableError {
+    TableError { line: 0, fault }
+}
+
+/// The line of each row, and its cells. At least one row, all of the same width, of 2 or more.
+fn rows(text: &str) -> Result<Vec<(usize, Vec<String>)>, TableError> {
+    let mut rows: Vec<(usize, Vec<String>)> = Vec::new();
+    for (line, content) in (1..).zip(text.lines()) {
+        if content.trim().is_empty() || content.starts_with(['#', ';', '!']) {
+            continue;
+        }
+        if content.contains(" : ") {
+            let fault = "expected a value, found ` : `: sparse rows are not read";
+            return Err(TableError { line, fault: fault.into() });
+        }
+        let cells = cells(content).map_err(|fault| TableError { line, fault })?;
+        let width = rows.first().map_or(cells.len(), |(_, cells)| cells.len());
+        if cells.len() != width {
+            let fault = format!("expected {width} values, found {}", cells.len());
+            return Err(TableError { line, fault });
+        }
+        rows.push((line, cells));
+    }
+    match rows.first() {
+        None => Err(whole("expected rows, found none".into())),
+        Some((line, cells)) if cells.len() < 2 => {
+            Err(TableError { line: *line, fault: "expected 2 columns or more, found 1".into() })
+        }
+        Some(_) => Ok(rows),
+    }
+}
+
+/// The cells of a line. Blanks around a comma belong to it. A cell may be quoted, and `\` takes the
+/// next character as it is.
+fn cells(line: &str) -> Result<Vec<String>, String> {
+    let mut cells = Vec::new();
+    let mut cell = String::new();
+    let mut characters = line.trim().chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '\\' => cell.extend(characters.next()),
+            ',' | ' ' | '\t' if !quoted => {
+                let mut commas = usize::from(c == ',');
+                while let Some(next) = characters.next_if(|c| matches!(c, ',' | ' ' | '\t')) {
+                    commas += usize::from(next == ',');
+                }
+                if commas > 1 || cell.is_empty() {
+                    return Err("expected a value, found `,`".into());
+                }
+                cells.push(std::mem::take(&mut cell));
+            }
+            _ => cell.push(c),
+        }
+    }
+    if quoted {
+        return Err("expected a closing quote, found the end of the line".into());
+    }
+    if cell.is_empty() {
+        return Err("expected a value, found the end of the line".into());
+    }
+    cells.push(cell);
+    Ok(cells)
+}
+
+/// What may be in a column. Of two values, the column may hold what both may.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Boolean,
+    Contin,
+    Enumerated,
+}
+
+fn boolean(cell: &str) -> Option<bool> {
+    match cell {
+        "1" | "T" | "t" => Some(true),
+        "0" | "F" | "f" => Some(false),
+        _ => None,
+    }
+}
+
+fn contin(cell: &str) -> Option<f64> {
+    let is_number = cell.bytes().any(|byte| byte.is_ascii_digit());
+    cell.parse().ok().filter(|value: &f64| is_number && value.is_finite())
+}
+
+fn kind(cell: &str) -> Kind {
+    match (boolean(cell), contin(cell)) {
+        (Some(_), _) => Kind::Boolean,
+        (None, Some(_)) => Kind::Contin,
+        (None, None) => Kind::Enumerated,
+    }
+}
+
+/// What a column holds. T and F among numbers are words.
+fn column_kind(rows: &[(usize, Vec<String>)], at: usize) -> Kind {
+    let cells = || rows.iter().map(|(_, cells)| cells[at].as_str());
+    let kind = cells().map(kind).max().unwrap_or(Kind::Boolean);
+    let all_numbers = || cells().all(|cell| contin(cell).is_some());
+    if kind == Kind::Contin && !all_numbers() { Kind::Enumerated } else { kind }
+}
+
+/// Takes the first row out where it holds labels.
+fn labels(rows: &mut Vec<(usize, Vec<String>)>) -> Option<Vec<String>> {
+    let (first, rest) = rows.split_first()?;
+    let is_word = |at: usize| kind(&first.1[at]) == Kind::Enumerated;
+    let is_label = |at: usize| is_word(at) && column_kind(rest, at) != Kind::Enumerated;
+    if rest.is_empty() || !(0..first.1.len()).any(is_label) {
+        return None;
+    }
+    Some(rows.remove(0).1)
+}
+
+fn column(rows: &[(usize, Vec<String>)], at: usize) -> Column {
+    let cells = || rows.iter().map(|(_, cells)| cells[at].as_str());
+    match column_kind(rows, at) {
+        Kind::Boolean => Column::Boolean(cells().filter_map(boolean).collect()),
+        Kind::Contin => Column::Contin(cells().filter_map(contin).collect()),
+        Kind::Enumerated => Column::Enumerated(cells().map(String::from).collect()),
+    }
+}
+
+/// Where each label stands, the first of equal ones.
+pub(super) fn label_places(table: &Table) -> HashMap<&str, usize> {
+    table.labels.iter().enumerate().rev().map(|(at, label)| (label.as_str(), at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Table, String> {
+        Table::read(text, None, None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn columns_get_the_type_of_their_values() {
+        let text = "# a comment\n! another\n\nx\ty\tg\tclass\n2.0\t1\tT\tred\n1\t0\tF\tgreen\n";
+        let target = ColumnChoice::Label("class".into());
+        let table = Table::read(text, Some(&target), None).unwrap();
+        assert_eq!(table.labels, ["x", "y", "g"]);
+        assert_eq!(table.inputs[0], Column::Contin(vec![2.0, 1.0]));
+        assert_eq!(table.inputs[1], Column::Boolean(vec![true, false]));
+        assert_eq!(table.inputs[2], Column::Boolean(vec![true, false]));
+        assert_eq!(table.target, Column::Enumerated(vec!["red".into(), "green".into()]));
+        assert_eq!((table.input("g"), table.input("class")), (Some(2), None));
+    }
+
+    #[test]
+    fn a_table_may_have_no_labels() {
+        let table = read("class1,14.23, .28\nclass2,13,1").unwrap();
+        assert_eq!(table.labels, [""; 0]);
+        assert_eq!(table.inputs[1], Column::Contin(vec![0.28, 1.0]));
+        assert_eq!(table.rows(), 2);
+    }
+
+    #[test]
+    fn rows_may_weigh() {
+        let weight = ColumnChoice::Place(1);
+        let target = ColumnChoice::Label("r".into());
+        let table = Table::read("wgt a r\n10.1 1 0\n-1 0 1", Some(&target), Some(&weight)).unwrap();
+        assert_eq!((table.weight(0), table.weight(1)), (10.1, -1.0));
+        assert_eq!(table.labels, ["a"]);
+        let error = Table::read("a,b\nx,1", Some(&target), None).unwrap_err().to_string();
+        assert_eq!(error, "expected a column `r`, found none");
+    }
+
+    #[test]
+    fn cells_may_be_quoted() {
+        assert_eq!(cells("\"a b\",c\\,d , e").unwrap(), ["a b", "c,d", "e"]);
+        assert_eq!(cells("1   2\t3 ").unwrap(), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn errors_tell_the_line() {
+        assert_eq!(read("a,b\n1,2\n1,2,3"), Err("line 3: expected 2 values, found 3".into()));
+        assert_eq!(read("a,b\n1,,2"), Err("line 2: expected a value, found `,`".into()));
+        assert_eq!(read("1\n2"), Err("line 1: expected 2 columns or more, found 1".into()));
+        assert_eq!(read("#\n"), Err("expected rows, found none".into()));
+        assert!(read("a,b\n1,x : 2").unwrap_err().contains("sparse"));
+    }
+
+    #[test]
+    fn letters_among_numbers_are_words() {
+        let table = read("a,b\n1,T\n0,2.5").unwrap();
+        assert_eq!(table.inputs[0], Column::Enumerated(vec!["T".into(), "2.5".into()]));
+    }
+}

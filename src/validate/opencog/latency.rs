@@ -1,0 +1,300 @@
+//! How long operations on a store of atoms take, against another store of the same atoms.
+//!
+//! One operation takes some nanoseconds, less than a clock can tell. So they are timed in batches of
+//! [`BATCH`] on atoms picked at random, and a quantile is one over the batches, of the mean of
+//! each. The stores take turns, so that what disturbs the machine disturbs both.
+
+use std::fmt;
+use std::hint::black_box;
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand_pcg::Pcg64Mcg;
+
+use crate::opencog::atomspace::query::{Query, Term, TruthFilter, Variable};
+use crate::opencog::atomspace::{AtomId, AtomStore, Kind, TypeId};
+
+/// Operations that are timed together.
+pub const BATCH: usize = 32;
+
+/// Turns that each store gets.
+const TURNS: usize = 5;
+
+/// The most matches that a query looks for: at hubs there are tens of thousands.
+const MATCHES: usize = 64;
+
+/// What is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// The node of a type and a name.
+    ByName,
+    /// All that a link holds.
+    Outgoing,
+    /// All links that hold an atom.
+    Incoming,
+    /// An atom's truth value.
+    Value,
+    /// The matches of two clauses with a variable in common: `(T x $a) (T $b $a)`, where a link
+    /// `(T x y)` is there.
+    Query,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Operation; 5] = [
+        Operation::ByName,
+        Operation::Outgoing,
+        Operation::Incoming,
+        Operation::Value,
+        Operation::Query,
+    ];
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Operation::ByName => "name look-up",
+            Operation::Outgoing => "outgoing",
+            Operation::Incoming => "incoming",
+            Operation::Value => "value",
+            Operation::Query => "two-clause query",
+        })
+    }
+}
+
+/// Nanoseconds an operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Nanoseconds {
+    /// In the median batch.
+    pub p50: f64,
+    /// In the batch that one in a hundred is slower than.
+    pub p99: f64,
+}
+
+/// An operation on both stores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latency {
+    /// What was timed.
+    pub operation: Operation,
+    /// On the store in question.
+    pub store: Nanoseconds,
+    /// On the one it is compared with.
+    pub reference: Nanoseconds,
+}
+
+impl Latency {
+    /// How many times as long the store takes, in the median.
+    pub fn ratio(&self) -> f64 {
+        self.store.p50 / self.reference.p50
+    }
+}
+
+/// Which atoms are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Batches a turn.
+    pub batches: usize,
+    /// How many distinct atoms at most: few stay in the cache, however large the store is.
+    pub atoms: usize,
+    /// What they are picked by.
+    pub seed: u64,
+}
+
+/// Times every operation on both stores, which have the same atoms. Operations that there are no
+/// atoms for are left out.
+pub fn latencies(
+    store: &impl AtomStore,
+    reference: &impl AtomStore,
+    sample: &Sample,
+) -> Vec<Latency> {
+    let twins = twins(store, reference);
+    let mut out = Vec::new();
+    for operation in Operation::ALL {
+        let of_store = picked(store, operation, sample);
+        if of_store.is_empty() {
+            continue;
+        }
+        let of_reference: Vec<AtomId> = of_store.iter().map(|atom| twins[atom.index()]).collect();
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            a.extend(times(store, operation, &of_store));
+            b.extend(times(reference, operation, &of_reference));
+        }
+        out.push(Latency { operation, store: quantiles(a), reference: quantiles(b) });
+    }
+    out
+}
+
+/// The atom of `b` for each of `a`.
+fn twins(a: &impl AtomStore, b: &impl AtomStore) -> Vec<AtomId> {
+    let types: Vec<Option<TypeId>> =
+        a.types().iter().map(|of| b.find_type(&of.name, of.kind)).collect();
+    let mut out: Vec<AtomId> = Vec::with_capacity(a.atom_count());
+    for atom in a.atoms() {
+        let twin = types[a.type_of(atom).index()].and_then(|of| match a.name(atom) {
+            Some(name) => b.by_name(of, &name),
+            None => {
+                let held: Vec<AtomId> = a.outgoing(atom).map(|held| out[held.index()]).collect();
+                b.by_outgoing(of, &held)
+            }
+        });
+        // Were the stores not the same, another atom would be timed.
+        out.push(twin.unwrap_or(AtomId(0)));
+    }
+    out
+}
+
+/// Atoms to do an operation on, batch after batch.
+fn picked(store: &impl AtomStore, operation: Operation, sample: &Sample) -> Vec<AtomId> {
+    let mut random = Pcg64Mcg::seed_from_u64(sample.seed);
+    let kind = |atom: AtomId| store.types()[store.type_of(atom).index()].kind;
+    let mut all: Vec<AtomId> = match operation {
+        Operation::ByName => store.atoms().filter(|&atom| kind(atom) == Kind::Node).collect(),
+        Operation::Outgoing => store.atoms().filter(|&atom| kind(atom) == Kind::Link).collect(),
+        Operation::Incoming => store.atoms().collect(),
+        Operation::Value => {
+            store.atoms().filter(|&atom| store.truth_value(atom).is_some()).collect()
+        }
+        Operation::Query => store.atoms().filter(|&atom| store.outgoing(atom).len() > 1).collect(),
+    };
+    let (chosen, _) = all.partial_shuffle(&mut random, sample.atoms);
+    (0..sample.batches * BATCH).map_while(|_| chosen.choose(&mut random).copied()).collect()
+}
+
+/// Mean nanoseconds of each batch.
+fn times(store: &impl AtomStore, operation: Operation, atoms: &[AtomId]) -> Vec<f64> {
+    match operation {
+        Operation::ByName => {
+            let keys: Vec<_> = atoms
+                .iter()
+                .map(|&atom| {
+                    (store.type_of(atom), store.name(atom).unwrap_or_default().into_owned())
+                })
+                .collect();
+            timed(&keys, |(of, name)| store.by_name(*of, name).map_or(0, |atom| atom.0))
+        }
+        Operation::Outgoing => timed(atoms, |&atom| sum(store.outgoing(atom))),
+        Operation::Incoming => timed(atoms, |&atom| sum(store.incoming(atom))),
+        Operation::Value => timed(atoms, |&atom| {
+            store.truth_value(atom).map_or(0, |value| value.confidence().to_bits() as u32)
+        }),
+        Operation::Query => {
+            let queries: Vec<Query> = atoms.iter().map(|&link| query(store, link)).collect();
+            let found = |query: &Query| query.matches(store, TruthFilter::Any, MATCHES).len();
+            timed(&queries, |query| found(query) as u32)
+        }
+    }
+}
+
+fn timed<T>(items: &[T], act: impl Fn(&T) -> u32) -> Vec<f64> {
+    let batch = |items: &[T]| {
+        let start = Instant::now();
+        let sum = items.iter().fold(0u32, |sum, item| sum.wrapping_add(act(item)));
+        black_box(sum);
+        start.elapsed().as_nanos() as f64 / items.len() as f64
+    };
+    items.chunks_exact(BATCH).map(batch).collect()
+}
+
+fn sum(atoms: impl Iterator<Item = AtomId>) -> u32 {
+    atoms.fold(0, |sum, atom| sum.wrapping_add(atom.0))
+}
+
+/// The query that begins at what a link holds first: which links of its type hold `x` and something,
+/// and which others hold the same thing. Further members stay as they are.
+fn query(store: &impl AtomStore, link: AtomId) -> Query {
+    let of = store.type_of(link);
+    let clause = |first: Term| {
+        let rest = store.outgoing(link).skip(2).map(Term::Atom);
+        Term::Link(of, [first, Term::Variable(0)].into_iter().chain(rest).collect())
+    };
+    let variable = |name: &str| Variable { name: name.into(), of: None };
+    Query {
+        variables: vec![variable("$a"), variable("$b")],
+        clauses: store
+            .outgoing(link)
+            .take(1)
+            .flat_map(|x| [clause(Term::Atom(x)), clause(Term::Variable(1))])
+            .collect(),
+    }
+}
+
+fn quantiles(mut times: Vec<f64>) -> Nanoseconds {
+    times.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| {
+        let place = (share * times.len() as f64) as usize;
+        times.get(place.min(times.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    };
+    Nanoseconds { p50: at(0.5), p99: at(0.99) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opencog::atomspace::{Builder, TruthValue};
+
+    const SAMPLE: Sample = Sample { batches: 20, atoms: 50, seed: 1 };
+
+    /// A ring of members, with a truth value on each link.
+    fn ring(len: u32) -> crate::opencog::atomspace::AtomSpace {
+        let mut builder = Builder::new();
+        let concept = builder.add_type("ConceptNode", Kind::Node).unwrap();
+        let member = builder.add_type("MemberLink", Kind::Link).unwrap();
+        let nodes: Vec<AtomId> = (0..len)
+            .map(|i| builder.add_node(concept, format!("n{i}").as_bytes()).unwrap().atom)
+            .collect();
+        for i in 0..nodes.len() {
+            let pair = [nodes[i], nodes[(i + 1) % nodes.len()]];
+            let link = builder.add_link(member, &pair).unwrap().atom;
+            builder.set_truth_value(link, Some(TruthValue::DEFAULT));
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn every_operation_is_timed_on_both() {
+        let space = ring(100);
+        let latencies = latencies(&space, &space, &SAMPLE);
+        assert_eq!(latencies.iter().map(|row| row.operation).collect::<Vec<_>>(), Operation::ALL);
+        for row in latencies {
+            for side in [row.store, row.reference] {
+                assert!(side.p50 > 0.0 && side.p50 <= side.p99, "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_finds_what_two_clauses_hold() {
+        let mut builder = Builder::new();
+        let concept = builder.add_type("ConceptNode", Kind::Node).unwrap();
+        let member = builder.add_type("MemberLink", Kind::Link).unwrap();
+        let [x, y, z] = [b"x", b"y", b"z"].map(|n| builder.add_node(concept, n).unwrap().atom);
+        let link = builder.add_link(member, &[x, y]).unwrap().atom;
+        builder.add_link(member, &[z, y]).unwrap();
+        builder.add_link(member, &[z, x]).unwrap();
+        let space = builder.finish();
+        let matches = query(&space, link).matches(&space, TruthFilter::Any, MATCHES);
+        assert_eq!(matches.iter().collect::<Vec<_>>(), [[y, x], [y, z]]);
+    }
+
+    #[test]
+    fn nothing_is_timed_of_what_is_not_there() {
+        let space = Builder::new().finish();
+        assert_eq!(latencies(&space, &space, &SAMPLE), []);
+    }
+
+    #[test]
+    fn no_more_atoms_are_picked_than_may_be() {
+        let picked = picked(&ring(100), Operation::Incoming, &SAMPLE);
+        let distinct: std::collections::HashSet<AtomId> = picked.iter().copied().collect();
+        assert_eq!(picked.len(), 20 * BATCH);
+        assert_eq!(distinct.len(), 50);
+    }
+
+    #[test]
+    fn quantiles_are_of_the_sorted_times() {
+        let times = (0..1000).rev().map(f64::from).collect();
+        assert_eq!(quantiles(times), Nanoseconds { p50: 500.0, p99: 990.0 });
+    }
+}

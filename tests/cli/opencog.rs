@@ -1,0 +1,251 @@
+//! OpenCog data: packed, told of, written again, alone and beside a model.
+
+use opencog_qat::gguf::{Gguf, Value};
+use opencog_qat::opencog::atomspace::companion::PackedSpace;
+use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
+use opencog_qat::opencog::atomspace::{AtomSpace, AtomStore, Kind, difference};
+use predicates::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::folder::Folder;
+
+/// Nine atoms; one form that means nothing here; truth and attention values.
+const ATOMS: &str = r#"(use-modules (opencog))
+(Inheritance (stv 0.8 0.000001) (Concept "cat" (av 12.5 3 1)) (Concept "animal" (stv 1 0.9)))
+(Inheritance (stv 0.002 0.4) (Concept "dog" (av -7 0 0)) (Concept "animal"))
+(Evaluation (Predicate "likes") (List (Concept "dog") (Concept "cat")))
+(cog-set-value! (Concept "cat") (Predicate "weight") (FloatValue 4.5 0.25))
+"#;
+
+const PROGRAMS: &str = "+($x 0.5)\n*($x 1.25)\n$x\n";
+const TABLE: &str = "t,x\n1.5,1.0\n2.5,2.5\n4,3.25\n";
+
+fn folder() -> Folder {
+    let folder = Folder::empty();
+    folder.write("kb.scm", ATOMS.as_bytes());
+    folder.write("best.combo", PROGRAMS.as_bytes());
+    folder.write("train.csv", TABLE.as_bytes());
+    folder
+}
+
+fn with_tiny() -> Folder {
+    let folder = Folder::with_tiny();
+    folder.write("kb.scm", ATOMS.as_bytes());
+    folder.write("best.combo", PROGRAMS.as_bytes());
+    folder
+}
+
+fn space(text: &[u8]) -> AtomSpace {
+    read(text, &ReadOptions::default()).unwrap().0
+}
+
+fn json(folder: &Folder, name: &str) -> serde_json::Value {
+    serde_json::from_slice(&folder.read(name)).unwrap()
+}
+
+fn text_of(gguf: &Gguf, key: &str) -> Option<String> {
+    gguf.metadata().get(key).and_then(Value::as_str).map(str::to_string)
+}
+
+#[test]
+fn packing_tells_what_it_did() {
+    let folder = folder();
+    let shown = folder.run(
+        "opencog pack --moses best.combo --moses-table train.csv --report r.json kb.scm kb.opencog.gguf",
+    );
+    let has = predicate::str::contains;
+    shown.success().stderr(predicate::str::is_empty()).stdout(
+        has("atoms        9: 5 nodes, 4 links")
+            .and(has("skipped      1 x (use-modules ..), line 1"))
+            .and(has("truth values 3, 3 distinct, coded with palette"))
+            .and(has("changes nothing"))
+            .and(has("plain 8-bit would"))
+            .and(has("1 zeroed"))
+            .and(has("attention    of 2 atoms"))
+            .and(has("programs     3"))
+            .and(has("Kendall's tau 1.0000")),
+    );
+    let report = json(&folder, "r.json");
+    assert_eq!(report["atomspace"]["atoms"], 9);
+    assert_eq!(report["atomspace"]["truth"]["damage"]["strength"]["max_error"], 0.0);
+    assert_eq!(report["atomspace"]["truth"]["plain_uniform"]["confidence"]["zeroed"], 1);
+    assert_eq!(report["ecan"]["atoms"], 2);
+    assert_eq!(report["moses"]["fitness"]["tau"], 1.0);
+    assert_eq!(report["bytes"], folder.read("kb.opencog.gguf").len());
+    let gguf = folder.open("kb.opencog.gguf");
+    assert_eq!(text_of(&gguf, "general.architecture").as_deref(), Some("opencog"));
+    let packed = PackedSpace::of(&gguf).unwrap();
+    assert_eq!(difference(&space(ATOMS.as_bytes()), &packed), None);
+    let concept = packed.find_type("ConceptNode", Kind::Node).unwrap();
+    let dog = packed.by_name(concept, b"dog").unwrap();
+    assert_eq!(packed.attention_value(dog).unwrap().sti, -7.0);
+}
+
+#[test]
+fn a_companion_is_written_as_text_again() {
+    let folder = folder();
+    for flags in ["", "--at-rest", "--truth exact --attention uniform"] {
+        let pack =
+            format!("opencog pack -q --force {flags} --moses best.combo kb.scm kb.opencog.gguf");
+        folder.run(&pack).success().stdout(predicate::str::is_empty());
+        for target in ["5.0", "2026"] {
+            let export = format!(
+                "opencog export --force --target {target} --moses again.combo kb.opencog.gguf again.scm"
+            );
+            folder.run(&export).success().stdout(predicate::str::contains("programs     3"));
+            assert_eq!(folder.read("again.combo"), PROGRAMS.as_bytes());
+            let again = space(&folder.read("again.scm"));
+            let lost = difference(&space(ATOMS.as_bytes()), &again);
+            assert_eq!(lost, None, "{flags} {target}");
+        }
+    }
+    folder.refused_with("opencog export kb.opencog.gguf again.scm", "again.scm: it exists already");
+    folder.refused_with("opencog export kb.opencog.gguf kb.opencog.gguf", "is the input");
+}
+
+#[test]
+fn stats_of_a_text_and_of_companions_agree() {
+    let folder = folder();
+    folder.run("opencog pack -q --moses best.combo kb.scm kb.opencog.gguf").success();
+    folder.run("opencog pack -q --at-rest kb.scm rest.opencog.gguf").success();
+    let has = predicate::str::contains;
+    for file in ["kb.scm", "kb.opencog.gguf", "rest.opencog.gguf"] {
+        let shown = folder.run(&format!("opencog stats {file}")).success();
+        shown.stdout(has("atoms        9: 5 nodes, 4 links").and(has("3 ConceptNode")));
+    }
+    let shown = folder.run("opencog stats kb.opencog.gguf").success();
+    shown.stdout(
+        has("truth values palette")
+            .and(has("programs     3"))
+            .and(has("attention    of 2 atoms"))
+            .and(has("atomspace.outgoing")),
+    );
+    folder.run("opencog stats rest.opencog.gguf").success().stdout(has("at rest"));
+}
+
+#[test]
+fn broken_files_are_refused_with_their_place() {
+    let folder = with_tiny();
+    folder.write("broken.scm", b"(Concept \"a\")\n(List (Concept \"a\"\n");
+    folder
+        .refused_with("opencog pack broken.scm kb.opencog.gguf", "broken.scm: line 2, column 1: ");
+    folder.refused_with("opencog stats broken.scm", "broken.scm: line 2, column 1: ");
+    folder.write("broken.combo", b"$x\n+($x\n");
+    let pack = "opencog pack --moses broken.combo kb.scm kb.opencog.gguf";
+    folder.refused_with(pack, "broken.combo: line ");
+    folder.write("train.csv", b"t,y\n1.5,1.0\n2.5,2.5\n");
+    let pack = "opencog pack --moses best.combo --moses-table train.csv kb.scm kb.opencog.gguf";
+    folder.refused_with(pack, "train.csv");
+    folder.refused_with("opencog pack no.scm kb.opencog.gguf", "no.scm: cannot open it");
+    folder.refused_with("opencog stats in.gguf", "expected `opencog`, found `llama`");
+    folder.refused_with("opencog export in.gguf out.scm", "expected `opencog`, found `llama`");
+    // Before the model is worked on.
+    folder.refused_with(
+        "--effort fast --size 10 --atomspace broken.scm in.gguf out.gguf",
+        "broken.scm: line 2, column 1: ",
+    );
+}
+
+#[test]
+fn an_existing_companion_needs_force() {
+    let folder = folder();
+    folder.write("kb.opencog.gguf", b"precious");
+    folder
+        .refused_with("opencog pack kb.scm kb.opencog.gguf", "kb.opencog.gguf: it exists already");
+    folder.refused_with("opencog pack --force kb.scm kb.scm", "kb.scm: is the input");
+    let report = "opencog pack --force --report kb.json kb.scm kb.json";
+    folder.refused_with(report, "name another report");
+    folder.run("opencog pack -q --force kb.scm kb.opencog.gguf").success();
+    let first = folder.read("kb.opencog.gguf");
+    folder.refused_with("opencog pack kb.scm kb.opencog.gguf", "it exists already");
+    folder.run("opencog pack -q --force kb.scm kb.opencog.gguf").success();
+    assert!(folder.read("kb.opencog.gguf") == first, "the same input gives the same bytes");
+}
+
+#[test]
+fn a_model_has_its_companion_beside_it() {
+    let folder = with_tiny();
+    let plain = "--effort fast --bpw 5 in.gguf plain.gguf";
+    folder.run(plain).success();
+    let flags = "--effort fast --bpw 5 --enable-atomspace --atomspace kb.scm --report r.json";
+    folder.run(&format!("--dry-run {flags} in.gguf out.gguf")).success();
+    assert!(!folder.path("out.opencog.gguf").exists() && !folder.path("out.gguf").exists());
+    let planned = json(&folder, "r.json");
+    let shown = folder.run(&format!("{flags} --moses best.combo in.gguf out.gguf")).success();
+    shown.stdout(predicate::str::contains("companion    out.opencog.gguf"));
+
+    let (model, companion) = (folder.open("out.gguf"), folder.open("out.opencog.gguf"));
+    let hash = Sha256::digest(folder.read("out.opencog.gguf"));
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(text_of(&model, "opencog.companion.name").as_deref(), Some("out.opencog.gguf"));
+    assert_eq!(text_of(&model, "opencog.companion.sha256"), Some(hash.clone()));
+    let report = json(&folder, "r.json");
+    assert_eq!(report["opencog"]["sha256"], hash);
+    assert_eq!(report["opencog"]["atomspace"]["atoms"], 9);
+    assert_eq!(report["opencog"]["moses"]["programs"], 3);
+    assert_eq!(report["metrics"]["output_bytes"], folder.read("out.gguf").len());
+    // Names and hashes of all companions are as long, so that a dry run counts rightly.
+    assert_eq!(report["metrics"]["output_bytes"], planned["metrics"]["output_bytes"]);
+    let packed = PackedSpace::of(&companion).unwrap();
+    assert_eq!(difference(&space(ATOMS.as_bytes()), &packed), None);
+
+    let plain = folder.open("plain.gguf");
+    assert_eq!(text_of(&plain, "opencog.companion.name"), None);
+    assert_eq!(model.tensors().len(), plain.tensors().len());
+    for (ours, theirs) in model.tensors().iter().zip(plain.tensors()) {
+        assert_eq!(ours.spec(), theirs.spec());
+        assert!(model.data(ours) == plain.data(theirs), "{}", ours.name);
+    }
+}
+
+#[test]
+fn a_companion_beside_the_model_is_kept() {
+    let folder = with_tiny();
+    folder.run("opencog pack -q --moses best.combo kb.scm in.opencog.gguf").success();
+    folder.run("--effort fast in.gguf out.gguf").success();
+    assert!(folder.read("out.opencog.gguf") == folder.read("in.opencog.gguf"));
+    folder.run("--effort fast --disable-moses in.gguf atoms.gguf").success();
+    let shown = folder.run("opencog stats atoms.opencog.gguf").success();
+    shown.stdout(
+        predicate::str::contains("atoms        9").and(predicate::str::contains("moses").not()),
+    );
+    folder.run("--effort fast --disable-moses --disable-atomspace in.gguf bare.gguf").success();
+    assert!(!folder.path("bare.opencog.gguf").exists());
+    assert_eq!(text_of(&folder.open("bare.gguf"), "opencog.companion.name"), None);
+
+    folder.write("in.opencog.gguf", b"GGUF, but broken");
+    folder.refused("--effort fast in.gguf other.gguf");
+}
+
+#[test]
+fn disabled_data_is_not_read() {
+    let folder = with_tiny();
+    folder.write("broken.scm", b"(List");
+    let flags = "--effort fast --disable-atomspace --atomspace broken.scm";
+    folder.run(&format!("{flags} in.gguf out.gguf")).success();
+    assert!(!folder.path("out.opencog.gguf").exists());
+    folder.refused(&format!("--force {flags} --enable-atomspace in.gguf out.gguf"));
+    // Attention values that are not coded are as they were.
+    let flags = "--effort fast --attention uniform --disable-ecan --atomspace kb.scm";
+    folder.run(&format!("{flags} in.gguf exact.gguf")).success();
+    let companion = folder.open("exact.opencog.gguf");
+    assert!(companion.tensor("ecan.sti.codes").is_none());
+    assert_eq!(difference(&space(ATOMS.as_bytes()), &PackedSpace::of(&companion).unwrap()), None);
+}
+
+#[test]
+fn a_companion_in_the_way_is_not_replaced() {
+    let folder = with_tiny();
+    folder.write("out.opencog.gguf", b"precious");
+    let flags = "--effort fast --atomspace kb.scm";
+    let run = format!("{flags} in.gguf out.gguf");
+    folder.refused_with(&run, "out.opencog.gguf: it exists already");
+    folder.refused_with(&format!("--dry-run {run}"), "out.opencog.gguf: it exists already");
+    folder.run(&format!("--force {run}")).success();
+    let written = folder.read("out.opencog.gguf");
+    // What a run left that was ended before it gave the model its name is taken for its own.
+    std::fs::remove_file(folder.path("out.gguf")).unwrap();
+    folder.run(&run).success();
+    assert!(folder.read("out.opencog.gguf") == written);
+    folder.refused_with(&format!("{flags} in.gguf in.opencog.gguf/x"), "no such folder");
+}
