@@ -99,6 +99,12 @@ pub struct CodingArgs {
     #[arg(help_heading = "OpenCog data")]
     tv_merge: TvMerge,
 
+    /// A word that the text uses for a type without defining it, as e=EvaluationLink; several with
+    /// commas, or the flag again
+    #[arg(long, value_name = "WORD=TYPE", value_delimiter = ',', value_parser = alias)]
+    #[arg(help_heading = "OpenCog data")]
+    alias: Vec<(String, String)>,
+
     /// How truth values are kept: chosen, which loses nothing where at most 256 are distinct, else
     /// at most 0.5 % of a strength or a count; exact; or by name: palette, guarded-uniform8,
     /// logcount8, column8, uniform8 (plain, without guards)
@@ -170,6 +176,7 @@ impl CodingArgs {
         Request {
             atomspace,
             tv_merge: self.tv_merge,
+            aliases: self.alias,
             truth: self.truth,
             attention: Some(self.attention),
             moses: self.moses,
@@ -218,6 +225,13 @@ fn tv_merge(name: &str) -> Result<TvMerge, String> {
         "first" => Ok(TvMerge::FirstNested),
         "last" => Ok(TvMerge::Last),
         _ => Err("expected first or last".into()),
+    }
+}
+
+fn alias(pair: &str) -> Result<(String, String), String> {
+    match pair.split_once('=') {
+        Some((word, of)) if !word.is_empty() && !of.is_empty() => Ok((word.into(), of.into())),
+        _ => Err("expected WORD=TYPE, such as e=EvaluationLink".into()),
     }
 }
 

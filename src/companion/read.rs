@@ -34,7 +34,7 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
 /// Reads a text of atoms.
 pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
     let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
-    let options = ReadOptions { tv_merge: request.tv_merge, ..ReadOptions::default() };
+    let options = ReadOptions { tv_merge: request.tv_merge, aliases: request.aliases.clone() };
     read(file, &options).map_err(|error| match error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(path, other),

@@ -15,6 +15,8 @@ pub struct Request {
     pub atomspace: Option<PathBuf>,
     /// Which value stays where an atom is given one more than once.
     pub tv_merge: TvMerge,
+    /// Words that the text uses for types without defining them.
+    pub aliases: Vec<(String, String)>,
     /// How truth values are kept.
     pub truth: TruthCoding,
     /// How attention values are coded; `None` where they are kept as they are.
@@ -49,6 +51,7 @@ impl Default for Request {
         Request {
             atomspace: None,
             tv_merge: TvMerge::default(),
+            aliases: Vec::new(),
             truth: TruthCoding::Chosen { tolerance: TOLERANCE },
             attention: Some(AttentionCodec::Palette),
             moses: None,

@@ -83,7 +83,7 @@ pub struct Exported {
 /// The summary, several lines.
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ExportSummary { lines, rejected, names_of_lines } = self.atoms;
+        let ExportSummary { lines, rejected, names_of_lines, kinds_lost } = self.atoms;
         writeln!(f, "  lines        {lines}")?;
         if rejected > 0 {
             writeln!(
@@ -97,6 +97,13 @@ impl fmt::Display for Exported {
                 f,
                 "  warning      {names_of_lines} nodes have a line feed in their name, which the fast \
                  reader takes out"
+            )?;
+        }
+        if kinds_lost > 0 {
+            writeln!(
+                f,
+                "  warning      {kinds_lost} truth values are neither simple nor with a count, which \
+                 their numbers alone do not tell"
             )?;
         }
         self.programs.map_or(Ok(()), |programs| writeln!(f, "  programs     {programs}"))

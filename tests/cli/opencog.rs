@@ -124,6 +124,24 @@ fn stats_of_a_text_and_of_companions_agree() {
 }
 
 #[test]
+fn words_that_a_text_does_not_define_are_told_to_it() {
+    let folder = with_tiny();
+    folder.write("words.scm", b"(e (p \"likes\") (List (Concept \"dog\") (Concept \"cat\")))");
+    let alias = "--alias e=EvaluationLink,p=Predicate";
+    folder.run(&format!("opencog pack {alias} words.scm kb.opencog.gguf")).success().stdout(
+        predicate::str::contains("atoms        5").and(predicate::str::contains("skipped").not()),
+    );
+    folder.run(&format!("--effort fast {alias} --atomspace words.scm in.gguf out.gguf")).success();
+    assert!(folder.read("out.opencog.gguf") == folder.read("kb.opencog.gguf"));
+    for wrong in ["e", "e=", "=List"] {
+        let pack = format!("opencog pack --alias {wrong} words.scm x.opencog.gguf");
+        folder.run(&pack).code(2).stderr(predicate::str::contains("expected WORD=TYPE"));
+    }
+    let pack = "opencog pack --alias e=nothing words.scm x.opencog.gguf";
+    folder.refused_with(pack, "nothing is no type");
+}
+
+#[test]
 fn broken_files_are_refused_with_their_place() {
     let folder = with_tiny();
     folder.write("broken.scm", b"(Concept \"a\")\n(List (Concept \"a\"\n");

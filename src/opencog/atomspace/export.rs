@@ -34,6 +34,9 @@ pub struct ExportSummary {
     pub rejected: u64,
     /// Nodes with a line feed in their name, which the fast reader takes out of it.
     pub names_of_lines: u64,
+    /// Truth values of which the target cannot say what they are: their numbers alone mean those of
+    /// a simple one, or of one with a count.
+    pub kinds_lost: u64,
 }
 
 /// How many atoms a text may consist of, each counted as often as it is written.
@@ -68,7 +71,15 @@ pub fn export(
     }
     let is_of_lines = |atom: &AtomId| store.name(*atom).is_some_and(|name| name.contains(&b'\n'));
     summary.names_of_lines = store.atoms().filter(is_of_lines).count() as u64;
+    if target == Target::AtomSpace2026 {
+        summary.kinds_lost = store.atoms().map(|atom| kinds_lost(store, atom)).sum();
+    }
     Ok(summary)
+}
+
+fn kinds_lost(store: &impl AtomStore, atom: AtomId) -> u64 {
+    let is_lost = |truth: TruthValue| !matches!(truth.kind(), TruthKind::Simple | TruthKind::Count);
+    u64::from(store.truth_value(atom).is_some_and(is_lost))
 }
 
 fn has_values(store: &impl AtomStore, atom: AtomId) -> bool {
@@ -331,6 +342,15 @@ mod tests {
         let (out, summary) = exported(text, Target::AtomSpace5_0);
         assert!(out.starts_with("(ConceptNode \"d\")\n"));
         assert_eq!((summary.lines, summary.rejected, summary.names_of_lines), (5, 3, 1));
+    }
+
+    #[test]
+    fn truth_values_that_the_target_cannot_name_are_counted() {
+        let text = "(Concept \"a\" (stv 1 1)) (Concept \"b\" (ctv 1 1 1)) (Concept \"c\" (etv 1 2))
+            (Concept \"d\" (itv 0 1 0.9))";
+        let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        let lost = |target| export(&space, target, &mut Vec::new()).unwrap().kinds_lost;
+        assert_eq!((lost(Target::AtomSpace5_0), lost(Target::AtomSpace2026)), (0, 2));
     }
 
     #[test]

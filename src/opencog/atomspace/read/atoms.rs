@@ -245,12 +245,16 @@ impl<R: Read> Reader<'_, R> {
 
     /// `'ConceptNode` after `cog-new-node`.
     pub fn symbol_type(&mut self) -> Result<Typed, Stop> {
-        match (self.next()?, self.next()?) {
-            (Token::Quote, Token::Word) => match self.heads.find(self.lexer.bytes()) {
+        match self.next()? {
+            Token::Quote => (),
+            token => return Err(self.unexpected(token, "a quoted type of atoms")),
+        }
+        match self.next()? {
+            Token::Word => match self.heads.find(self.lexer.bytes()) {
                 Head::Atom(typed) => Ok(typed),
                 _ => Err(self.broken("expected a type of atoms")),
             },
-            (_, token) => Err(self.unexpected(token, "a quoted type of atoms")),
+            token => Err(self.unexpected(token, "a type of atoms")),
         }
     }
 }

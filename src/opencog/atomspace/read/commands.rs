@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::super::builder::Added;
-use super::heads::{Command, Head};
+use super::heads::{Command, Head, Heads};
 use super::lexer::Token;
 use super::reader::{Given, Reader, Stop};
 use super::skipped::quoted;
@@ -55,10 +55,11 @@ impl<R: Read> Reader<'_, R> {
 
     /// `(` and the word of a value.
     fn value_head(&mut self) -> Result<Head, Stop> {
-        match (self.next()?, self.next()?) {
-            (Token::Open, Token::Word) => Ok(self.heads.find(self.lexer.bytes())),
-            _ => Err(Stop::Skip("a command with other arguments than atoms and values".into())),
+        // One token after the other: what follows a `)` is no part of this form.
+        if self.next()? == Token::Open && self.next()? == Token::Word {
+            return Ok(self.heads.find(self.lexer.bytes()));
         }
+        Err(Stop::Skip("a command with other arguments than atoms and values".into()))
     }
 
     /// `(alist ..)`, `((..) ..)` or the latter after a quote.
@@ -85,21 +86,29 @@ impl<R: Read> Reader<'_, R> {
             return Err(other());
         }
         let word = self.lexer.bytes().to_vec();
-        let is_defined = match self.next()? {
-            Token::Word => self.heads.alias(&word, self.lexer.bytes()),
+        // What is not whole is passed over, and must not have given the word a meaning.
+        match self.next()? {
+            Token::Word => {
+                let of = self.lexer.bytes().to_vec();
+                self.defined(&word, |heads| heads.alias(&word, &of))
+            }
             Token::Open => {
                 let typed = self.type_word().map_err(|stop| match stop {
                     Stop::Skip(_) => other(),
                     broken => broken,
                 })?;
-                let added = self.atom(typed)?;
-                self.heads.name(&word, added.atom)
+                let atom = self.atom(typed)?.atom;
+                self.defined(&word, |heads| heads.name(&word, atom))
             }
-            _ => return Err(other()),
-        };
-        match self.next()? {
-            Token::Close if is_defined => Ok(()),
-            _ => Err(Stop::Skip(format!("(define {} ..)", quoted(&word).trim_matches('`')))),
+            _ => Err(other()),
         }
+    }
+
+    /// The end of a definition, which then gives the word its meaning, if it can have one.
+    fn defined(&mut self, word: &[u8], give: impl FnOnce(&mut Heads) -> bool) -> Result<(), Stop> {
+        if self.next()? == Token::Close && give(&mut self.heads) {
+            return Ok(());
+        }
+        Err(Stop::Skip(format!("(define {} ..)", quoted(word).trim_matches('`'))))
     }
 }

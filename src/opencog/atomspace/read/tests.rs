@@ -133,6 +133,38 @@ fn aliases_come_from_the_file_or_the_caller() {
     assert!(read(text.as_bytes(), &options).unwrap_err().to_string().contains("m=no-type"));
 }
 
+fn passed(summary: &ReadSummary) -> u64 {
+    summary.skipped.kinds().iter().map(|kind| kind.count).sum()
+}
+
+#[test]
+fn what_is_not_wholly_defined_has_no_meaning() {
+    for (text, expected) in [
+        ("(define x (Concept \"a\") more) (List x)", ""),
+        ("(define x (Concept \"a\") more) (Concept \"b\") (List x)", "(ConceptNode \"b\")"),
+        ("(define e Evaluation more) (e (Concept \"b\"))", ""),
+    ] {
+        let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(atoms(&space).join("|"), expected, "{text}");
+        assert_eq!(passed(&summary), 2, "{text}");
+    }
+}
+
+#[test]
+fn a_command_that_lacks_something_takes_nothing_of_the_next_form() {
+    for text in ["(cog-set-tv! (Concept \"a\"))", "(cog-set-av! (Concept \"a\") (x))"] {
+        let all = format!("{text} (Concept \"b\")");
+        let (space, summary) = read(all.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(atoms(&space), ["(ConceptNode \"b\")"], "{text}");
+        assert_eq!(passed(&summary), 1);
+        assert!(read(text.as_bytes(), &ReadOptions::default()).is_ok());
+    }
+    assert_eq!(
+        fault("(cog-new-node)\n(Concept \"b\")").split(':').next(),
+        Some("line 1, column 14")
+    );
+}
+
 #[test]
 fn what_is_skipped_leaves_no_trace_and_is_told() {
     let text = "scm\n(use-modules (opencog))\n#! (Concept \"no\") !#\n(define (f x) \"(\" #\\) x)

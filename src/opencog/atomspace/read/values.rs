@@ -66,10 +66,12 @@ impl<R: Read> Reader<'_, R> {
     pub fn value(&mut self) -> Result<Option<Value>, Stop> {
         match self.next()? {
             Token::Open => self.value_expression().map(Some),
-            Token::Quote => match (self.next()?, self.next()?) {
-                (Token::Open, Token::Close) => Ok(None),
-                _ => Err(Stop::Skip("a quoted value".into())),
-            },
+            Token::Quote => {
+                if self.next()? == Token::Open && self.next()? == Token::Close {
+                    return Ok(None);
+                }
+                Err(Stop::Skip("a quoted value".into()))
+            }
             Token::Word if self.lexer.bytes() == b"#f" => Ok(None),
             Token::Word => match self.heads.find(self.lexer.bytes()) {
                 Head::Named(atom) => Ok(Some(Value::Atom(atom))),
