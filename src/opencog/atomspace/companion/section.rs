@@ -40,7 +40,7 @@ pub(super) mod name {
     pub const VALUES: &str = "atomspace.values";
 }
 
-/// The names of the forms, as the metadata has them.
+/// The names of the forms.
 impl Form {
     /// As the metadata has it.
     pub fn name(self) -> &'static str {
