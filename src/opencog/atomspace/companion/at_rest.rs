@@ -361,6 +361,9 @@ impl Expander<'_> {
             self.checked("values", usize::try_from(number).ok().filter(|_| number < self.most))
         };
         let (rows, cells, count) = (number(key::ROWS)?, number(key::CELLS)?, number(key::VALUES)?);
+        // Each row is that of an atom: of millions of empty ones a broken file could tell for free.
+        let rows =
+            self.checked("values.rows", Some(rows).filter(|&rows| rows <= atoms as usize))?;
         let values = self.strings("values", count)?;
         let sound = values.iter().all(|bytes| value_bytes::decode(bytes, atoms).is_some());
         let values = self.checked("values", sound.then_some(values))?;
