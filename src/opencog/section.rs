@@ -1,7 +1,9 @@
 //! What a companion file consists of: a section for each room, of metadata and tensors.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
+use std::str::FromStr;
 
 use crate::gguf::{self, Format, Gguf, Metadata, OutputFile, Shape, TensorSpec, Value, Writer};
 
@@ -175,6 +177,22 @@ impl<'a> Companion<'a> {
     /// The value of a key, if it is there.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         self.gguf.metadata().get(key)
+    }
+
+    /// Whether it has a section whose version stands under `key`, which must be `expected`.
+    pub fn has_section(&self, key: &str, expected: u32) -> Result<bool, SectionError> {
+        if self.get(key).is_none() {
+            return Ok(false);
+        }
+        match self.count(key)? {
+            found if found == expected as usize => Ok(true),
+            found => Err(SectionError(format!("`{key}`: expected {expected}, found {found}"))),
+        }
+    }
+
+    /// What the text of a key that must be there is the name of.
+    pub fn named<T: FromStr<Err: Display>>(&self, key: &str) -> Result<T, SectionError> {
+        self.text(key)?.parse().map_err(|fault| SectionError(format!("`{key}`: {fault}")))
     }
 
     /// The text of a key that must be there.

@@ -31,17 +31,10 @@ impl CodedAttention {
 
     /// The values in a companion file; `None` where it has none. All of them are checked.
     pub fn from_companion(companion: &Companion) -> Result<Option<CodedAttention>, SectionError> {
-        if companion.get("opencog.ecan.version").is_none() {
+        if !companion.has_section("opencog.ecan.version", VERSION)? {
             return Ok(None);
         }
-        let version = companion.count("opencog.ecan.version")?;
-        if version != VERSION as usize {
-            let fault = format!("`opencog.ecan.version`: expected {VERSION}, found {version}");
-            return Err(SectionError(fault));
-        }
-        let codec = companion.text("opencog.ecan.codec")?.parse::<AttentionCodec>();
-        let codec =
-            codec.map_err(|fault| SectionError(format!("`opencog.ecan.codec`: {fault}")))?;
+        let codec = companion.named::<AttentionCodec>("opencog.ecan.codec")?;
         let [sti, lti, vlti] = ["sti", "lti", "vlti"].map(|name| column(companion, name));
         let (sti, lti, vlti) = (sti?, lti?, vlti?);
         if sti.len() != lti.len() || sti.len() != vlti.len() {

@@ -51,17 +51,10 @@ impl CodedEnsemble {
 
     /// The ensemble in a companion file; `None` where it has none. All of it is checked.
     pub fn from_companion(companion: &Companion) -> Result<Option<CodedEnsemble>, SectionError> {
-        if companion.get("opencog.moses.version").is_none() {
+        if !companion.has_section("opencog.moses.version", VERSION)? {
             return Ok(None);
         }
-        let version = companion.count("opencog.moses.version")?;
-        if version != VERSION as usize {
-            let fault = format!("`opencog.moses.version`: expected {VERSION}, found {version}");
-            return Err(SectionError(fault));
-        }
-        let codec = companion.text("opencog.moses.codec")?.parse::<ConstantCodec>();
-        let codec =
-            codec.map_err(|fault| SectionError(format!("`opencog.moses.codec`: {fault}")))?;
+        let codec = companion.named::<ConstantCodec>("opencog.moses.codec")?;
         let (levels, exact) = (companion.floats("moses.levels")?, companion.floats("moses.exact")?);
         let book = Codebook::from_parts(codec, levels, exact);
         let book = book.map_err(|fault| SectionError(format!("`moses.levels`: {fault}")))?;
