@@ -124,13 +124,18 @@ impl Companion {
     }
 }
 
-/// Reads and codes.
+/// Reads and codes. A text that has no atoms is refused where there are no programs either: nobody
+/// packs nothing on purpose.
 fn coded(request: &Request, carried: Option<&Path>) -> Result<Coded, Error> {
-    let mut coded = code(&read::data(request)?, request)?;
+    let data = read::data(request)?;
+    let mut coded = code(&data, request)?;
     if let Some(path) = carried {
         carried::add(&mut coded, path, request)?;
     }
-    Ok(coded)
+    match (request.atoms(), data.without_atoms()) {
+        (Some(path), Some(fault)) if coded.moses.is_none() => Err(Error::opencog(path, fault)),
+        _ => Ok(coded),
+    }
 }
 
 /// Whether there is such a file with just these bytes.
