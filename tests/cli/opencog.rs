@@ -279,6 +279,49 @@ fn a_companion_beside_the_model_is_kept() {
 }
 
 #[test]
+fn a_companion_is_held_against_the_hash_that_the_model_names() {
+    let folder = with_tiny();
+    folder.run("--effort fast -q --atomspace kb.scm in.gguf out.gguf").success();
+    let inspect = |model: &str, state: &str| {
+        let has = predicate::str::contains(format!("\ncompanion\n  out.opencog.gguf: {state}"));
+        folder.run(&format!("inspect {model}")).success().stdout(has);
+    };
+    let again = |name: &str, warning: &str| {
+        let run = format!("--effort fast --allow-requantize --force {name} again.gguf");
+        let has = predicate::str::contains(format!("warning: out.opencog.gguf: {warning}"));
+        folder.run(&run).success().stderr(has);
+    };
+    let silent = |flags: &str| {
+        let run = format!("--effort fast --allow-requantize --force {flags} out.gguf again.gguf");
+        folder.run(&run).success().stderr(predicate::str::contains("warning: out").not());
+    };
+    inspect("out.gguf", "as it was");
+    silent("");
+    let first = folder.read("out.opencog.gguf");
+    assert!(folder.read("again.opencog.gguf") == first);
+    // By its name in the metadata, too, where the model has another one now.
+    std::fs::copy(folder.path("out.gguf"), folder.path("renamed.gguf")).unwrap();
+    inspect("renamed.gguf", "as it was");
+    folder.run("-q --effort fast --allow-requantize renamed.gguf of-renamed.gguf").success();
+    assert!(folder.read("of-renamed.opencog.gguf") == first);
+
+    folder.run("opencog pack -q --force --truth exact --at-rest kb.scm out.opencog.gguf").success();
+    inspect("out.gguf", "changed");
+    again(
+        "out.gguf",
+        "changed since the model was written: its hash is another; what it holds now",
+    );
+    assert!(folder.read("again.opencog.gguf") == folder.read("out.opencog.gguf"));
+    silent("--atomspace kb.scm --disable-moses");
+
+    std::fs::remove_file(folder.path("out.opencog.gguf")).unwrap();
+    inspect("out.gguf", "missing");
+    again("out.gguf", "missing; the model names it, and nothing of it is kept");
+    let shown = folder.run("inspect in.gguf").success();
+    shown.stdout(predicate::str::contains("companion").not());
+}
+
+#[test]
 fn disabled_data_is_not_read() {
     let folder = with_tiny();
     folder.write("broken.scm", b"(List");
