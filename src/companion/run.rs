@@ -89,7 +89,7 @@ impl fmt::Display for Exported {
 }
 
 fn write_exported(f: &mut fmt::Formatter<'_>, atoms: &ExportSummary) -> fmt::Result {
-    let ExportSummary { lines, rejected, names_of_lines, kinds_lost } = atoms;
+    let ExportSummary { lines, rejected, names_of_lines, kinds_lost, no_truths } = atoms;
     writeln!(f, "  lines        {lines}")?;
     let warnings = [
         (
@@ -102,6 +102,11 @@ fn write_exported(f: &mut fmt::Formatter<'_>, atoms: &ExportSummary) -> fmt::Res
             kinds_lost,
             "truth values are neither simple nor with a count, which their numbers alone do not \
              tell",
+        ),
+        (
+            no_truths,
+            "values under the key of truth values are none; programs that ask this AtomSpace for \
+             the truth value may crash",
         ),
     ];
     let mut found = warnings.iter().filter(|(count, _)| **count > 0);
