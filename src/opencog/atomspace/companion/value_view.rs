@@ -89,6 +89,14 @@ impl<'a> TruthView<'a> {
                 let [strength, confidence, _] = floats(&self.numbers[place]);
                 Some(TruthValue::Simple { strength, confidence })
             }
+            place => self.get_other(atom, place),
+        }
+    }
+
+    /// Of another kind, or coded by columns. Apart, so that the common case is no call.
+    #[inline(never)]
+    fn get_other(&self, atom: AtomId, place: Option<usize>) -> Option<TruthValue> {
+        match place {
             Some(place) => {
                 let kind = TruthKind::ALL[usize::from(self.kinds[place])];
                 Some(TruthValue::from_numbers(kind, floats(&self.numbers[place])))
