@@ -1,9 +1,10 @@
-//! What a companion costs: its size, the time to open it, and how long operations on it take,
-//! against the unpacked store of the same atoms. One thread.
+//! What a companion costs: how fast text is read, its size, the time to open it, and how long
+//! operations on it take, against the unpacked store of the same atoms. One thread.
 //!
 //! `cargo bench --bench opencog [FILE.scm]`; without a file, on a made up set that is shaped like the
-//! largest of OpenCog's benchmark. Each link gets a truth value. The last table is of five copies
-//! with other names, more than a million atoms. Asked for are any atoms, and 1000 that stay in the
+//! largest of OpenCog's benchmark. It is read as it is, and five copies with other names, more than
+//! a million atoms; read are texts in memory, into a store with all its indexes. For the other
+//! figures each link gets a truth value; the last table is of the copies. Asked for are any atoms, and 1000 that stay in the
 //! cache, which tells what a store's size does from what the cache's does.
 
 use std::fs::File;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use opencog_qat::gguf::Gguf;
 use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding};
+use opencog_qat::opencog::atomspace::export::{Target, export};
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
 use opencog_qat::opencog::atomspace::{AtomId, AtomSpace, AtomStore, Builder, Kind, TruthValue};
 use opencog_qat::opencog::section::save;
@@ -25,6 +27,12 @@ const BATCHES: usize = 2000;
 /// Times that a file is opened.
 const OPENINGS: usize = 21;
 
+/// Times that a text is read.
+const READINGS: usize = 5;
+
+/// Copies that make more than a million atoms.
+const COPIES: usize = 5;
+
 fn main() {
     // Cargo adds `--bench`.
     let file = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
@@ -33,9 +41,15 @@ fn main() {
         None => made_up(),
     };
     println!("{}", file.as_deref().unwrap_or("made up"));
+    let text = file.as_ref().map(|path| std::fs::read(path).expect("it was read before"));
+    print_reading("as it is", &text.unwrap_or_else(|| text_of(&set)));
+    for (what, truth) in [("plain", Truth::None), ("with truth values", Truth::OnLinks)] {
+        let copies = relabelled(&set, COPIES, truth);
+        print_reading(&format!("{COPIES} x, {what}"), &text_of(&copies));
+    }
     sizes("as it is", &set);
-    for copies in [1, 5] {
-        let space = relabelled(&set, copies);
+    for copies in [1, COPIES] {
+        let space = relabelled(&set, copies, Truth::OnLinks);
         println!("\n{copies} x, with truth values on links");
         measure(&space);
     }
@@ -43,10 +57,40 @@ fn main() {
 
 fn read_file(path: &Path) -> AtomSpace {
     let text = File::open(path).expect("the file can be opened");
-    let started = Instant::now();
     let (space, summary) = read(text, &ReadOptions::default()).expect("it is AtomSpace text");
-    println!("read in {:.2} s\n{}", started.elapsed().as_secs_f64(), summary.skipped);
+    println!("{}", summary.skipped);
     space
+}
+
+/// What FileStorage would write.
+fn text_of(space: &AtomSpace) -> Vec<u8> {
+    let mut text = Vec::new();
+    export(space, Target::AtomSpace5_0, &mut text).expect("memory suffices");
+    text
+}
+
+/// Prints how fast a text is read: the best of some times, which other work disturbs least.
+fn print_reading(what: &str, text: &[u8]) {
+    let reading = |_| {
+        let started = Instant::now();
+        let (space, _) = read(text, &ReadOptions::default()).expect("it is AtomSpace text");
+        (started.elapsed().as_secs_f64(), space.atom_count())
+    };
+    let times: Vec<(f64, usize)> = (0..READINGS).map(reading).collect();
+    let (best, atoms) = times.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0)).expect("some");
+    println!(
+        "{what}: {atoms} atoms of {:.1} MB read in {best:.3} s: {:.2} M atoms/s, {:.0} MB/s",
+        text.len() as f64 / 1e6,
+        atoms as f64 / best / 1e6,
+        text.len() as f64 / best / 1e6,
+    );
+}
+
+/// Which copies get truth values.
+#[derive(Clone, Copy, PartialEq)]
+enum Truth {
+    None,
+    OnLinks,
 }
 
 /// Genes and molecules that are members of pathways, as the benchmark set has them.
@@ -70,9 +114,9 @@ fn made_up() -> AtomSpace {
     builder.finish()
 }
 
-/// So many copies of a space, each with other names, and truth values on links: counts of up to 60
-/// and strengths of four levels.
-fn relabelled(space: &AtomSpace, copies: usize) -> AtomSpace {
+/// So many copies of a space, each with other names; truth values, where there are to be any, have
+/// counts of up to 60 and strengths of four levels.
+fn relabelled(space: &AtomSpace, copies: usize, truth: Truth) -> AtomSpace {
     let mut random = Pcg64Mcg::seed_from_u64(2);
     let mut builder = Builder::new();
     for copy in 0..copies {
@@ -92,7 +136,7 @@ fn relabelled(space: &AtomSpace, copies: usize) -> AtomSpace {
                 }
             };
             let id = added.expect("there are ids enough").atom;
-            if space.name(atom).is_none() {
+            if truth == Truth::OnLinks && space.name(atom).is_none() {
                 let count = f64::from(random.random_range(1..=60u32));
                 let strength = f64::from(random.random_range(1..=4u32)) / 4.0;
                 let confidence = count / (count + 800.0);

@@ -40,6 +40,7 @@ mod provenance;
 pub mod quantize;
 pub mod report;
 mod same_file;
+mod sha256;
 mod simd;
 pub mod terminal;
 mod threads;

@@ -3,6 +3,7 @@
 mod signals;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -27,12 +28,19 @@ fn main() -> ExitCode {
 
 fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.take() {
-        Some(Command::Inspect { file }) => {
-            print(&report::inspect(&Gguf::open(&file)?)).map(|()| ExitCode::SUCCESS)
-        }
+        Some(Command::Inspect { file }) => inspect(&file).map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(args)) => evaluate(args).map(|()| ExitCode::SUCCESS),
         Some(Command::OpenCog(command)) => opencog(command).map(|()| ExitCode::SUCCESS),
         None => quantize(cli.order()?),
+    }
+}
+
+fn inspect(file: &Path) -> anyhow::Result<()> {
+    let gguf = Gguf::open(file)?;
+    print(&report::inspect(&gguf))?;
+    match companion::named(&gguf) {
+        Some(named) => print(&format!("\ncompanion\n  {named}\n")),
+        None => Ok(()),
     }
 }
 

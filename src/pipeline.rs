@@ -61,7 +61,8 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         OutputFile::check(&job.output, job.force)?;
     }
     // Before the model is worked on: what is broken is known at once, and the model names it.
-    let companion = Companion::beside(job)?;
+    let companion = Companion::beside(&gguf, job)?;
+    let doubt = Companion::doubt(&gguf, job);
     let work = work(job, config, &gguf, companion.as_ref())?;
     // Begun before the work, so that a file that cannot be written is known at once. A run that was
     // killed as it gave the model its name made what is there.
@@ -134,6 +135,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         stages,
     };
     let mut report = Report::of(run);
+    report.warnings.extend(doubt);
     let report_file = report_file.map(|file| written(&report, file)).transpose()?;
     if made.is_some() {
         work.remember(WRITTEN, || Ok::<_, WorkError>(true))?;

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::companion::Companion;
+use crate::companion::{Companion, NAME_KEY, SHA256_KEY};
 use crate::config::Config;
 use crate::gguf::{Array, Format, Gguf, Metadata, Value, Writer, header_size};
 use crate::quantize::{Header, Plan};
 use crate::report::OpenCogReport;
+use crate::sha256::hex;
 
 /// The version of ggml's block formats (`GGML_QNT_VERSION`).
 const QUANTIZATION_VERSION: u32 = 2;
@@ -34,8 +35,8 @@ pub fn output_metadata(
     metadata.set("opencog_qat.plan", Value::Array(Array::String(plan.lines().iter().collect())));
     metadata.set("opencog_qat.seed", Value::U64(config.seed));
     if let Some(companion) = companion {
-        metadata.set("opencog.companion.name", Value::string(&companion.name()));
-        metadata.set("opencog.companion.sha256", Value::string(&companion.report.sha256));
+        metadata.set(NAME_KEY, Value::string(&companion.name()));
+        metadata.set(SHA256_KEY, Value::string(&companion.report.sha256));
     }
     metadata
 }
@@ -49,7 +50,7 @@ pub fn run_description(gguf: &Gguf, config: &Config, companion: Option<&Companio
         hash.update(gguf.data(tensor));
         gguf.release(tensor, 0..gguf.data(tensor).len());
     }
-    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(hash);
     let opencog = companion.map(|companion| {
         let OpenCogReport { inputs, sha256, .. } = &companion.report;
         format!(", OpenCog data of {} with the hash {sha256}", inputs.join(", "))

@@ -13,7 +13,7 @@ use crate::pipeline::{Job, below_target};
 /// files to read, and a report that is an output: by name, through a link, or through a folder that
 /// is one.
 pub fn refuse_same_files(gguf: &Gguf, job: &Job) -> Result<(), Error> {
-    let carried = Companion::carried(job);
+    let carried = Companion::carried(gguf, job);
     let opencog = job.opencog.inputs().chain(carried.as_deref());
     let read: Vec<&Path> = gguf.paths().chain(job.eval_text.as_deref()).chain(opencog).collect();
     let mut outputs = vec![job.output.clone(), below_target(&job.output)];

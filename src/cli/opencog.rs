@@ -15,16 +15,18 @@ const PACK_HELP: &str = "\
 Examples:
   opencog-qat opencog pack kb.scm kb.opencog.gguf
   opencog-qat opencog pack --at-rest --truth exact kb.scm kb.opencog.gguf
-  opencog-qat opencog pack --moses best.combo --moses-table train.csv kb.scm kb.opencog.gguf";
+  opencog-qat opencog pack --moses best.combo --moses-table train.csv kb.scm kb.opencog.gguf
+  opencog-qat opencog pack --moses best.combo best.opencog.gguf";
 
 /// What can be done with OpenCog data alone.
 #[derive(Debug, Subcommand)]
 pub enum OpenCogCommand {
-    /// Pack AtomSpace text, and MOSES programs, into a companion file that is queried where it lies
-    #[command(after_help = PACK_HELP)]
+    /// Pack AtomSpace text, MOSES programs, or both, into a companion file that is queried where it
+    /// lies
+    #[command(after_help = PACK_HELP, allow_missing_positional = true)]
     Pack(PackArgs),
 
-    /// Write the atoms of a companion as AtomSpace text again
+    /// Write the atoms of a companion as AtomSpace text again, its MOSES programs, or both
     Export(ExportArgs),
 
     /// Tell what a companion, or an AtomSpace text, holds
@@ -37,12 +39,12 @@ pub enum OpenCogCommand {
 /// What `opencog pack` is asked for.
 #[derive(Debug, Args)]
 pub struct PackArgs {
-    /// AtomSpace text
-    #[arg(value_name = "KB.scm")]
-    input: PathBuf,
+    /// AtomSpace text; may be left out where there is --moses
+    #[arg(value_name = "KB.scm", required_unless_present = "moses")]
+    input: Option<PathBuf>,
 
     /// The companion to write
-    #[arg(value_name = "KB.opencog.gguf")]
+    #[arg(value_name = "KB.opencog.gguf", required = true)]
     output: PathBuf,
 
     #[command(flatten)]
@@ -68,16 +70,16 @@ pub struct ExportArgs {
     #[arg(value_name = "KB.opencog.gguf")]
     companion: PathBuf,
 
-    /// The AtomSpace text to write
-    #[arg(value_name = "OUT.scm")]
-    output: PathBuf,
+    /// The AtomSpace text to write; may be left out where there is --moses
+    #[arg(value_name = "OUT.scm", required_unless_present = "moses")]
+    output: Option<PathBuf>,
 
     /// Which AtomSpace is to read it: 5.0, with truth values; or 2026, where the numbers of a truth
     /// value are a FloatValue under its key
     #[arg(long, default_value = "5.0", value_parser = target)]
     target: Target,
 
-    /// Also write the MOSES programs of the companion
+    /// Write the MOSES programs of the companion
     #[arg(long, value_name = "OUT.combo")]
     moses: Option<PathBuf>,
 
@@ -194,7 +196,7 @@ impl PackArgs {
         if let Some(report) = &self.report {
             super::check_report(report)?;
         }
-        let request = self.coding.request(Some(self.input));
+        let request = self.coding.request(self.input);
         let (output, report, force) = (self.output, self.report, self.force);
         Ok(PackJob { request, output, report, force })
     }

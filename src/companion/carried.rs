@@ -3,18 +3,33 @@
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::gguf::Gguf;
 use crate::opencog::section::Section;
 
+use super::Request;
 use super::code::Coded;
+use super::named::{self, State};
 use super::opened::Opened;
-use super::{Request, companion_of};
 
 /// The companion beside the model from which something is to be kept, if there is one.
-pub(super) fn beside(model: &Path, request: &Request) -> Option<PathBuf> {
-    let Request { enabled, .. } = request;
-    let wanted = enabled.atomspace && request.atomspace.is_none()
-        || enabled.moses && request.moses.is_none();
-    Some(companion_of(model)).filter(|path| wanted && path.exists())
+pub(super) fn beside(model: &Gguf, request: &Request) -> Option<PathBuf> {
+    named::beside(model).filter(|_| is_wanted(request))
+}
+
+/// What is to be said of the companion that the model names, where something of it is to be kept
+/// and it is not as it was. What it holds now is kept all the same: it may have been packed anew.
+pub(super) fn doubt(model: &Gguf, request: &Request) -> Option<String> {
+    let named = named::named(model).filter(|_| is_wanted(request))?;
+    let kept = match named.state {
+        State::Changed => "what it holds now is kept",
+        State::Missing => "the model names it, and nothing of it is kept",
+        State::AsItWas | State::Unreadable(_) => return None,
+    };
+    Some(format!("{named}; {kept}"))
+}
+
+fn is_wanted(Request { enabled, atomspace, moses, .. }: &Request) -> bool {
+    enabled.atomspace && atomspace.is_none() || enabled.moses && moses.is_none()
 }
 
 /// Adds what is kept of this companion. All of it is checked.

@@ -1,16 +1,14 @@
 //! A companion as it is written: under its name only when all is done.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::Error;
-use crate::gguf::{self, OutputFile};
+use crate::gguf::{self, Gguf, OutputFile};
 use crate::opencog::section::write;
 use crate::pipeline::Job;
 use crate::report::OpenCogReport;
+use crate::sha256::{self, Hashed};
 
 use super::code::{Coded, code};
 use super::{Request, carried, companion_of, read};
@@ -37,8 +35,8 @@ pub(crate) struct Companion {
 impl Companion {
     /// The companion of a model's output: of the data that is asked for, and of a companion beside
     /// the input where some is not. `None` where there is no data.
-    pub fn beside(job: &Job) -> Result<Option<Companion>, Error> {
-        let carried = Companion::carried(job);
+    pub fn beside(model: &Gguf, job: &Job) -> Result<Option<Companion>, Error> {
+        let carried = Companion::carried(model, job);
         if carried.is_none() && job.opencog.inputs().next().is_none() {
             return Ok(None);
         }
@@ -54,8 +52,13 @@ impl Companion {
     }
 
     /// The companion beside the input that something is kept of.
-    pub fn carried(job: &Job) -> Option<PathBuf> {
-        carried::beside(&job.input, &job.opencog)
+    pub fn carried(model: &Gguf, job: &Job) -> Option<PathBuf> {
+        carried::beside(model, &job.opencog)
+    }
+
+    /// What is to be said of that companion, where it is not the one that the input names.
+    pub fn doubt(model: &Gguf, job: &Job) -> Option<String> {
+        carried::doubt(model, &job.opencog)
     }
 
     /// The companion of data that is asked for.
@@ -72,8 +75,8 @@ impl Companion {
         mode: Mode,
     ) -> Result<Companion, Error> {
         let Coded { sections, atomspace, ecan, moses } = coded;
-        let Hashed { hash, bytes, .. } = write(Hashed::new(io::sink()), target, &sections)?;
-        let sha256 = hex(hash);
+        let Hashed { hash, bytes } = write(Hashed::default(), target, &sections)?;
+        let sha256 = sha256::hex(hash);
         let file = match mode {
             // A run that was killed before it gave the model its name has made it.
             _ if !overwrite && is_there(target, bytes, &sha256) => None,
@@ -124,52 +127,22 @@ impl Companion {
     }
 }
 
-/// Reads and codes.
+/// Reads and codes. A text that has no atoms is refused where there are no programs either: nobody
+/// packs nothing on purpose.
 fn coded(request: &Request, carried: Option<&Path>) -> Result<Coded, Error> {
-    let mut coded = code(&read::data(request)?, request)?;
+    let data = read::data(request)?;
+    let mut coded = code(&data, request)?;
     if let Some(path) = carried {
         carried::add(&mut coded, path, request)?;
     }
-    Ok(coded)
+    match (request.atoms(), data.without_atoms()) {
+        (Some(path), Some(fault)) if coded.moses.is_none() => Err(Error::opencog(path, fault)),
+        _ => Ok(coded),
+    }
 }
 
 /// Whether there is such a file with just these bytes.
 fn is_there(target: &Path, bytes: u64, sha256: &str) -> bool {
-    let hash = || -> io::Result<String> {
-        let mut hashed = Hashed::new(io::sink());
-        io::copy(&mut File::open(target)?, &mut hashed)?;
-        Ok(hex(hashed.hash))
-    };
     target.metadata().is_ok_and(|found| found.is_file() && found.len() == bytes)
-        && hash().is_ok_and(|found| found == sha256)
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A sink whose bytes are hashed and counted.
-struct Hashed<W> {
-    sink: W,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<W> Hashed<W> {
-    fn new(sink: W) -> Hashed<W> {
-        Hashed { sink, hash: Sha256::new(), bytes: 0 }
-    }
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.sink.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
+        && sha256::of_file(target).is_ok_and(|found| found == sha256)
 }

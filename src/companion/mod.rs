@@ -6,12 +6,15 @@
 mod carried;
 mod code;
 mod made;
+mod named;
 mod opened;
 mod read;
 mod request;
 mod run;
 
 pub(crate) use made::Companion;
+pub(crate) use named::{NAME_KEY, SHA256_KEY};
+pub use named::{Named, State, named};
 pub use request::{Enabled, Request};
 pub use run::{ExportJob, Exported, PackJob, export, pack, stats};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::gguf::Gguf;
+use crate::gguf::{self, Gguf};
 use crate::opencog::atomspace::AtomStore;
 use crate::opencog::atomspace::companion::{Form, PackedSpace, expand, form};
 use crate::opencog::ecan::AtomAttention;
@@ -24,7 +24,12 @@ pub(super) struct Opened {
 
 impl Opened {
     pub fn open(path: &Path) -> Result<Opened, Error> {
-        let gguf = Gguf::open(path)?;
+        let gguf = Gguf::open(path).map_err(|error| match error {
+            gguf::Error::Io { path, source, .. } => {
+                Error::file(&path, "cannot open the companion", source)
+            }
+            other => other.into(),
+        })?;
         Companion::new(&gguf).map_err(|e| Error::opencog(path, e))?;
         let form = form(&gguf)?;
         let expanded = match form {

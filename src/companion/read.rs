@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read};
-use crate::opencog::atomspace::{self, AtomSpace};
+use crate::opencog::atomspace::{self, AtomSpace, AtomStore};
 use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
 
 use super::Request;
@@ -22,6 +22,19 @@ pub(super) struct Data {
 pub(super) struct Programs {
     pub ensemble: Ensemble,
     pub table: Option<Table>,
+}
+
+impl Data {
+    /// What is wrong with a text that was read and has no atoms, in a line.
+    pub fn without_atoms(&self) -> Option<String> {
+        let (space, summary) = self.atoms.as_ref()?;
+        let skipped = summary.skipped.to_string().replace('\n', "; ");
+        let found = match skipped.is_empty() {
+            true => "found none".into(),
+            false => format!("found only what was passed over: {skipped}"),
+        };
+        (space.atom_count() == 0).then(|| format!("expected atoms, {found}"))
+    }
 }
 
 /// Reads all that is asked for.

@@ -61,8 +61,8 @@ pub fn pack(job: &PackJob) -> Result<OpenCogReport, Error> {
 pub struct ExportJob {
     /// The companion.
     pub companion: PathBuf,
-    /// The text of atoms to write.
-    pub output: PathBuf,
+    /// Where the atoms are written as text, if anywhere.
+    pub output: Option<PathBuf>,
     /// Where the programs are written, if anywhere.
     pub moses: Option<PathBuf>,
     /// Which AtomSpace is to read the atoms.
@@ -74,8 +74,8 @@ pub struct ExportJob {
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
-    /// Of the atoms.
-    pub atoms: ExportSummary,
+    /// Of the atoms, where they were asked for.
+    pub atoms: Option<ExportSummary>,
     /// Programs, where they were asked for.
     pub programs: Option<usize>,
 }
@@ -83,74 +83,86 @@ pub struct Exported {
 /// The summary, several lines.
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ExportSummary { lines, rejected, names_of_lines, kinds_lost } = self.atoms;
-        writeln!(f, "  lines        {lines}")?;
-        if rejected > 0 {
-            writeln!(
-                f,
-                "  warning      the last {rejected} have what the fast reader of this AtomSpace does \
-                 not know; `load` may"
-            )?;
-        }
-        if names_of_lines > 0 {
-            writeln!(
-                f,
-                "  warning      {names_of_lines} nodes have a line feed in their name, which the fast \
-                 reader takes out"
-            )?;
-        }
-        if kinds_lost > 0 {
-            writeln!(
-                f,
-                "  warning      {kinds_lost} truth values are neither simple nor with a count, which \
-                 their numbers alone do not tell"
-            )?;
-        }
+        self.atoms.map_or(Ok(()), |atoms| write_exported(f, &atoms))?;
         self.programs.map_or(Ok(()), |programs| writeln!(f, "  programs     {programs}"))
     }
 }
 
-/// Writes the atoms of a companion as text, and its programs where that is asked for.
+fn write_exported(f: &mut fmt::Formatter<'_>, atoms: &ExportSummary) -> fmt::Result {
+    let ExportSummary { lines, rejected, names_of_lines, kinds_lost, no_truths } = atoms;
+    writeln!(f, "  lines        {lines}")?;
+    let warnings = [
+        (
+            rejected,
+            "lines, the last ones, have what the fast reader of this AtomSpace does not know; \
+             `load` may",
+        ),
+        (names_of_lines, "nodes have a line feed in their name, which the fast reader takes out"),
+        (
+            kinds_lost,
+            "truth values are neither simple nor with a count, which their numbers alone do not \
+             tell",
+        ),
+        (
+            no_truths,
+            "values under the key of truth values are none; programs that ask this AtomSpace for \
+             the truth value may crash",
+        ),
+    ];
+    let mut found = warnings.iter().filter(|(count, _)| **count > 0);
+    found.try_for_each(|(count, what)| writeln!(f, "  warning      {count} {what}"))
+}
+
+/// Writes the atoms of a companion as text, its programs, or both.
 ///
 /// # Errors
 /// The companion cannot be read or is broken, or a text cannot be written; nothing is then.
 pub fn export(job: &ExportJob) -> Result<Exported, Error> {
-    let ExportJob { companion, output, moses, target, force } = job;
-    let outputs: Vec<PathBuf> = [output].into_iter().chain(moses).cloned().collect();
+    let ExportJob { companion, output, moses, .. } = job;
+    let outputs: Vec<PathBuf> = output.iter().chain(moses).cloned().collect();
     refuse_same(&[companion], &outputs, None)?;
-    if let Some(programs) = moses {
+    if let (Some(output), Some(programs)) = (output, moses) {
         refuse_same(&[output], &[], Some(programs))?;
     }
     let opened = Opened::open(companion)?;
+    let atoms = output.as_ref().map(|path| export_atoms(&opened, job, path)).transpose()?;
+    let programs = moses.as_ref().map(|path| export_programs(&opened, job, path)).transpose()?;
+    let exported = Exported {
+        atoms: atoms.as_ref().map(|(_, summary)| *summary),
+        programs: programs.as_ref().map(|(_, count)| *count),
+    };
+    atoms.map_or(Ok(()), |(file, _)| file.commit())?;
+    programs.map_or(Ok(()), |(file, _)| file.commit())?;
+    Ok(exported)
+}
+
+fn export_atoms(
+    opened: &Opened,
+    job: &ExportJob,
+    path: &Path,
+) -> Result<(OutputFile, ExportSummary), Error> {
+    let ExportJob { companion, target, force, .. } = job;
     let space = opened.space()?;
-    let mut file = BufWriter::new(OutputFile::create(output, *force)?);
-    let atoms = atomspace::export::export(&space, *target, &mut file);
-    let atoms = atoms.map_err(|error| match error {
-        atomspace::Error::Io { doing, source } => Error::file(output, doing, source),
+    let mut file = BufWriter::new(OutputFile::create(path, *force)?);
+    let summary = atomspace::export::export(&space, *target, &mut file);
+    let summary = summary.map_err(|error| match error {
+        atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(companion, other),
     })?;
-    let file = finished(file, output)?;
-    let programs = match moses {
-        Some(path) => Some(export_programs(&opened, companion, path, *force)?),
-        None => None,
-    };
-    file.commit()?;
-    let count = programs.as_ref().map(|(_, count)| *count);
-    programs.map_or(Ok(()), |(file, _)| file.commit())?;
-    Ok(Exported { atoms, programs: count })
+    Ok((finished(file, path)?, summary))
 }
 
 fn export_programs(
     opened: &Opened,
-    companion: &Path,
+    job: &ExportJob,
     path: &Path,
-    force: bool,
 ) -> Result<(OutputFile, usize), Error> {
+    let ExportJob { companion, force, .. } = job;
     let Some(coded) = opened.programs()? else {
         return Err(Error::opencog(companion, "it holds no programs; leave --moses out"));
     };
     let ensemble = coded.decode();
-    let mut file = BufWriter::new(OutputFile::create(path, force)?);
+    let mut file = BufWriter::new(OutputFile::create(path, *force)?);
     for program in &ensemble.programs {
         let line = print(program, &ensemble.names, Digits::Shortest);
         writeln!(file, "{line}").map_err(|e| Error::file(path, "cannot write it", e))?;
@@ -171,7 +183,8 @@ fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Erro
 /// The file cannot be read or is broken.
 pub fn stats(path: &Path) -> Result<String, Error> {
     let mut head = Vec::new();
-    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
+    let doing = "cannot open the companion or AtomSpace text";
+    let file = File::open(path).map_err(|e| Error::file(path, doing, e))?;
     let read = file.take(4).read_to_end(&mut head);
     read.map_err(|e| Error::file(path, "cannot read it", e))?;
     let mut out = format!("{}\n\n", path.display());

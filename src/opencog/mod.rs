@@ -5,6 +5,7 @@
 //! file, a GGUF of the architecture `opencog`.
 
 pub mod atomspace;
+mod codec_names;
 pub mod ecan;
 pub mod miner;
 pub mod moses;

@@ -42,6 +42,8 @@ pub struct AtomSpaceReport {
     pub nodes: usize,
     /// Of these, links.
     pub links: usize,
+    /// Atoms that have a truth value.
+    pub truth_values: usize,
     /// Atoms that have an attention value.
     pub attention_values: usize,
     /// The types that atoms have, the most frequent first.
@@ -150,6 +152,7 @@ impl AtomSpaceReport {
             atoms: store.atom_count(),
             nodes,
             links: store.atom_count() - nodes,
+            truth_values: store.atoms().filter(|&atom| store.truth_value(atom).is_some()).count(),
             attention_values: store
                 .atoms()
                 .filter(|&atom| store.attention_value(atom).is_some())
@@ -259,7 +262,9 @@ pub(crate) fn write_atoms(out: &mut String, report: &AtomSpaceReport) -> fmt::Re
     }
     match &report.truth {
         Some(truth) => write_truth(out, truth)?,
-        None if report.bytes > 0 => writeln!(out, "  truth values {}", report.truth_codec)?,
+        None if report.bytes > 0 && report.truth_values > 0 => {
+            writeln!(out, "  truth values {}", report.truth_codec)?
+        }
         None => {}
     }
     match report.attention_values {
@@ -324,22 +329,23 @@ fn changes(damage: &Damage) -> String {
         (both(|column| column.order_broken), "out of order"),
         (damage.branches_changed, "decided otherwise by PLN"),
     ];
-    let mut told: Vec<String> = vec![format!(
-        "error of strength up to {}, of count up to {}",
-        percent(strength.max_error),
-        percent(confidence.max_error)
-    )];
+    let errors = [(strength.max_error, "strength"), (confidence.max_error, "count")];
+    let errors = errors.iter().filter(|(error, _)| *error != 0.0);
+    let mut told: Vec<String> =
+        errors.map(|(error, of)| format!("{of} off by up to {}", percent(*error))).collect();
     told.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
-    if strength.max_error == 0.0 && confidence.max_error == 0.0 && told.len() == 1 {
-        return "changes nothing".into();
+    match told.is_empty() {
+        true => "changes nothing".into(),
+        false => told.join(", "),
     }
-    told.join(", ")
 }
 
 fn percent(share: f64) -> String {
-    match share.is_finite() {
-        true => format!("{:.3} %", 100.0 * share),
-        false => "infinity".into(),
+    let percent = 100.0 * share;
+    match percent.abs() {
+        size if !size.is_finite() => "infinity".into(),
+        size if size == 0.0 || size >= 0.001 => format!("{percent:.3} %"),
+        _ => format!("{percent:.1e} %"),
     }
 }
 
@@ -351,11 +357,16 @@ pub(crate) fn write_ecan(out: &mut String, report: &EcanReport) -> fmt::Result {
     if let (Some(changed), Some(rank), Some(error)) = (changed, sti_rank_correlation, sti_error) {
         match changed {
             0 => writeln!(out, "               changes nothing")?,
-            n => writeln!(
-                out,
-                "               {n} changed; rank correlation of STI {rank:.5}, sum off by {}",
-                percent(*error)
-            )?,
+            n => {
+                let sum = match *error {
+                    0.0 => "sum as it was".into(),
+                    error => format!("sum off by {}", percent(error)),
+                };
+                writeln!(
+                    out,
+                    "               {n} changed; rank correlation of STI {rank:.5}, {sum}"
+                )?;
+            }
         }
     }
     Ok(())
@@ -376,7 +387,30 @@ pub(crate) fn write_moses(out: &mut String, report: &MosesReport) -> fmt::Result
             100.0 * top_ten,
             100.0 * agreement
         )?;
-        writeln!(out, "               scores changed by at most {}", percent(*largest))?;
+        match *largest {
+            0.0 => writeln!(out, "               scores as they were")?,
+            largest => {
+                writeln!(out, "               scores changed by at most {}", percent(largest))?;
+            }
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opencog::atomspace::codec::Truth;
+
+    fn damage(before: f64, after: f64) -> Damage {
+        let truth = |strength| [Truth { strength, confidence: 0.5 }];
+        Damage::between(&truth(before), &truth(after))
+    }
+
+    #[test]
+    fn only_what_is_lost_is_told() {
+        assert_eq!(changes(&damage(0.25, 0.25)), "changes nothing");
+        assert_eq!(changes(&damage(0.5, 0.501)), "strength off by up to 0.200 %");
+        assert_eq!(changes(&damage(0.5, 0.500_000_001)), "strength off by up to 2.0e-7 %");
+    }
 }

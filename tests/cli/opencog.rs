@@ -104,6 +104,28 @@ fn a_companion_is_written_as_text_again() {
 }
 
 #[test]
+fn programs_are_packed_alone() {
+    let folder = folder();
+    let pack = "opencog pack --moses best.combo --moses-table train.csv best.opencog.gguf";
+    let shown = folder.run(pack).success();
+    shown.stdout(
+        predicate::str::contains("best.combo, train.csv -> best.opencog.gguf")
+            .and(predicate::str::contains("programs     3"))
+            .and(predicate::str::contains("atoms").not()),
+    );
+    let shown = folder.run("opencog stats best.opencog.gguf").success();
+    shown.stdout(predicate::str::contains("programs     3"));
+    folder.run("opencog export --moses again.combo best.opencog.gguf").success();
+    assert_eq!(folder.read("again.combo"), PROGRAMS.as_bytes());
+    let export = "opencog export best.opencog.gguf again.scm";
+    folder.refused_with(export, "best.opencog.gguf: it holds no AtomSpace");
+    for wrong in ["pack kb.scm", "pack --moses best.combo", "pack", "export best.opencog.gguf"] {
+        let shown = folder.run(&format!("opencog {wrong}")).code(2);
+        shown.stderr(predicate::str::contains("required"));
+    }
+}
+
+#[test]
 fn stats_of_a_text_and_of_companions_agree() {
     let folder = folder();
     folder.run("opencog pack -q --moses best.combo kb.scm kb.opencog.gguf").success();
@@ -155,6 +177,8 @@ fn broken_files_are_refused_with_their_place() {
     let pack = "opencog pack --moses best.combo --moses-table train.csv kb.scm kb.opencog.gguf";
     folder.refused_with(pack, "train.csv");
     folder.refused_with("opencog pack no.scm kb.opencog.gguf", "no.scm: cannot open it");
+    folder.refused_with("opencog export no.gguf out.scm", "no.gguf: cannot open the companion: ");
+    folder.refused_with("opencog stats no.gguf", "no.gguf: cannot open the companion or AtomSpace");
     folder.refused_with("opencog stats in.gguf", "expected `opencog`, found `llama`");
     folder.refused_with("opencog export in.gguf out.scm", "expected `opencog`, found `llama`");
     // Before the model is worked on.
@@ -162,6 +186,25 @@ fn broken_files_are_refused_with_their_place() {
         "--effort fast --size 10 --atomspace broken.scm in.gguf out.gguf",
         "broken.scm: line 2, column 1: ",
     );
+}
+
+#[test]
+fn a_text_without_atoms_is_refused() {
+    let folder = with_tiny();
+    folder.write("empty.scm", b"");
+    folder.write("comments.scm", b"; (Concept \"a\")\n\n");
+    folder.write("skipped.scm", b"scm\n(use-modules (opencog))\n(load \"kb.scm\")\n(load \"c\")\n");
+    let pack = |text: &str| format!("opencog pack {text} none.opencog.gguf");
+    folder.refused_with(&pack("empty.scm"), "empty.scm: expected atoms, found none\n");
+    folder.refused_with(&pack("comments.scm"), "comments.scm: expected atoms, found none\n");
+    let fault = "skipped.scm: expected atoms, found only what was passed over: 1 the word `scm` \
+        (line 1); 1 (use-modules ..) (line 2); 2 (load ..) (line 3, 4)\n";
+    folder.refused_with(&pack("skipped.scm"), fault);
+    folder.refused_with("--effort fast --atomspace skipped.scm in.gguf out.gguf", fault);
+    folder.run(&pack("-q --moses best.combo skipped.scm")).success();
+    // Programs beside the model are enough too.
+    folder.run("opencog pack -q --moses best.combo kb.scm in.opencog.gguf").success();
+    folder.run("--effort fast -q --atomspace empty.scm in.gguf out.gguf").success();
 }
 
 #[test]
@@ -233,6 +276,49 @@ fn a_companion_beside_the_model_is_kept() {
 
     folder.write("in.opencog.gguf", b"GGUF, but broken");
     folder.refused("--effort fast in.gguf other.gguf");
+}
+
+#[test]
+fn a_companion_is_held_against_the_hash_that_the_model_names() {
+    let folder = with_tiny();
+    folder.run("--effort fast -q --atomspace kb.scm in.gguf out.gguf").success();
+    let inspect = |model: &str, state: &str| {
+        let has = predicate::str::contains(format!("\ncompanion\n  out.opencog.gguf: {state}"));
+        folder.run(&format!("inspect {model}")).success().stdout(has);
+    };
+    let again = |name: &str, warning: &str| {
+        let run = format!("--effort fast --allow-requantize --force {name} again.gguf");
+        let has = predicate::str::contains(format!("warning: out.opencog.gguf: {warning}"));
+        folder.run(&run).success().stderr(has);
+    };
+    let silent = |flags: &str| {
+        let run = format!("--effort fast --allow-requantize --force {flags} out.gguf again.gguf");
+        folder.run(&run).success().stderr(predicate::str::contains("warning: out").not());
+    };
+    inspect("out.gguf", "as it was");
+    silent("");
+    let first = folder.read("out.opencog.gguf");
+    assert!(folder.read("again.opencog.gguf") == first);
+    // By its name in the metadata, too, where the model has another one now.
+    std::fs::copy(folder.path("out.gguf"), folder.path("renamed.gguf")).unwrap();
+    inspect("renamed.gguf", "as it was");
+    folder.run("-q --effort fast --allow-requantize renamed.gguf of-renamed.gguf").success();
+    assert!(folder.read("of-renamed.opencog.gguf") == first);
+
+    folder.run("opencog pack -q --force --truth exact --at-rest kb.scm out.opencog.gguf").success();
+    inspect("out.gguf", "changed");
+    again(
+        "out.gguf",
+        "changed since the model was written: its hash is another; what it holds now",
+    );
+    assert!(folder.read("again.opencog.gguf") == folder.read("out.opencog.gguf"));
+    silent("--atomspace kb.scm --disable-moses");
+
+    std::fs::remove_file(folder.path("out.opencog.gguf")).unwrap();
+    inspect("out.gguf", "missing");
+    again("out.gguf", "missing; the model names it, and nothing of it is kept");
+    let shown = folder.run("inspect in.gguf").success();
+    shown.stdout(predicate::str::contains("companion").not());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::number;
 use super::space::{AtomSpace, Values};
 use super::types::{AtomType, Kind, TypeId, TypeTable};
-use super::value::{AttentionValue, TruthValue, Value};
+use super::value::{ATTENTION_KEY, AttentionValue, TRUTH_KEY, TruthValue, Value};
 
 /// A space that grows. An atom is added after what it holds; adding it again gives the same id.
 #[derive(Debug, Clone, Default)]
@@ -131,8 +131,31 @@ impl Builder {
         }
     }
 
-    /// Gives an atom a value under a key, or takes it.
+    /// Gives an atom a value under a key, or takes it. Under the keys of truth and of attention
+    /// values, what is such a value becomes the atom's.
     pub fn set_value(&mut self, atom: AtomId, key: AtomId, value: Option<Value>) {
+        let name = self.predicate_name(key);
+        let (of_truth, of_attention) = (name == Some(TRUTH_KEY), name == Some(ATTENTION_KEY));
+        let truth = value.as_ref().filter(|_| of_truth).and_then(Value::as_truth);
+        let attention = value.as_ref().filter(|_| of_attention).and_then(Value::as_attention);
+        if of_truth {
+            self.set_truth_value(atom, truth);
+        }
+        if of_attention {
+            self.set_attention_value(atom, attention);
+        }
+        let is_set = truth.is_some() || attention.is_some();
+        self.set_other_value(atom, key, value.filter(|_| !is_set));
+    }
+
+    /// The name of an atom that is a `PredicateNode`.
+    fn predicate_name(&self, atom: AtomId) -> Option<&[u8]> {
+        let of = &self.types()[self.atoms.types()[atom.index()].index()];
+        let is_predicate = of.kind == Kind::Node && &*of.name == "PredicateNode";
+        is_predicate.then(|| self.atoms.name(atom))
+    }
+
+    fn set_other_value(&mut self, atom: AtomId, key: AtomId, value: Option<Value>) {
         let of_atom = self.values.other.entry(atom).or_default();
         match (of_atom.binary_search_by_key(&key, |&(key, _)| key), value) {
             (Ok(at), Some(value)) => of_atom[at].1 = value,
@@ -233,5 +256,24 @@ mod tests {
             space.values(a).map(|(key, value)| (key, value.into_owned())).collect();
         assert_eq!(values, [(k, Value::Floats(vec![1.0]))]);
         assert_eq!(space.values(l).count(), 0);
+    }
+
+    #[test]
+    fn what_is_under_the_key_of_truth_values_is_one() {
+        let mut builder = Builder::new();
+        let predicate = builder.add_type("Predicate", Kind::Node).unwrap();
+        let key = builder.add_node(predicate, TRUTH_KEY).unwrap().atom;
+        let [a, b, c] = [b"a", b"b", b"c"].map(|n| builder.add_node(predicate, n).unwrap().atom);
+        let floats = |numbers: &[f64]| Some(Value::Floats(numbers.to_vec()));
+        builder.set_value(a, key, floats(&[1.0]));
+        builder.set_value(a, key, floats(&[0.5, 0.25]));
+        builder.set_value(b, key, floats(&[0.5, 0.25]));
+        builder.set_value(b, key, None);
+        builder.set_value(c, key, floats(&[0.5, 0.25]));
+        builder.set_value(c, key, floats(&[1.0]));
+        let space = builder.finish();
+        let simple = TruthValue::Simple { strength: 0.5, confidence: 0.25 };
+        assert_eq!([a, b, c].map(|atom| space.truth_value(atom)), [Some(simple), None, None]);
+        assert_eq!([a, b, c].map(|atom| space.values(atom).count()), [0, 0, 1]);
     }
 }

@@ -4,13 +4,14 @@
 //! The fast reader of AtomSpace stops at the first line that it does not understand. Lines of which
 //! that is known come last, so that it gets as far as it can; [`ExportSummary`] counts them.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use super::atom_store::{AtomId, AtomStore};
 use super::error::Error;
 use super::known_types;
 use super::number;
-use super::types::TypeId;
+use super::types::{Kind, TypeId};
 use super::value::{ATTENTION_KEY, TRUTH_KEY, TruthKind, TruthValue, Value};
 
 /// Which AtomSpace is to read the text.
@@ -37,6 +38,9 @@ pub struct ExportSummary {
     /// Truth values of which the target cannot say what they are: their numbers alone mean those of
     /// a simple one, or of one with a count.
     pub kinds_lost: u64,
+    /// Values under the key of truth values that are none. The AtomSpace with truth values takes them
+    /// in, and a program that then asks for the truth value may crash.
+    pub no_truths: u64,
 }
 
 /// How many atoms a text may consist of, each counted as often as it is written.
@@ -71,8 +75,11 @@ pub fn export(
     }
     let is_of_lines = |atom: &AtomId| store.name(*atom).is_some_and(|name| name.contains(&b'\n'));
     summary.names_of_lines = store.atoms().filter(is_of_lines).count() as u64;
-    if target == Target::AtomSpace2026 {
-        summary.kinds_lost = store.atoms().map(|atom| kinds_lost(store, atom)).sum();
+    match target {
+        Target::AtomSpace5_0 => summary.no_truths = no_truths(store),
+        Target::AtomSpace2026 => {
+            summary.kinds_lost = store.atoms().map(|atom| kinds_lost(store, atom)).sum();
+        }
     }
     Ok(summary)
 }
@@ -80,6 +87,17 @@ pub fn export(
 fn kinds_lost(store: &impl AtomStore, atom: AtomId) -> u64 {
     let is_lost = |truth: TruthValue| !matches!(truth.kind(), TruthKind::Simple | TruthKind::Count);
     u64::from(store.truth_value(atom).is_some_and(is_lost))
+}
+
+fn no_truths(store: &impl AtomStore) -> u64 {
+    let Some(key) = truth_key(store) else { return 0 };
+    let is_none = |(of, value): &(AtomId, Cow<Value>)| *of == key && value.as_truth().is_none();
+    store.atoms().map(|atom| store.values(atom).filter(is_none).count() as u64).sum()
+}
+
+/// The key of truth values, where it is an atom: where a value that is none stands under it.
+fn truth_key(store: &impl AtomStore) -> Option<AtomId> {
+    store.by_name(store.find_type("PredicateNode", Kind::Node)?, TRUTH_KEY)
 }
 
 fn has_values(store: &impl AtomStore, atom: AtomId) -> bool {
@@ -90,21 +108,39 @@ fn has_values(store: &impl AtomStore, atom: AtomId) -> bool {
 
 /// An error if the text would be longer than anything that can be written.
 fn check_size(store: &impl AtomStore) -> Result<(), Error> {
-    let mut written: Vec<u64> = Vec::with_capacity(store.atom_count());
-    let mut total = 0u64;
-    for atom in store.atoms() {
-        let held = store.outgoing(atom).map(|held| written[held.index()]);
-        let size = held.fold(1, u64::saturating_add);
-        written.push(size);
-        if store.incoming(atom).len() == 0 || has_values(store, atom) {
-            total = total.saturating_add(size);
-        }
-    }
-    if total > MOST_WRITTEN {
+    if atoms_written(store) > MOST_WRITTEN {
         let limit = "2^33, each counted as often as it is written";
         return Err(Error::Parameter(format!("as text, this would be more atoms than {limit}")));
     }
     Ok(())
+}
+
+/// How many atoms the text consists of, in the keys and values of atoms too.
+fn atoms_written(store: &impl AtomStore) -> u64 {
+    let mut sizes: Vec<u64> = Vec::with_capacity(store.atom_count());
+    for atom in store.atoms() {
+        let held = store.outgoing(atom).map(|held| sizes[held.index()]);
+        sizes.push(held.fold(1, u64::saturating_add));
+    }
+    let line = |atom: AtomId| {
+        let of_values = store
+            .values(atom)
+            .map(|(key, value)| sizes[key.index()].saturating_add(atoms_in(&value, &sizes)));
+        of_values.fold(sizes[atom.index()], u64::saturating_add)
+    };
+    let has_line = |atom: &AtomId| store.incoming(*atom).len() == 0 || has_values(store, *atom);
+    store.atoms().filter(has_line).map(line).fold(0, u64::saturating_add)
+}
+
+/// How many atoms the text of a value consists of, where `sizes` tells it of each atom.
+fn atoms_in(value: &Value, sizes: &[u64]) -> u64 {
+    match value {
+        Value::Atom(atom) => sizes[atom.index()],
+        Value::Links(values) => {
+            values.iter().map(|value| atoms_in(value, sizes)).fold(0, u64::saturating_add)
+        }
+        _ => 0,
+    }
 }
 
 /// Of which atoms the fast reader is known not to take the line.
@@ -354,6 +390,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_under_the_key_of_truth_values_are_such_or_told_of() {
+        let text = "(define key (Predicate \"*-TruthValueKey-*\"))
+            (cog-set-value! (Concept \"a\") key (FloatValue 0.5 0.25))
+            (cog-set-value! (Concept \"b\") key (FloatValue 1))";
+        let (old, summary) = exported(text, Target::AtomSpace5_0);
+        assert!(
+            old.contains("(cons (PredicateNode \"*-TruthValueKey-*\")(SimpleTruthValue 0.5 0.25))")
+        );
+        assert_eq!(summary.no_truths, 1);
+        let (new, summary) = exported(text, Target::AtomSpace2026);
+        assert!(new.contains("(cons (PredicateNode \"*-TruthValueKey-*\")(FloatValue 0.5 0.25))"));
+        assert_eq!(summary.no_truths, 0);
+    }
+
+    #[test]
     fn atoms_of_exponential_text_are_refused() {
         let mut text = String::from("(define a0 (List))");
         for i in 0..64 {
@@ -362,6 +413,17 @@ mod tests {
         let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
         assert_eq!(space.atom_count(), 65);
         assert!(export(&space, Target::default(), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn atoms_are_counted_as_often_as_they_are_written() {
+        let text = "(define deep (List (List (Concept \"a\"))))
+            (cog-set-value! (Concept \"b\") deep (LinkValue deep (LinkValue deep (FloatValue 1))))";
+        let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        let mut out = Vec::new();
+        export(&space, Target::default(), &mut out).unwrap();
+        let parts = out.windows(6).filter(|part| matches!(*part, b"(ListL" | b"(Conce")).count();
+        assert_eq!((parts, atoms_written(&space)), (1 + 3 * 3 + 3, 13));
     }
 
     #[test]

@@ -223,6 +223,34 @@ impl Value {
     /// How many `LinkValue`s may lie in each other.
     pub const DEEPEST: usize = 128;
 
+    /// The truth value that this is under the key of truth values. Since October 2025 one is a
+    /// `FloatValue`: two numbers are a simple one, three one with a count.
+    pub fn as_truth(&self) -> Option<TruthValue> {
+        match self {
+            Value::Truth(truth) => Some(*truth),
+            Value::Floats(numbers) => match numbers[..] {
+                [strength, confidence] => Some(TruthValue::Simple { strength, confidence }),
+                [strength, confidence, count] => {
+                    Some(TruthValue::Count { strength, confidence, count })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The attention value that this is under the key of attention values: one, or three numbers.
+    pub fn as_attention(&self) -> Option<AttentionValue> {
+        match self {
+            Value::Attention(attention) => Some(*attention),
+            Value::Floats(numbers) => match numbers[..] {
+                [sti, lti, vlti] => Some(AttentionValue { sti, lti, vlti }),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether both say the same, bit by bit, where `same_atom` tells which atoms are the same.
     pub fn is_identical(&self, other: &Value, same_atom: &impl Fn(AtomId, AtomId) -> bool) -> bool {
         match (self, other) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::values::AttentionValues;
+use crate::opencog::codec_names::CodecNames;
 
 /// The most levels of a column: what 8 bits can tell apart.
 pub const LEVELS: usize = 256;
@@ -22,21 +23,21 @@ pub enum AttentionCodec {
 }
 
 impl AttentionCodec {
-    const NAMES: [(AttentionCodec, &str); 3] = [
+    const NAMES: CodecNames<AttentionCodec> = CodecNames(&[
         (AttentionCodec::Palette, "palette"),
         (AttentionCodec::Geometric, "geometric"),
         (AttentionCodec::Uniform, "uniform"),
-    ];
+    ]);
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = AttentionCodec> {
-        AttentionCodec::NAMES.iter().map(|row| row.0)
+        AttentionCodec::NAMES.all()
     }
 }
 
 impl fmt::Display for AttentionCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(AttentionCodec::NAMES[*self as usize].1)
+        f.pad(AttentionCodec::NAMES.name(*self))
     }
 }
 
@@ -44,10 +45,7 @@ impl FromStr for AttentionCodec {
     type Err = String;
 
     fn from_str(name: &str) -> Result<AttentionCodec, String> {
-        let found = AttentionCodec::NAMES.iter().find(|row| row.1 == name);
-        found
-            .map(|row| row.0)
-            .ok_or_else(|| format!("expected palette, geometric or uniform, found `{name:.40}`"))
+        AttentionCodec::NAMES.find(name)
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::opencog::codec_names::CodecNames;
+
 /// The most levels of a codebook: what 6 bits can tell apart.
 pub const LEVELS: usize = 64;
 
@@ -20,21 +22,21 @@ pub enum ConstantCodec {
 }
 
 impl ConstantCodec {
-    const NAMES: [(ConstantCodec, &str); 3] = [
+    const NAMES: CodecNames<ConstantCodec> = CodecNames(&[
         (ConstantCodec::Lattice, "lattice"),
         (ConstantCodec::Palette, "palette"),
         (ConstantCodec::Uniform, "uniform"),
-    ];
+    ]);
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = ConstantCodec> {
-        ConstantCodec::NAMES.iter().map(|row| row.0)
+        ConstantCodec::NAMES.all()
     }
 }
 
 impl fmt::Display for ConstantCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(ConstantCodec::NAMES[*self as usize].1)
+        f.pad(ConstantCodec::NAMES.name(*self))
     }
 }
 
@@ -42,10 +44,7 @@ impl FromStr for ConstantCodec {
     type Err = String;
 
     fn from_str(name: &str) -> Result<ConstantCodec, String> {
-        let found = ConstantCodec::NAMES.iter().find(|row| row.1 == name);
-        found
-            .map(|row| row.0)
-            .ok_or_else(|| format!("expected lattice, palette or uniform, found `{name:.40}`"))
+        ConstantCodec::NAMES.find(name)
     }
 }
 

@@ -15,23 +15,20 @@ pub enum Digits {
 /// The text of a program.
 pub fn print(program: &Program, names: &Names, digits: Digits) -> String {
     let mut out = String::new();
-    // Arguments still to come, of each operator whose `)` is to come.
-    let mut open: Vec<usize> = Vec::new();
-    for token in program.tokens() {
+    // Where each operator ends whose `)` is to come.
+    let (ends, mut open) = (program.ends(), Vec::new());
+    for (at, token) in program.tokens().iter().enumerate() {
         out.push_str(&vertex(token, names, digits));
         if token.arity() > 0 {
             out.push('(');
-            open.push(token.arity());
+            open.push(ends[at]);
             continue;
         }
-        while let Some(missing) = open.last_mut() {
-            *missing -= 1;
-            if *missing > 0 {
-                out.push(' ');
-                break;
-            }
-            open.pop();
+        while open.pop_if(|end| *end == at + 1).is_some() {
             out.push(')');
+        }
+        if !open.is_empty() {
+            out.push(' ');
         }
     }
     out

@@ -112,6 +112,7 @@ impl Table {
                 "expected a target beside the weights, found the same column".into(),
             ));
         }
+        check_finite(&rows)?;
         let column = |at: usize| column(&rows, at);
         let is_input = |at: &usize| *at != target && Some(*at) != weight;
         let weights = match weight.map(column) {
@@ -251,9 +252,9 @@ fn boolean(cell: &str) -> Option<bool> {
     }
 }
 
+/// A number, be it infinite or `nan`: among numbers that is no word.
 fn contin(cell: &str) -> Option<f64> {
-    let is_number = cell.bytes().any(|byte| byte.is_ascii_digit());
-    cell.parse().ok().filter(|value: &f64| is_number && value.is_finite())
+    cell.parse().ok()
 }
 
 fn kind(cell: &str) -> Kind {
@@ -270,6 +271,20 @@ fn column_kind(rows: &[(usize, Vec<String>)], at: usize) -> Kind {
     let kind = cells().map(kind).max().unwrap_or(Kind::Boolean);
     let all_numbers = || cells().all(|cell| contin(cell).is_some());
     if kind == Kind::Contin && !all_numbers() { Kind::Enumerated } else { kind }
+}
+
+/// Refuses what is not finite in a column of numbers.
+fn check_finite(rows: &[(usize, Vec<String>)]) -> Result<(), TableError> {
+    let of_numbers = |at: &usize| column_kind(rows, *at) == Kind::Contin;
+    let columns: Vec<usize> = (0..rows[0].1.len()).filter(of_numbers).collect();
+    for (line, cells) in rows {
+        let is_odd = |at: &&usize| contin(&cells[**at]).is_none_or(|value| !value.is_finite());
+        if let Some(&at) = columns.iter().find(is_odd) {
+            let fault = format!("expected a finite number, found `{:.40}`", cells[at]);
+            return Err(TableError { line: *line, fault });
+        }
+    }
+    Ok(())
 }
 
 /// Takes the first row out where it holds labels.
@@ -350,6 +365,10 @@ mod tests {
         assert_eq!(read("1\n2"), Err("line 1: expected 2 columns or more, found 1".into()));
         assert_eq!(read("#\n"), Err("expected rows, found none".into()));
         assert!(read("a,b\n1,x : 2").unwrap_err().contains("sparse"));
+        let odd = Err("line 3: expected a finite number, found `nan`".into());
+        assert_eq!(read("t,x\n1.5,2\nnan,3\n2.5,4"), odd);
+        assert_eq!(read("t,x\n1.5,2\nnan,inf\n2.5,-inf"), odd);
+        assert!(read("t,x\nred,2\nnan,3").is_ok(), "a word among words");
     }
 
     #[test]

@@ -95,7 +95,8 @@ struct Walk {
 }
 
 fn walk<C: Copy>(tree: &Tree<C>, signature: &Signature, output: Type) -> Walk {
-    let tokens = tree.tokens();
+    let (tokens, ends) = (tree.tokens(), tree.ends());
+    let worth = |at| worth(tokens, &ends, at, signature);
     let mut walk = Walk { places: Vec::with_capacity(tokens.len()), fault: None };
     // Of each operator whose arguments are not all seen: where it stands and how many are.
     let mut open: Vec<(usize, usize)> = Vec::new();
@@ -104,10 +105,10 @@ fn walk<C: Copy>(tree: &Tree<C>, signature: &Signature, output: Type) -> Walk {
             None => output,
             Some((parent, seen)) => {
                 let place = walk.places[*parent];
-                argument_place(&tokens[*parent], place, *seen, || worth(tokens, at, signature))
+                argument_place(&tokens[*parent], place, *seen, || worth(at))
             }
         };
-        let found = worth(tokens, at, signature);
+        let found = worth(at);
         let place = if place == Type::Unknown { found } else { place };
         if !fits(token, found, place) && walk.fault.is_none() {
             walk.fault = Some(TypeError { at, expected: place, found });
@@ -164,7 +165,7 @@ fn argument_place<C>(
 }
 
 /// What vertex `at` is worth. That of a `cond` is that of its first value that tells.
-fn worth<C>(tokens: &[Token<C>], mut at: usize, signature: &Signature) -> Type {
+fn worth<C>(tokens: &[Token<C>], ends: &[usize], mut at: usize, signature: &Signature) -> Type {
     loop {
         match tokens[at] {
             Token::Argument { negated: true, .. } => return Type::Boolean,
@@ -176,21 +177,10 @@ fn worth<C>(tokens: &[Token<C>], mut at: usize, signature: &Signature) -> Type {
             Token::Neuron { .. } => return Type::Neuron,
             Token::Input(_) => return Type::Signal,
             // The first value follows the first condition.
-            Token::Operator(Operator::Cond, _) => at = end_of(tokens, at + 1),
+            Token::Operator(Operator::Cond, _) => at = ends[at + 1],
             Token::Operator(operator, _) => return result(operator),
         }
     }
-}
-
-/// Where the subtree at `at` ends.
-fn end_of<C>(tokens: &[Token<C>], at: usize) -> usize {
-    let (mut end, mut missing) = (at, 1);
-    while missing > 0 {
-        missing += tokens[end].arity();
-        missing -= 1;
-        end += 1;
-    }
-    end
 }
 
 fn result(operator: Operator) -> Type {

@@ -10,6 +10,7 @@ use super::damage::Damage;
 use super::fit::fitted;
 use super::laid::{log_count, plain_uniform, uniform};
 use super::quantity::Quantity;
+use crate::opencog::codec_names::CodecNames;
 
 /// The relative error of strength and of count beyond which a value is kept exactly.
 pub const TOLERANCE: f64 = 0.005;
@@ -31,23 +32,23 @@ pub enum Codec {
 }
 
 /// The codecs and their names.
-const NAMES: [(Codec, &str); 5] = [
+const NAMES: CodecNames<Codec> = CodecNames(&[
     (Codec::Palette, "palette"),
     (Codec::Uniform, "guarded-uniform8"),
     (Codec::LogCount, "logcount8"),
     (Codec::PerColumn, "column8"),
     (Codec::PlainUniform, "uniform8"),
-];
+]);
 
 impl Codec {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Codec> {
-        NAMES.iter().map(|row| row.0)
+        NAMES.all()
     }
 
     /// The name that it is asked for by.
     pub fn name(self) -> &'static str {
-        NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+        NAMES.name(self)
     }
 
     /// Codes these values. Guarded codecs keep exactly what would be further off than `tolerance`
@@ -70,19 +71,11 @@ impl fmt::Display for Codec {
     }
 }
 
-/// A name that no codec has.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no codec of truth values is named `{0}`; there are palette, guarded-uniform8, logcount8, column8 and uniform8"
-)]
-pub struct UnknownCodec(String);
-
 impl FromStr for Codec {
-    type Err = UnknownCodec;
+    type Err = String;
 
-    fn from_str(name: &str) -> Result<Codec, UnknownCodec> {
-        let found = NAMES.iter().find(|row| row.1 == name);
-        found.map(|row| row.0).ok_or_else(|| UnknownCodec(name.into()))
+    fn from_str(name: &str) -> Result<Codec, String> {
+        NAMES.find(name)
     }
 }
 

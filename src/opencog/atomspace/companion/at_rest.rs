@@ -1,21 +1,22 @@
 //! The form at rest: columns without indexes, each transformed so that neighbours are alike, then
 //! compressed.
 //!
-//! Names are front-coded: how much each has in common with the one before, and the rest. Outgoing
-//! sets are in ascending order, so that their first members are written as steps, and every other
-//! member as a step where all before it in the set are those of the set before.
+//! Groups are columns of types, heights (as steps), arities and counts. Names are front-coded: how
+//! much each has in common with the one before, and the rest. Outgoing sets are in ascending order,
+//! so that their first members are written as steps, and every other member as a step where all
+//! before it in the set are those of the set before.
 
 use std::io::Read;
 
 use crate::gguf::{Error, Gguf, Strings};
 use crate::opencog::atomspace::value::TruthKind;
-use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue};
+use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, TypeId};
 use crate::opencog::section::Part;
 
 use super::columns::{CodedColumn, CodedTruth, Dictionary, TruthColumn, ValueColumn};
 use super::groups::{GroupSize, Groups};
 use super::reader::Reader;
-use super::section::{groups_part, key};
+use super::section::key;
 use super::value_view::coded_value;
 use super::{Form, Ordered, sequence, value_bytes};
 
@@ -31,9 +32,7 @@ const MOST_BYTES: (u64, u64) = (64 << 20, 1024);
 /// The parts at rest.
 pub(super) fn compress(ordered: &Ordered) -> Vec<Part> {
     let mut out = Compressor { parts: Vec::new() };
-    if let Some(groups) = groups_part(&ordered.groups) {
-        out.bytes("groups", &groups.bytes);
-    }
+    out.groups(&ordered.groups);
     out.names(&ordered.names);
     out.outgoing(ordered);
     out.truth(&ordered.truth);
@@ -85,6 +84,17 @@ impl Compressor {
             &format!("{part}.bytes"),
             &strings.iter().flatten().copied().collect::<Vec<_>>(),
         );
+    }
+
+    fn groups(&mut self, groups: &[GroupSize]) {
+        let column = |of: fn(&GroupSize) -> u32| groups.iter().map(of).collect::<Vec<_>>();
+        self.numbers("groups.types", &column(|group| group.of.0.into()));
+        // As steps: of deep nesting there is a group for each height.
+        let mut before = 0;
+        let step = |group: &GroupSize| group.height - std::mem::replace(&mut before, group.height);
+        self.numbers("groups.heights", &groups.iter().map(step).collect::<Vec<_>>());
+        self.numbers("groups.arities", &column(|group| group.arity));
+        self.numbers("groups.counts", &column(|group| group.count));
     }
 
     fn names(&mut self, names: &Strings) {
@@ -166,7 +176,7 @@ pub fn expand(gguf: &Gguf) -> Result<Ordered, Error> {
     let reader = Reader::new(gguf, Form::AtRest)?;
     let expander = Expander { reader, most: MOST_BYTES.0 + MOST_BYTES.1 * reader.file_bytes() };
     let types = reader.types()?;
-    let sizes = reader.groups(&expander.bytes("groups")?)?;
+    let sizes = expander.groups()?;
     // That no more atoms are said to be there than are is seen when their columns are read.
     let groups =
         Groups::new(&sizes, &types, u32::MAX.into()).map_err(|fault| reader.fault(fault))?;
@@ -254,6 +264,21 @@ impl Expander<'_> {
             rest = after;
         }
         self.checked(part, rest.is_empty().then_some(out))
+    }
+
+    fn groups(&self) -> Result<Vec<GroupSize>, Error> {
+        let count = self.checked("groups", self.reader.number(key::GROUPS)?.try_into().ok())?;
+        let types = self.numbers_to("groups.types", count, u16::MAX.into())?;
+        let steps = self.numbers("groups.heights", count)?;
+        let arities = self.numbers("groups.arities", count)?;
+        let counts = self.numbers("groups.counts", count)?;
+        let mut height = 0u32;
+        let group = |(((of, step), arity), count)| {
+            // Too large ones come out too low, which no order of groups allows.
+            height = height.wrapping_add(step);
+            GroupSize { of: TypeId(of as u16), height, arity, count }
+        };
+        Ok(types.into_iter().zip(steps).zip(arities).zip(counts).map(group).collect())
     }
 
     fn names(&self, nodes: usize) -> Result<Strings, Error> {

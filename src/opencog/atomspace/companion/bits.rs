@@ -73,14 +73,14 @@ impl<'a> Packed<'a> {
     /// Number `i`. Past the last one anything may come, but no panic.
     #[inline]
     pub fn get(&self, i: usize) -> u64 {
-        self.at(i as u64 * u64::from(self.width))
+        self.from(i as u64 * u64::from(self.width)) & self.mask
     }
 
-    /// The number whose lowest bit is this one.
+    /// The bits from this one on, 57 of them at least.
     #[inline]
-    fn at(&self, bit: u64) -> u64 {
+    fn from(&self, bit: u64) -> u64 {
         let word = self.bytes.get((bit >> 3) as usize..).and_then(|rest| rest.first_chunk());
-        word.map_or(0, |word| (u64::from_le_bytes(*word) >> (bit & 7)) & self.mask)
+        word.map_or(0, |word| u64::from_le_bytes(*word) >> (bit & 7))
     }
 
     /// The numbers as bytes, where they are of 8 bits.
@@ -94,7 +94,8 @@ impl<'a> Packed<'a> {
         let end = end.min(self.len as u64);
         let left = end.saturating_sub(start) as usize;
         // Less than all bits, if there are any numbers left.
-        PackedRange { packed: *self, bit: start.wrapping_mul(self.width.into()), left }
+        let bit = start.wrapping_mul(self.width.into());
+        PackedRange { packed: *self, bit, left, word: 0, ready: 0 }
     }
 
     /// All numbers.
@@ -117,6 +118,10 @@ pub(super) struct PackedRange<'a> {
     /// Where the next one begins.
     bit: u64,
     left: usize,
+    /// Bits that were read ahead, the next number in the lowest, and how many there are: neighbours
+    /// often lie in one word.
+    word: u64,
+    ready: u32,
 }
 
 impl Iterator for PackedRange<'_> {
@@ -125,9 +130,16 @@ impl Iterator for PackedRange<'_> {
     #[inline]
     fn next(&mut self) -> Option<u64> {
         self.left = self.left.checked_sub(1)?;
-        let bit = self.bit;
-        self.bit = bit + u64::from(self.packed.width);
-        Some(self.packed.at(bit))
+        let width = self.packed.width;
+        if self.ready < width {
+            self.word = self.packed.from(self.bit);
+            self.ready = u64::BITS - (self.bit & 7) as u32;
+        }
+        let number = self.word & self.packed.mask;
+        self.word >>= width;
+        self.ready -= width;
+        self.bit += u64::from(width);
+        Some(number)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -17,6 +17,8 @@ pub(super) mod key {
     pub const ATOMS: &str = "opencog.atomspace.atoms";
     pub const TYPES: &str = "opencog.atomspace.types";
     pub const TYPE_KINDS: &str = "opencog.atomspace.type_kinds";
+    /// Of the form at rest: how many groups there are.
+    pub const GROUPS: &str = "opencog.atomspace.groups";
     pub const INCOMING: &str = "opencog.atomspace.incoming";
     pub const TRUTH_CODEC: &str = "opencog.atomspace.truth_codec";
     pub const ROWS: &str = "opencog.atomspace.value_rows";
@@ -52,7 +54,7 @@ impl Form {
 }
 
 /// The groups, four numbers each.
-pub(super) fn groups_part(groups: &[GroupSize]) -> Option<Part> {
+fn groups_part(groups: &[GroupSize]) -> Option<Part> {
     let numbers = |group: &GroupSize| [group.of.0.into(), group.height, group.arity, group.count];
     Part::integers(name::GROUPS, 4, groups.iter().flat_map(numbers))
 }
@@ -81,8 +83,9 @@ impl Ordered {
         let names = self.types.iter().map(|of| of.name.as_bytes()).collect();
         set(key::TYPES, Value::Array(Array::String(names)));
         set(key::TYPE_KINDS, Value::Array(Array::U8(self.types.iter().map(kind).collect())));
-        if form == Form::Mapped {
-            set(key::INCOMING, Value::U64(self.incoming().1.len() as u64));
+        match form {
+            Form::Mapped => set(key::INCOMING, Value::U64(self.incoming().1.len() as u64)),
+            Form::AtRest => set(key::GROUPS, Value::U64(self.groups.len() as u64)),
         }
         let rows = &self.values.rows.distinct;
         set(key::ROWS, Value::U64(rows.len() as u64));

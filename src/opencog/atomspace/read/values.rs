@@ -200,11 +200,11 @@ impl<R: Read> Reader<'_, R> {
             (Key::Atom(key), value) => Given::Value(key, value),
             (Key::Truth, None) => Given::Truth(None),
             (Key::Attention, None) => Given::Attention(None),
-            (Key::Truth, Some(value)) => match truth_of(&value) {
+            (Key::Truth, Some(value)) => match value.as_truth() {
                 Some(truth) => Given::Truth(Some(truth)),
                 None => Given::Value(self.predicate(TRUTH_KEY)?, Some(value)),
             },
-            (Key::Attention, Some(value)) => match attention_of(&value) {
+            (Key::Attention, Some(value)) => match value.as_attention() {
                 Some(attention) => Given::Attention(Some(attention)),
                 None => Given::Value(self.predicate(ATTENTION_KEY)?, Some(value)),
             },
@@ -252,31 +252,5 @@ impl<R: Read> Reader<'_, R> {
         let given = self.given(key, value)?;
         self.given.push(given);
         Ok(())
-    }
-}
-
-/// The truth value that a value under the key of truth values is: since October 2025, numbers.
-fn truth_of(value: &Value) -> Option<TruthValue> {
-    match value {
-        Value::Truth(truth) => Some(*truth),
-        Value::Floats(numbers) => match numbers[..] {
-            [strength, confidence] => Some(TruthValue::Simple { strength, confidence }),
-            [strength, confidence, count] => {
-                Some(TruthValue::Count { strength, confidence, count })
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn attention_of(value: &Value) -> Option<AttentionValue> {
-    match value {
-        Value::Attention(attention) => Some(*attention),
-        Value::Floats(numbers) => match numbers[..] {
-            [sti, lti, vlti] => Some(AttentionValue { sti, lti, vlti }),
-            _ => None,
-        },
-        _ => None,
     }
 }
