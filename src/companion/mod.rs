@@ -10,6 +10,7 @@ mod opened;
 mod read;
 mod request;
 mod run;
+mod validate;
 
 pub(crate) use made::Companion;
 pub use request::{Enabled, Request};
