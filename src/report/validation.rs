@@ -53,6 +53,9 @@ pub struct DynamicsReport {
     /// What differs. Correlations are over all atoms, those without values having 0: the more of
     /// these there are, the less the first one tells.
     pub change: AttentionChange,
+    /// The mean Jaccard index of the foci of two runs from the values that were read, with different
+    /// seeds: what chance alone changes.
+    pub by_chance: f64,
 }
 
 /// What a Hopfield memory recalls of made-up patterns.
@@ -105,13 +108,15 @@ pub(super) fn write_mining(out: &mut String, mining: &MiningReport) -> fmt::Resu
         TruthFilter::CountAtLeast(least) => format!(" of a count of at least {least}"),
     };
     let MinerOptions { minimum_support, max_conjuncts, .. } = options;
-    writeln!(out, "  mining       {trees} trees{filter}: of up to {max_conjuncts} clauses and")?;
     let MiningAgreement { expected, precision, recall, support_difference, .. } = agreement;
     writeln!(
         out,
-        "               {minimum_support} or more groundings {expected} patterns; recall {recall:.4}, precision {precision:.4},"
+        "  mining       {trees} trees{filter}: {expected} patterns of up to {max_conjuncts} clauses and support {minimum_support};"
     )?;
-    writeln!(out, "               support off by at most {support_difference}")?;
+    writeln!(
+        out,
+        "               recall {recall:.4}, precision {precision:.4}, support off by at most {support_difference}"
+    )?;
     for (name, ranks) in [("nisurp", &agreement.nisurp), ("jsdsurp", &agreement.jsdsurp)] {
         let RankAgreement { ranked, spearman, top_k, .. } = ranks;
         let spearman = spearman.map_or("no order".into(), |rank| format!("{rank:.4}"));
@@ -139,12 +144,12 @@ pub(super) fn write_latency(out: &mut String, latency: &[LatencyReport]) -> fmt:
     }
     writeln!(
         out,
-        "  latency, ns       companion p50     p99    unpacked p50     p99   ratio of p50"
+        "  latency, ns       companion p50         p99  unpacked p50         p99  ratio of p50"
     )?;
     for LatencyReport { operation, companion, unpacked, ratio } in latency {
         writeln!(
             out,
-            "    {operation:<16}{:>13.1}{:>8.1}{:>16.1}{:>8.1}{ratio:>15.2}",
+            "    {operation:<16}{:>13.1}{:>12.1}{:>14.1}{:>12.1}{ratio:>14.2}",
             companion.p50, companion.p99, unpacked.p50, unpacked.p99
         )?;
     }
@@ -153,11 +158,11 @@ pub(super) fn write_latency(out: &mut String, latency: &[LatencyReport]) -> fmt:
 
 /// The lines about attention allocation.
 pub(super) fn write_dynamics(out: &mut String, dynamics: &DynamicsReport) -> fmt::Result {
-    let DynamicsReport { cycles, focus, change } = dynamics;
+    let DynamicsReport { cycles, focus, change, by_chance } = dynamics;
     let AttentionChange { first_jaccard, mean_jaccard, least_jaccard, .. } = change;
     writeln!(
         out,
-        "  attending    {cycles} cycles, focus of {focus}: Jaccard {first_jaccard:.4} at first, {mean_jaccard:.4} mean, {least_jaccard:.4} least;"
+        "  attending    {cycles} cycles, focus of {focus}: Jaccard {first_jaccard:.4} at first, {least_jaccard:.4} least, {mean_jaccard:.4} mean (between seeds {by_chance:.4});"
     )?;
     let AttentionChange { last_correlation, coding_error, drift, .. } = change;
     writeln!(

@@ -53,7 +53,9 @@ pub(super) fn dynamics(
         seeds: [SEED; 2],
     };
     let change = attention_change(&values, &coded, &world);
-    DynamicsReport { cycles, focus: parameters.focus, change }
+    let other_seed = World { seeds: [SEED, SEED + 1], ..world };
+    let by_chance = attention_change(&values, &values, &other_seed).mean_jaccard;
+    DynamicsReport { cycles, focus: parameters.focus, change, by_chance }
 }
 
 fn values_of(atoms: impl Iterator<Item = Option<AttentionValue>>) -> AttentionValues {
@@ -99,11 +101,11 @@ fn stimuli(atoms: &[u32], cycles: usize) -> Vec<Stimuli> {
 /// Atoms of the grid that patterns are on, the larger of OpenCog's example.
 const GRID: usize = 100;
 
-/// Patterns, about as many as the memory holds.
-const PATTERNS: usize = 10;
+/// Patterns, so many that some are hard to recall.
+const PATTERNS: usize = 20;
 
 /// The share of atoms that cues have otherwise than their pattern.
-const NOISE: f64 = 0.1;
+const NOISE: f64 = 0.2;
 
 /// Has a Hopfield memory recall random patterns, as it is and through a code. The atoms are made up:
 /// what an AtomSpace attends to is no set of patterns to learn.
@@ -151,6 +153,7 @@ mod tests {
         assert_eq!((same.change.first_jaccard, same.change.least_jaccard), (1.0, 1.0));
         assert!(same.change.last_correlation > 1.0 - 1e-12, "{same:?}");
         assert!(same.change.drift < 1e-9);
+        assert!(same.by_chance > 0.0 && same.by_chance < 1.0, "{same:?}");
     }
 
     #[test]
@@ -182,8 +185,8 @@ mod tests {
     fn memory_recalls_more_than_cues_give() {
         for codec in [AttentionCodec::Palette, AttentionCodec::Geometric] {
             let told = recalled(codec);
-            assert!(told.uncoded > told.cues && told.cues > 0.8, "{told:?}");
-            assert!(told.coded > told.uncoded - 0.02, "{told:?}");
+            assert!(told.uncoded > told.cues && told.cues > 0.75, "{told:?}");
+            assert!(told.coded > told.cues, "{told:?}");
         }
     }
 }

@@ -11,9 +11,11 @@ use crate::validate::opencog::moses::{CompareError, Evolutions, continue_evoluti
 /// Evolution is random: it goes on this often, and the best of all is told.
 const SEEDS: RangeInclusive<u64> = 1..=3;
 
-/// What each may do, as far as programs times rows are not more than [`MOST_ROWS`].
-const EFFORT: Effort = Effort { population: 200, evaluations: 10_000, complexity_ratio: 3.5 };
-const MOST_ROWS: usize = 3_000_000;
+/// What each may do on small tables.
+const EFFORT: Effort = Effort { population: 200, evaluations: 30_000, complexity_ratio: 3.5 };
+
+/// The most rows that the programs of a run are scored on, over all of them.
+const MOST_ROWS: usize = 10_000_000;
 
 /// The vertices that a new program may have, unless there is a larger one already.
 const VERTICES: usize = 40;
@@ -29,8 +31,7 @@ pub(super) fn continued(
     // Names that the table adds come after those of the programs, which codes go by.
     let primitives = Primitives::of(table, &mut programs.names, largest.max(VERTICES))?;
     let trees: Vec<Tree<Code>> = (0..coded.len()).map(|program| coded.tree(program)).collect();
-    let evaluations = (MOST_ROWS / table.rows().max(1)).clamp(1, EFFORT.evaluations);
-    let effort = Effort { evaluations, ..EFFORT };
+    let effort = effort(table.rows());
     let (codes, on) = ((&trees[..], coded.book()), (table, Fitness::Errors));
     let mut best = Evolutions::NONE;
     for seed in SEEDS {
@@ -40,10 +41,14 @@ pub(super) fn continued(
     Ok(EvolutionReport {
         seeds: SEEDS.count(),
         population: effort.population,
-        evaluations,
+        evaluations: effort.evaluations,
         best,
         shortfall: best.shortfall(table),
     })
+}
+
+fn effort(rows: usize) -> Effort {
+    Effort { evaluations: (MOST_ROWS / rows.max(1)).clamp(1, EFFORT.evaluations), ..EFFORT }
 }
 
 #[cfg(test)]
@@ -66,12 +71,8 @@ mod tests {
 
     #[test]
     fn many_rows_take_no_longer() {
-        let rows = "1,1\n".repeat(MOST_ROWS / 10);
-        let table = Table::read(&format!("t,x\n{rows}"), None, None).unwrap();
-        let programs = Ensemble::read("$x").unwrap();
-        let coded = CodedEnsemble::encode(&programs, ConstantCodec::Palette, Rounding::Keep);
-        let told = continued(&programs, &coded, &table).unwrap();
-        assert_eq!(told.evaluations, 10);
-        assert_eq!((told.best.coded, told.shortfall), (0.0, 0.0));
+        assert_eq!([0, 150].map(effort), [EFFORT; 2]);
+        assert_eq!(effort(MOST_ROWS / 10).evaluations, 10);
+        assert_eq!(effort(usize::MAX).evaluations, 1);
     }
 }

@@ -4,7 +4,7 @@ use crate::opencog::atomspace::AtomStore;
 use crate::report::LatencyReport;
 use crate::validate::opencog::latency::{Sample, latencies};
 
-/// Any atoms, so many that a query of a hub is met; a second or two for each operation.
+/// Any atoms. At hubs queries take milliseconds, all of them some seconds.
 const SAMPLE: Sample = Sample { batches: 200, atoms: usize::MAX, seed: 1 };
 
 /// Every operation, on the companion and on the store that was read.

@@ -40,7 +40,7 @@ fn options(trees: u64, filter: TruthFilter) -> MinerOptions {
         filter,
         most_groundings: 1 << 16,
         most_patterns: 2000,
-        most_lookups: 50_000_000,
+        most_lookups: 150_000_000,
         ..MinerOptions::default()
     }
 }
