@@ -118,8 +118,12 @@ pub enum Work {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// What the run is described by.
+    run: String,
     /// Holds the lock.
     _manifest: File,
+    /// Whether it is removed already, and what is there now is another run's.
+    removed: bool,
 }
 
 /// Bytes that were made by this run, or read from the work folder.
@@ -278,7 +282,7 @@ impl Folder {
             file.sync_all().map_err(io)?;
         }
         at_work().push(path.clone());
-        Ok(Folder { path, _manifest: file })
+        Ok(Folder { path, run: run.into(), _manifest: file, removed: false })
     }
 
     fn io(&self, source: io::Error) -> WorkError {
@@ -295,7 +299,7 @@ impl Folder {
         // the lock changes them while they are mapped.
         let map = unsafe { Mmap::map(&file) }.ok()?;
         let (content, hash) = map.split_at(map.len() - HASH);
-        let whole = hash_of(name, content)[..] == *hash;
+        let whole = self.hash_of(name, content)[..] == *hash;
         whole.then(|| Bytes(Content::Kept(Arc::new(map))))
     }
 
@@ -304,7 +308,7 @@ impl Folder {
         let write = || {
             let mut file = File::create(&part)?;
             file.write_all(content)?;
-            file.write_all(&hash_of(name, content))?;
+            file.write_all(&self.hash_of(name, content))?;
             file.sync_all()?;
             fs::rename(&part, self.path.join(format!("{name}{SUFFIX}")))
         };
@@ -321,7 +325,18 @@ impl Folder {
         }
     }
 
-    fn remove(self) -> Result<(), WorkError> {
+    /// The hash of an entry: of its run, its name and its content.
+    fn hash_of(&self, name: &str, content: &[u8]) -> [u8; HASH] {
+        let mut hash = Sha256::new();
+        for named in [&self.run, name] {
+            hash.update(named);
+            hash.update([0]);
+        }
+        hash.chain_update(content).finalize().into()
+    }
+
+    fn remove(mut self) -> Result<(), WorkError> {
+        self.removed = true;
         let remove = || {
             for entry in entries(&self.path)? {
                 fs::remove_file(self.path.join(entry))?;
@@ -336,13 +351,10 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         at_work().retain(|path| *path != self.path);
-        removed_if_empty(&self.path);
+        if !self.removed {
+            removed_if_empty(&self.path);
+        }
     }
-}
-
-/// The hash of an entry, its name included.
-fn hash_of(name: &str, content: &[u8]) -> [u8; HASH] {
-    Sha256::new().chain_update(name).chain_update([0]).chain_update(content).finalize().into()
 }
 
 /// The entries, and what was to become one.
@@ -419,6 +431,10 @@ mod tests {
         fs::write(&path, &whole).unwrap();
         assert_eq!(remember_bytes(&work, b"another"), b"content");
         assert_eq!(remember_bytes(&work, b"of another length"), b"of another length");
+        let theirs = folder.path().join("theirs.gguf");
+        remember_bytes(&open(&theirs, "b").unwrap(), b"theirs");
+        fs::copy(folder.path().join("theirs.gguf.work/entry.kept"), &path).unwrap();
+        assert_eq!(remember_bytes(&work, b"ours"), b"ours", "an entry of another run");
         work.forget(ENTRY).unwrap();
         work.forget(ENTRY).unwrap();
         assert!(!work.has(ENTRY));
