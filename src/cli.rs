@@ -22,12 +22,15 @@ use crate::validate::scored;
 const AFTER_HELP: &str = "\
 Exit codes:
   0    done, and every target that was asked for met
-  1    failed; nothing was written
+  1    failed; no output was written
   2    bad usage
-  130  interrupted; nothing was written
+  3    done, but a target was missed: the model is kept as OUTPUT.below-target
+  130  interrupted; no output was written
+
+A run that failed or was interrupted goes on where it was, from OUTPUT.work, when it is given again.
 
 Examples:
-  opencog-qat model.gguf out.gguf                    at most a quarter of 32-bit size
+  opencog-qat model.gguf out.gguf                    the smallest file that loses at most 2 %
   opencog-qat --size 92MB model.gguf out.gguf        the best file of that size
   opencog-qat --effort thorough model.gguf out.gguf  train what was quantized
   opencog-qat --bpw 5 --dry-run model.gguf out.gguf  only show the plan

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use opencog_qat::cli::{Cli, Command, EvalArgs, OpenCogCommand, Order, Telling};
 use opencog_qat::gguf::Gguf;
+use opencog_qat::pipeline::Job;
 use opencog_qat::terminal::{Bar, trace_to_stderr};
+use opencog_qat::work::work_folder;
 use opencog_qat::{Report, companion, evaluate, pipeline, report};
 
 /// The exit code of a run that finished and missed a target.
@@ -81,7 +83,8 @@ fn quantize(order: Order) -> anyhow::Result<ExitCode> {
     trace_to_stderr(telling.verbose);
     watch_signals()?;
     let bar = Bar::new(telling.quiet || telling.verbose > 0);
-    let report = pipeline::run(&job, &config, &bar)?;
+    let report =
+        pipeline::run(&job, &config, &bar).inspect_err(|error| tell_of_state(error, &job))?;
     tell(&report, &telling)?;
     Ok(match &report.missed {
         None => ExitCode::SUCCESS,
@@ -95,6 +98,15 @@ fn quantize(order: Order) -> anyhow::Result<ExitCode> {
             ExitCode::from(MISSED)
         }
     })
+}
+
+/// Says where the state of a run is that failed: the disk may be full of it.
+fn tell_of_state(error: &opencog_qat::Error, job: &Job) {
+    let folder = work_folder(&job.output);
+    if !matches!(error, opencog_qat::Error::Work(_)) && folder.is_dir() {
+        let folder = folder.display();
+        say(&format!("{folder}: what was found so far; the same command goes on from there"));
+    }
 }
 
 fn watch_signals() -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! What the output says of itself: the metadata that is not carried over from the input.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use crate::config::Config;
 use crate::gguf::{Array, Format, Gguf, Metadata, Value, Writer, header_size};
 use crate::quantize::{Header, Plan};
 use crate::report::OpenCogReport;
-use crate::sha256::hex;
+use crate::sha256::{self, hex};
 
 /// The version of ggml's block formats (`GGML_QNT_VERSION`).
 const QUANTIZATION_VERSION: u32 = 2;
@@ -41,7 +42,8 @@ pub fn output_metadata(
     metadata
 }
 
-/// What a run's state belongs to: the program, the flags, the model and the OpenCog data.
+/// What a run's state belongs to: the program, the flags, the model and the OpenCog data. A program
+/// that was built anew may find something else, whatever its version.
 pub fn run_description(gguf: &Gguf, config: &Config, companion: Option<&Companion>) -> String {
     let mut hash = Sha256::new();
     hash.update(encoded(gguf.metadata()));
@@ -55,9 +57,11 @@ pub fn run_description(gguf: &Gguf, config: &Config, companion: Option<&Companio
         let OpenCogReport { inputs, sha256, .. } = &companion.report;
         format!(", OpenCog data of {} with the hash {sha256}", inputs.join(", "))
     });
+    let program = env::current_exe().and_then(|program| sha256::of_file(&program));
     format!(
-        "opencog-qat {}, {config}, a model of {} bytes with the hash {hash}{}",
+        "opencog-qat {} with the hash {}, {config}, a model of {} bytes with the hash {hash}{}",
         env!("CARGO_PKG_VERSION"),
+        program.as_deref().unwrap_or("unknown"),
         gguf.file_bytes(),
         opencog.unwrap_or_default()
     )

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use opencog_qat::gguf::discard_unfinished;
-use opencog_qat::work::folders_at_work;
+use opencog_qat::work::leave_folders;
 
 /// The exit code of a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
@@ -32,7 +32,7 @@ pub fn discard_when_interrupted() -> io::Result<()> {
 
 fn end() {
     discard_unfinished();
-    for folder in folders_at_work() {
+    for folder in leave_folders() {
         let folder = folder.display();
         // Where nobody reads it any more, the folder still tells.
         let _ = writeln!(

@@ -34,9 +34,16 @@ fn at_work() -> MutexGuard<'static, Vec<PathBuf>> {
     AT_WORK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The folders from which runs of this process could go on, were it ended now.
-pub fn folders_at_work() -> Vec<PathBuf> {
-    at_work().clone()
+/// The folders from which runs of this process can go on, now that it ends; those that hold nothing
+/// yet are removed.
+pub fn leave_folders() -> Vec<PathBuf> {
+    at_work().iter().filter(|folder| !removed_if_empty(folder)).cloned().collect()
+}
+
+/// Removes a folder that holds nothing but its manifest; whether it did.
+fn removed_if_empty(folder: &Path) -> bool {
+    let empty = entries(folder).is_ok_and(|entries| entries.is_empty());
+    empty && fs::remove_file(folder.join(MANIFEST)).and_then(|()| fs::remove_dir(folder)).is_ok()
 }
 
 /// Why the work folder cannot be used.
@@ -111,8 +118,12 @@ pub enum Work {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// What the run is described by.
+    run: String,
     /// Holds the lock.
     _manifest: File,
+    /// Whether it is removed already, and what is there now is another run's.
+    removed: bool,
 }
 
 /// Bytes that were made by this run, or read from the work folder.
@@ -186,8 +197,10 @@ impl Work {
         if let Some(value) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
             return Ok(value);
         }
+        // Before the work: a run that finds another on this output is to know at once.
+        let folder = self.folder()?;
         let value = compute()?;
-        let Some(folder) = self.folder()? else { return Ok(value) };
+        let Some(folder) = folder else { return Ok(value) };
         let json = serde_json::to_vec(&value).map_err(|e| folder.io(e.into()))?;
         folder.write(name, &json)?;
         Ok(value)
@@ -203,8 +216,9 @@ impl Work {
         if let Some(bytes) = self.recall_bytes(name, len) {
             return Ok(bytes);
         }
+        let folder = self.folder()?;
         let bytes = compute()?;
-        let Some(folder) = self.folder()? else {
+        let Some(folder) = folder else {
             return Ok(Bytes(Content::Made(Arc::new(bytes))));
         };
         folder.write(name, &bytes)?;
@@ -257,7 +271,7 @@ impl Folder {
             if let (true, Some(entry)) = (broken_off, entries.first()) {
                 return Err(WorkError::NotOurs { folder: path.clone(), name: entry.clone() });
             }
-            if !broken_off && foreign == Foreign::Refuse {
+            if !broken_off && foreign == Foreign::Refuse && !entries.is_empty() {
                 return Err(WorkError::Foreign { folder: path, found });
             }
             for entry in entries {
@@ -268,7 +282,7 @@ impl Folder {
             file.sync_all().map_err(io)?;
         }
         at_work().push(path.clone());
-        Ok(Folder { path, _manifest: file })
+        Ok(Folder { path, run: run.into(), _manifest: file, removed: false })
     }
 
     fn io(&self, source: io::Error) -> WorkError {
@@ -285,7 +299,7 @@ impl Folder {
         // the lock changes them while they are mapped.
         let map = unsafe { Mmap::map(&file) }.ok()?;
         let (content, hash) = map.split_at(map.len() - HASH);
-        let whole = hash_of(name, content)[..] == *hash;
+        let whole = self.hash_of(name, content)[..] == *hash;
         whole.then(|| Bytes(Content::Kept(Arc::new(map))))
     }
 
@@ -294,7 +308,7 @@ impl Folder {
         let write = || {
             let mut file = File::create(&part)?;
             file.write_all(content)?;
-            file.write_all(&hash_of(name, content))?;
+            file.write_all(&self.hash_of(name, content))?;
             file.sync_all()?;
             fs::rename(&part, self.path.join(format!("{name}{SUFFIX}")))
         };
@@ -311,7 +325,18 @@ impl Folder {
         }
     }
 
-    fn remove(self) -> Result<(), WorkError> {
+    /// The hash of an entry: of its run, its name and its content.
+    fn hash_of(&self, name: &str, content: &[u8]) -> [u8; HASH] {
+        let mut hash = Sha256::new();
+        for named in [&self.run, name] {
+            hash.update(named);
+            hash.update([0]);
+        }
+        hash.chain_update(content).finalize().into()
+    }
+
+    fn remove(mut self) -> Result<(), WorkError> {
+        self.removed = true;
         let remove = || {
             for entry in entries(&self.path)? {
                 fs::remove_file(self.path.join(entry))?;
@@ -326,12 +351,10 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         at_work().retain(|path| *path != self.path);
+        if !self.removed {
+            removed_if_empty(&self.path);
+        }
     }
-}
-
-/// The hash of an entry, its name included.
-fn hash_of(name: &str, content: &[u8]) -> [u8; HASH] {
-    Sha256::new().chain_update(name).chain_update([0]).chain_update(content).finalize().into()
 }
 
 /// The entries, and what was to become one.
@@ -408,6 +431,10 @@ mod tests {
         fs::write(&path, &whole).unwrap();
         assert_eq!(remember_bytes(&work, b"another"), b"content");
         assert_eq!(remember_bytes(&work, b"of another length"), b"of another length");
+        let theirs = folder.path().join("theirs.gguf");
+        remember_bytes(&open(&theirs, "b").unwrap(), b"theirs");
+        fs::copy(folder.path().join("theirs.gguf.work/entry.kept"), &path).unwrap();
+        assert_eq!(remember_bytes(&work, b"ours"), b"ours", "an entry of another run");
         work.forget(ENTRY).unwrap();
         work.forget(ENTRY).unwrap();
         assert!(!work.has(ENTRY));
@@ -429,9 +456,11 @@ mod tests {
     fn a_run_that_was_ended_as_it_began_is_no_hindrance() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out.gguf");
-        fs::create_dir(folder.path().join("out.gguf.work")).unwrap();
-        fs::write(folder.path().join("out.gguf.work/manifest"), "").unwrap();
-        open(&output, "a").unwrap().finish().unwrap();
+        for manifest in ["", "b"] {
+            fs::create_dir_all(folder.path().join("out.gguf.work")).unwrap();
+            fs::write(folder.path().join("out.gguf.work/manifest"), manifest).unwrap();
+            open(&output, "a").unwrap().finish().unwrap();
+        }
     }
 
     #[test]
@@ -460,12 +489,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out.gguf");
         let first = open(&output, "a").unwrap();
-        remember(&first, 1.0);
-        assert!(matches!(open(&output, "a"), Err(WorkError::Busy { .. })));
         let folder = folder.path().join("out.gguf.work");
-        assert!(folders_at_work().contains(&folder));
+        let busy = || {
+            assert!(matches!(open(&output, "a"), Err(WorkError::Busy { .. })));
+            Ok::<_, WorkError>(1.0)
+        };
+        first.remember(ENTRY, busy).unwrap();
+        assert!(at_work().contains(&folder));
         drop(first);
-        assert!(!folders_at_work().contains(&folder));
+        assert!(!at_work().contains(&folder));
         open(&output, "a").unwrap();
+    }
+
+    #[test]
+    fn what_holds_nothing_is_not_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        let fails = || Err::<f64, _>(WorkError::Busy { folder: output.clone() });
+        let work = open(&output, "a").unwrap();
+        work.remember(ENTRY, fails).unwrap_err();
+        drop(work);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let work = open(&output, "a").unwrap();
+        work.remember("whole", || Ok::<_, WorkError>(1.0)).unwrap();
+        work.remember(ENTRY, fails).unwrap_err();
+        drop(work);
+        assert!(open(&output, "a").unwrap().has("whole"));
     }
 }

@@ -16,6 +16,7 @@ Examples:
   opencog-qat opencog pack kb.scm kb.opencog.gguf
   opencog-qat opencog pack --at-rest --truth exact kb.scm kb.opencog.gguf
   opencog-qat opencog pack --moses best.combo --moses-table train.csv kb.scm kb.opencog.gguf
+  opencog-qat opencog pack --validate --report kb.json kb.scm kb.opencog.gguf
   opencog-qat opencog pack --moses best.combo best.opencog.gguf";
 
 /// What can be done with OpenCog data alone.
@@ -135,6 +136,11 @@ pub struct CodingArgs {
     /// The column that the programs tell, by its place from 1 or its label [default: the first]
     #[arg(long, value_name = "COLUMN", requires = "moses_table", help_heading = "OpenCog data")]
     moses_target: Option<String>,
+
+    /// Also measure what coding changes for those who use the data: patterns mined, latency,
+    /// attention, evolution; seconds to a minute
+    #[arg(long, help_heading = "OpenCog data")]
+    validate: bool,
 }
 
 /// OpenCog data beside a model.
@@ -185,6 +191,7 @@ impl CodingArgs {
             moses_table: self.moses_table,
             moses_target: self.moses_target,
             form: if self.at_rest { Form::AtRest } else { Form::Mapped },
+            validate: self.validate,
             ..Request::default()
         }
     }

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::gguf::{self, Gguf, OutputFile};
-use crate::opencog::section::write;
+use crate::opencog::section::{Section, write};
 use crate::pipeline::Job;
 use crate::report::OpenCogReport;
 use crate::sha256::{self, Hashed};
 
 use super::code::{Coded, code};
-use super::{Request, carried, companion_of, read};
+use super::opened::Opened;
+use super::read::{self, Data};
+use super::validate::validate;
+use super::{Request, carried, companion_of};
 
 /// What is done about the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +45,12 @@ impl Companion {
         }
         let target = companion_of(&job.output);
         OutputFile::check_name(&target)?;
-        let coded = coded(&job.opencog, carried.as_deref())?;
-        if coded.sections.is_empty() {
+        let made = Made::of(&job.opencog, carried.as_deref())?;
+        if made.coded.sections.is_empty() {
             return Ok(None);
         }
         let mode = if job.dry_run { Mode::Dry } else { Mode::Write };
-        let inputs = job.opencog.inputs().chain(carried.as_deref());
-        Companion::of(coded, inputs, &target, job.force, mode).map(Some)
+        made.write(&target, job.force, mode).map(Some)
     }
 
     /// The companion beside the input that something is kept of.
@@ -63,41 +65,7 @@ impl Companion {
 
     /// The companion of data that is asked for.
     pub fn pack(request: &Request, target: &Path, overwrite: bool) -> Result<Companion, Error> {
-        let coded = coded(request, None)?;
-        Companion::of(coded, request.inputs(), target, overwrite, Mode::Write)
-    }
-
-    fn of<'a>(
-        coded: Coded,
-        inputs: impl Iterator<Item = &'a Path>,
-        target: &Path,
-        overwrite: bool,
-        mode: Mode,
-    ) -> Result<Companion, Error> {
-        let Coded { sections, atomspace, ecan, moses } = coded;
-        let Hashed { hash, bytes } = write(Hashed::default(), target, &sections)?;
-        let sha256 = sha256::hex(hash);
-        let file = match mode {
-            // A run that was killed before it gave the model its name has made it.
-            _ if !overwrite && is_there(target, bytes, &sha256) => None,
-            Mode::Dry => OutputFile::check(target, overwrite).map(|()| None)?,
-            Mode::Write => {
-                let file = OutputFile::create(target, overwrite)?;
-                let file = write(file, target, &sections)?;
-                file.sync()?;
-                Some(file)
-            }
-        };
-        let report = OpenCogReport {
-            inputs: inputs.map(|path| path.to_string_lossy().into()).collect(),
-            companion: target.to_string_lossy().into(),
-            bytes,
-            sha256,
-            atomspace,
-            ecan,
-            moses,
-        };
-        Ok(Companion { target: target.into(), file, report })
+        Made::of(request, None)?.write(target, overwrite, Mode::Write)
     }
 
     /// The name that the model's metadata has of it: it lies in the same folder.
@@ -127,18 +95,73 @@ impl Companion {
     }
 }
 
-/// Reads and codes. A text that has no atoms is refused where there are no programs either: nobody
-/// packs nothing on purpose.
-fn coded(request: &Request, carried: Option<&Path>) -> Result<Coded, Error> {
-    let data = read::data(request)?;
-    let mut coded = code(&data, request)?;
-    if let Some(path) = carried {
-        carried::add(&mut coded, path, request)?;
+/// What was coded, and of what.
+struct Made<'a> {
+    request: &'a Request,
+    /// The companion that something is kept of.
+    carried: Option<&'a Path>,
+    data: Data,
+    coded: Coded,
+}
+
+impl<'a> Made<'a> {
+    /// Reads and codes. A text that has no atoms is refused where there are no programs either:
+    /// nobody packs nothing on purpose.
+    fn of(request: &'a Request, carried: Option<&'a Path>) -> Result<Made<'a>, Error> {
+        let data = read::data(request)?;
+        let mut coded = code(&data, request)?;
+        if let Some(path) = carried {
+            carried::add(&mut coded, path, request)?;
+        }
+        match (request.atoms(), data.without_atoms()) {
+            (Some(path), Some(fault)) if coded.moses.is_none() => Err(Error::opencog(path, fault)),
+            _ => Ok(Made { request, carried, data, coded }),
+        }
     }
-    match (request.atoms(), data.without_atoms()) {
-        (Some(path), Some(fault)) if coded.moses.is_none() => Err(Error::opencog(path, fault)),
-        _ => Ok(coded),
+
+    fn write(self, target: &Path, overwrite: bool, mode: Mode) -> Result<Companion, Error> {
+        let Made { request, carried, data, coded } = self;
+        let Coded { sections, atomspace, ecan, moses } = coded;
+        let Hashed { hash, bytes } = write(Hashed::default(), target, &sections)?;
+        let sha256 = sha256::hex(hash);
+        let file = match mode {
+            // A run that was killed before it gave the model its name has made it.
+            _ if !overwrite && is_there(target, bytes, &sha256) => None,
+            Mode::Dry => OutputFile::check(target, overwrite).map(|()| None)?,
+            Mode::Write => {
+                let file = OutputFile::create(target, overwrite)?;
+                let file = write(file, target, &sections)?;
+                file.sync()?;
+                Some(file)
+            }
+        };
+        let inputs = request.inputs().chain(carried);
+        let mut report = OpenCogReport {
+            inputs: inputs.map(|path| path.to_string_lossy().into()).collect(),
+            companion: target.to_string_lossy().into(),
+            bytes,
+            sha256,
+            atomspace,
+            ecan,
+            moses,
+        };
+        if request.validate {
+            let opened = match (mode, &file) {
+                (Mode::Dry, _) => in_memory(target, &sections)?,
+                (Mode::Write, Some(file)) => Opened::open(file.path())?,
+                (Mode::Write, None) => Opened::open(target)?,
+            };
+            drop(sections);
+            validate(&mut report, &data, &opened, request)?;
+        }
+        Ok(Companion { target: target.into(), file, report })
     }
+}
+
+/// What a dry run does not write, opened.
+fn in_memory(target: &Path, sections: &[Section]) -> Result<Opened, Error> {
+    let file = write(Vec::new(), target, sections)?;
+    Opened::of(target, Gguf::from_bytes(&target.to_string_lossy(), file)?)
 }
 
 /// Whether there is such a file with just these bytes.

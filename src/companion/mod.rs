@@ -11,6 +11,7 @@ mod opened;
 mod read;
 mod request;
 mod run;
+mod validate;
 
 pub(crate) use made::Companion;
 pub(crate) use named::{NAME_KEY, SHA256_KEY};

@@ -1,5 +1,6 @@
 //! A companion file that is read again.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -30,6 +31,11 @@ impl Opened {
             }
             other => other.into(),
         })?;
+        Opened::of(path, gguf)
+    }
+
+    /// What is read as that file.
+    pub fn of(path: &Path, gguf: Gguf) -> Result<Opened, Error> {
         Companion::new(&gguf).map_err(|e| Error::opencog(path, e))?;
         let form = form(&gguf)?;
         let expanded = match form {
@@ -44,7 +50,12 @@ impl Opened {
     }
 
     pub fn companion(&self) -> Result<Companion<'_>, Error> {
-        Companion::new(&self.gguf).map_err(|e| Error::opencog(&self.path, e))
+        Companion::new(&self.gguf).map_err(|e| self.fault(e))
+    }
+
+    /// Something that is wrong with it.
+    pub fn fault(&self, fault: impl Display) -> Error {
+        Error::opencog(&self.path, fault)
     }
 
     /// Bytes of the file.
@@ -77,7 +88,7 @@ impl Opened {
             None => return Ok(None),
         };
         let coded = AtomAttention::from_companion(&self.companion()?, atoms);
-        let coded = coded.map_err(|e| Error::opencog(&self.path, e))?;
+        let coded = coded.map_err(|e| self.fault(e))?;
         Ok(coded.map(|coded| EcanReport::of(&coded)))
     }
 
@@ -89,7 +100,7 @@ impl Opened {
     /// The programs, if there are any.
     pub fn programs(&self) -> Result<Option<CodedEnsemble>, Error> {
         let coded = CodedEnsemble::from_companion(&self.companion()?);
-        coded.map_err(|e| Error::opencog(&self.path, e))
+        coded.map_err(|e| self.fault(e))
     }
 
     fn bytes_of(&self, room: &str) -> u64 {

@@ -32,6 +32,8 @@ pub struct Request {
     pub enabled: Enabled,
     /// The form of the atoms.
     pub form: Form,
+    /// Whether it is also measured what coding changes for those who use the data.
+    pub validate: bool,
 }
 
 /// The rooms of OpenCog data that are worked on.
@@ -59,6 +61,7 @@ impl Default for Request {
             moses_target: None,
             enabled: Enabled { atomspace: true, moses: true, ecan: true },
             form: Form::Mapped,
+            validate: false,
         }
     }
 }

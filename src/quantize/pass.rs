@@ -135,7 +135,7 @@ impl Encode<'_> {
                 None => plain(self.gguf, tensor, format, self.importance.of(name)),
                 Some((input, gram)) => {
                     let new =
-                        || Compensation::new(gram, Regularisation::default(), Polish::default());
+                        || Compensation::new(gram, Regularisation::of(gram), Polish::default());
                     let compensation = compensations.entry(input).or_insert_with(new);
                     compensated(self.gguf, tensor, format, compensation, gram)
                 }

@@ -2,6 +2,7 @@
 //! quantized in the order of their sensitivity, and what the model has become is measured after
 //! each step.
 
+use std::collections::BTreeSet;
 use std::error;
 
 use serde::Serialize;
@@ -137,10 +138,12 @@ pub struct Cost {
 }
 
 /// A group of tensors in the smallest formats, all others in full precision.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Probe {
     /// The tensors.
     pub group: Group,
+    /// Their formats.
+    pub formats: BTreeSet<&'static str>,
     /// KLD.
     pub measured_kld: f64,
 }

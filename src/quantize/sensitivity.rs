@@ -83,6 +83,7 @@ impl Bands {
 
 /// Tensors that were probed together: all others in full precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Group {
     /// Those of a role.
     Role(Role),
@@ -121,7 +122,7 @@ impl Factors {
         const TURNS: usize = 50;
         let mut factors = Factors::default();
         for _ in 0..TURNS {
-            for &Probe { group, measured_kld } in probes {
+            for &Probe { group, measured_kld, .. } in probes {
                 let members = sensitivities.iter().filter(|s| group.holds(s));
                 let cost = |s: &Sensitivity| factors.of(s) * s.plain_errors[s.probe()];
                 let predicted: f64 = members.map(cost).sum();
@@ -146,6 +147,8 @@ impl Factors {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::gguf::Format;
 
@@ -200,7 +203,7 @@ mod tests {
         assert_eq!(groups.len(), 6);
         let probes: Vec<Probe> = groups
             .into_iter()
-            .map(|group| Probe { group, measured_kld: measured(group) })
+            .map(|group| Probe { group, formats: BTreeSet::new(), measured_kld: measured(group) })
             .collect();
         let factors = Factors::fit(&sensitivities, &probes);
         for (sensitivity, cost) in sensitivities.iter().zip(costs) {

@@ -124,7 +124,7 @@ struct Found<'s> {
 impl Found<'_> {
     fn see(&mut self, place: Place, input: &Input) -> Result<(), EncodeError> {
         let Input { gram, rounding } = input;
-        let compensation = Compensation::new(gram, Regularisation::default(), Polish::default());
+        let compensation = Compensation::new(gram, Regularisation::of(gram), Polish::default());
         let importance = gram.diagonal();
         for i in self.by_place.get(&Some(place)).cloned().unwrap_or_default() {
             self.output_errors[i] = self.errors(i, |sample, format| {

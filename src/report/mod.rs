@@ -4,6 +4,7 @@ mod evaluation;
 mod inspect;
 mod opencog;
 mod text;
+mod validation;
 
 pub use evaluation::{Activations, Evaluation, TextSource, evaluation_table};
 pub use inspect::inspect;
@@ -13,6 +14,7 @@ pub use opencog::{
 };
 pub(crate) use opencog::{write_atoms, write_ecan, write_moses, write_types};
 pub use text::summary;
+pub use validation::{DynamicsReport, EvolutionReport, LatencyReport, MiningReport, RecallReport};
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

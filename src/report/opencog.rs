@@ -13,6 +13,10 @@ use crate::opencog::moses::CodedEnsemble;
 use crate::validate::opencog::moses::FitnessChange;
 
 use super::text::bytes;
+use super::validation::{
+    DynamicsReport, EvolutionReport, LatencyReport, MiningReport, RecallReport, write_dynamics,
+    write_evolution, write_latency, write_mining, write_recall,
+};
 
 /// A companion file and what it holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,6 +66,11 @@ pub struct AtomSpaceReport {
     pub values_ignored: Option<u64>,
     /// What was passed over in the text.
     pub skipped: Vec<SkippedReport>,
+    /// What is mined of all trees, and of those that a filter of truth values lets pass; where it was
+    /// asked for.
+    pub mining: Option<Vec<MiningReport>>,
+    /// How long operations take, where it was asked for.
+    pub latency: Option<Vec<LatencyReport>>,
 }
 
 /// Atoms of a type.
@@ -114,6 +123,10 @@ pub struct EcanReport {
     pub sti_rank_correlation: Option<f64>,
     /// STI that coding made (above 0) or lost (below), as a share of all there is.
     pub sti_error: Option<f64>,
+    /// Where attention goes from them, where it was asked for.
+    pub dynamics: Option<DynamicsReport>,
+    /// What a memory recalls in their codec, where it was asked for.
+    pub recall: Option<RecallReport>,
 }
 
 /// Coded programs.
@@ -133,6 +146,8 @@ pub struct MosesReport {
     pub bytes: u64,
     /// What that changed on the table, where one was given.
     pub fitness: Option<FitnessChange>,
+    /// Where evolution goes from them on that table, where it was asked for.
+    pub evolution: Option<EvolutionReport>,
 }
 
 impl AtomSpaceReport {
@@ -165,6 +180,8 @@ impl AtomSpaceReport {
             values_taken: None,
             values_ignored: None,
             skipped: Vec::new(),
+            mining: None,
+            latency: None,
         }
     }
 
@@ -197,6 +214,8 @@ impl EcanReport {
             changed: None,
             sti_rank_correlation: None,
             sti_error: None,
+            dynamics: None,
+            recall: None,
         }
     }
 }
@@ -213,6 +232,7 @@ impl MosesReport {
             exact,
             bytes,
             fitness: None,
+            evolution: None,
         }
     }
 }
@@ -235,6 +255,8 @@ pub(crate) fn write_opencog(out: &mut String, report: &OpenCogReport) -> fmt::Re
     }
     if let Some(atoms) = &report.atomspace {
         write_types(out, atoms)?;
+        atoms.mining.iter().flatten().try_for_each(|mining| write_mining(out, mining))?;
+        atoms.latency.iter().try_for_each(|latency| write_latency(out, latency))?;
     }
     if let Some(moses) = &report.moses {
         write_moses(out, moses)?;
@@ -340,7 +362,8 @@ fn changes(damage: &Damage) -> String {
     }
 }
 
-fn percent(share: f64) -> String {
+/// A share as `0.125 %`.
+pub(super) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     match percent.abs() {
         size if !size.is_finite() => "infinity".into(),
@@ -369,7 +392,8 @@ pub(crate) fn write_ecan(out: &mut String, report: &EcanReport) -> fmt::Result {
             }
         }
     }
-    Ok(())
+    report.dynamics.iter().try_for_each(|dynamics| write_dynamics(out, dynamics))?;
+    report.recall.iter().try_for_each(|recall| write_recall(out, recall))
 }
 
 /// The lines about programs.
@@ -394,7 +418,7 @@ pub(crate) fn write_moses(out: &mut String, report: &MosesReport) -> fmt::Result
             }
         }
     }
-    Ok(())
+    report.evolution.iter().try_for_each(|evolution| write_evolution(out, evolution))
 }
 
 #[cfg(test)]

@@ -137,7 +137,12 @@ fn a_run_that_is_killed_as_it_ends_goes_on_too() {
 fn two_runs_on_one_output_do_not_meet() {
     let folder = Folder::with_tiny();
     let mut first = start(&folder);
-    wait_for_entries(&folder, &mut first, 1);
+    let begun = Instant::now();
+    // Before it has found anything; the manifest is written once the folder is locked.
+    let at_work = || fs::read(folder.path("out.gguf.work/manifest")).is_ok_and(|m| !m.is_empty());
+    while !at_work() {
+        assert!(begun.elapsed() < PATIENCE && first.try_wait().unwrap().is_none());
+    }
     let second = folder.run(SEARCH).code(1);
     second.stderr(predicate::str::contains("another run is at work on this output"));
     first.kill().unwrap();

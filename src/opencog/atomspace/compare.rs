@@ -1,17 +1,15 @@
 //! Whether two stores say the same.
 
 use super::atom_store::{AtomId, AtomStore};
+use super::types::TypeId;
 
 /// What the first store has and the second has not, or has another value for, or the other way
 /// round; none where they have the same atoms and the same values, bit by bit. Ids may differ.
 pub fn difference(a: &impl AtomStore, b: &impl AtomStore) -> Option<String> {
-    let mut in_b = Vec::with_capacity(a.atom_count());
-    for atom in a.atoms() {
-        match counterpart(a, b, &in_b, atom) {
-            Some(same) => in_b.push(same),
-            None => return Some(format!("only the first has {}", describe(a, atom))),
-        }
-    }
+    let in_b = match twins(a, b) {
+        Ok(in_b) => in_b,
+        Err(atom) => return Some(format!("only the first has {}", describe(a, atom))),
+    };
     if a.atom_count() != b.atom_count() {
         let counts = format!("{} atoms and {}", a.atom_count(), b.atom_count());
         return Some(format!("the stores have {counts}"));
@@ -21,22 +19,25 @@ pub fn difference(a: &impl AtomStore, b: &impl AtomStore) -> Option<String> {
     Some(format!("{what} of {} differ", describe(a, atom)))
 }
 
-/// The atom of `b` that is this atom of `a`, where `in_b` has those of all smaller ids.
-fn counterpart(
-    a: &impl AtomStore,
-    b: &impl AtomStore,
-    in_b: &[AtomId],
-    atom: AtomId,
-) -> Option<AtomId> {
-    let of = &a.types()[a.type_of(atom).index()];
-    let of_b = b.find_type(&of.name, of.kind)?;
-    match a.name(atom) {
-        Some(name) => b.by_name(of_b, &name),
-        None => {
-            let outgoing: Vec<AtomId> = a.outgoing(atom).map(|held| in_b[held.index()]).collect();
-            b.by_outgoing(of_b, &outgoing)
-        }
+/// The same atom in `b` for each atom of `a`.
+///
+/// # Errors
+/// The first atom of `a` that `b` does not have.
+pub fn twins(a: &impl AtomStore, b: &impl AtomStore) -> Result<Vec<AtomId>, AtomId> {
+    let types: Vec<Option<TypeId>> =
+        a.types().iter().map(|of| b.find_type(&of.name, of.kind)).collect();
+    let mut in_b: Vec<AtomId> = Vec::with_capacity(a.atom_count());
+    for atom in a.atoms() {
+        let twin = types[a.type_of(atom).index()].and_then(|of| match a.name(atom) {
+            Some(name) => b.by_name(of, &name),
+            None => {
+                let held: Vec<AtomId> = a.outgoing(atom).map(|held| in_b[held.index()]).collect();
+                b.by_outgoing(of, &held)
+            }
+        });
+        in_b.push(twin.ok_or(atom)?);
     }
+    Ok(in_b)
 }
 
 /// Which values of an atom differ.

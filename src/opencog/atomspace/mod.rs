@@ -40,7 +40,7 @@ mod value;
 
 pub use atom_store::{AtomId, AtomStore, find_link_in_incoming};
 pub use builder::{Added, Builder};
-pub use compare::difference;
+pub use compare::{difference, twins};
 pub use error::Error;
 pub use space::AtomSpace;
 pub use types::{AtomType, Kind, TypeId};

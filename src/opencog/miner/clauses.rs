@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::super::atomspace::query::TruthFilter;
 use super::super::atomspace::{AtomId, AtomStore, Kind};
 use super::options::MinerOptions;
 use super::pattern::{Clause, Token, Variable};
@@ -15,11 +16,11 @@ const DEEPEST: usize = 6;
 const LARGEST: usize = 24;
 
 /// The data: the links that no link holds and that the filter lets pass.
-pub(super) fn trees(store: &impl AtomStore, options: &MinerOptions) -> Vec<AtomId> {
+pub fn trees(store: &impl AtomStore, filter: TruthFilter) -> Vec<AtomId> {
     let is_tree = |&atom: &AtomId| {
         store.types()[store.type_of(atom).index()].kind == Kind::Link
             && store.incoming(atom).len() == 0
-            && options.filter.passes(store, atom)
+            && filter.passes(store, atom)
     };
     store.atoms().filter(is_tree).collect()
 }

@@ -16,7 +16,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    fn rows(&self) -> impl Iterator<Item = &[AtomId]> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[AtomId]> {
         self.rows.chunks_exact(self.variables.len())
     }
 

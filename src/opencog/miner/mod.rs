@@ -16,6 +16,7 @@ mod surprisingness;
 #[cfg(test)]
 mod tests;
 
+pub use clauses::trees;
 pub use options::MinerOptions;
 pub use search::{Mined, MinedPattern, mine};
 pub use surprisingness::Surprise;

@@ -1,9 +1,11 @@
 //! What is mined for.
 
+use serde::Serialize;
+
 use super::super::atomspace::query::TruthFilter;
 
 /// What is mined for; the defaults are those of OpenCog's miner.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MinerOptions {
     /// How many groundings a pattern has at least.
     pub minimum_support: u64,
@@ -17,6 +19,9 @@ pub struct MinerOptions {
     pub most_groundings: u64,
     /// How many patterns are looked for at most.
     pub most_patterns: usize,
+    /// How many groundings are looked up at most, to see what another clause goes with: what the
+    /// search costs. It ends there.
+    pub most_lookups: u64,
 }
 
 impl Default for MinerOptions {
@@ -28,6 +33,7 @@ impl Default for MinerOptions {
             filter: TruthFilter::Any,
             most_groundings: 1 << 22,
             most_patterns: 100_000,
+            most_lookups: u64::MAX,
         }
     }
 }

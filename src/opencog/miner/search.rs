@@ -45,13 +45,14 @@ struct Found {
 
 /// Finds the frequent patterns of a store. Whatever ids its atoms have, the result is the same.
 pub fn mine(store: &impl AtomStore, options: &MinerOptions) -> Mined {
-    let trees = trees(store, options);
+    let trees = trees(store, options.filter);
     let (clauses, mut level) = single(store, frequent_clauses(store, &trees, options));
     let mut search = Search {
         store,
         options,
         groundings: Groundings::new(clauses, options.most_groundings),
         known: FxHashSet::default(),
+        lookups: 0,
         too_large: 0,
         is_complete: true,
     };
@@ -107,6 +108,7 @@ struct Search<'a, S> {
     options: &'a MinerOptions,
     groundings: Groundings,
     known: FxHashSet<String>,
+    lookups: u64,
     too_large: u64,
     is_complete: bool,
 }
@@ -120,7 +122,8 @@ impl<S: AtomStore> Search<'_, S> {
             for clause in 0..self.groundings.clauses().len() {
                 let width = self.groundings.clauses()[clause].clause.variables().len();
                 for names in self.namings(table.variables.len(), width) {
-                    if next.len() == room {
+                    self.lookups += table.rows().len() as u64;
+                    if next.len() == room || self.lookups > self.options.most_lookups {
                         self.is_complete = false;
                         return next;
                     }

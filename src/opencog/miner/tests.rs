@@ -115,6 +115,13 @@ fn limits_are_kept_and_told() {
     assert!(mined.patterns.iter().all(|pattern| pattern.support <= 100));
     let mined = mine(&space, &MinerOptions { most_patterns: 12, ..options(5) });
     assert_eq!((mined.patterns.len(), mined.is_complete), (12, false));
+    let conjuncts = |most_lookups| {
+        let mined = mine(&space, &MinerOptions { most_lookups, ..options(5) });
+        let most = mined.patterns.iter().map(|pattern| pattern.conjuncts).max();
+        (most, mined.is_complete)
+    };
+    assert_eq!(conjuncts(0), (Some(1), false));
+    assert_eq!(conjuncts(1 << 40), (Some(3), true));
     let mined = mine(&space, &MinerOptions { max_variables: 1, max_conjuncts: 1, ..options(5) });
     assert!(mined.patterns.iter().all(|p| p.conjuncts == 1 && !p.text.contains("$1")));
 }

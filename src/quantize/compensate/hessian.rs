@@ -16,11 +16,12 @@ pub struct Regularisation {
     pub ridge: f32,
 }
 
-impl Default for Regularisation {
+impl Regularisation {
     /// What did well on text of another kind than the calibration text, and nearly best on text of
-    /// the same kind.
-    fn default() -> Regularisation {
-        Regularisation { shrink: 0.2, ridge: 0.05 }
+    /// the same kind; of fewer than four tokens a column, correlations are trusted less.
+    pub fn of(gram: &Gram) -> Regularisation {
+        let (columns, tokens) = (gram.columns as f32, gram.tokens as f32);
+        Regularisation { shrink: 0.2f32.max(columns / (columns + tokens)), ridge: 0.05 }
     }
 }
 
@@ -204,7 +205,7 @@ mod tests {
     fn feedback_takes_the_hessian_apart() {
         for n in [32, 160, 288] {
             let gram = correlated_gram(n, 2 * n, 5);
-            let regularisation = Regularisation::default();
+            let regularisation = Regularisation::of(&gram);
             let hessian = Hessian::of(&gram, regularisation);
             let feedback = Feedback::of(&gram, regularisation);
             // R = A D with unit upper triangular A; D^2 follows from the last column to the first.
@@ -238,7 +239,7 @@ mod tests {
         let feedback = Feedback::of(&gram, Regularisation { shrink: 0.0, ridge: 0.0 });
         assert!(feedback.values.iter().all(|a| a.is_finite()));
         gram.values[0] = f32::NAN;
-        let feedback = Feedback::of(&gram, Regularisation::default());
+        let feedback = Feedback::of(&gram, Regularisation::of(&gram));
         assert!(feedback.values.iter().all(|&a| a == 0.0));
     }
 }

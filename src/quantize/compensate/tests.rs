@@ -41,7 +41,7 @@ fn decoded(format: Format, bytes: &[u8], len: usize) -> Vec<f32> {
 
 /// What `polish` makes of the rows.
 fn encoded(format: Format, values: &[f32], gram: &Gram, polish: Polish) -> Vec<u8> {
-    let compensation = Compensation::new(gram, Regularisation::default(), polish);
+    let compensation = Compensation::new(gram, Regularisation::of(gram), polish);
     let mut bytes = vec![0; format.bytes_of(values.len() as u64).unwrap() as usize];
     compensation.encode(format, values, &importance(gram), &mut bytes);
     bytes
@@ -77,7 +77,7 @@ fn polishing_never_makes_it_worse() {
     let gram = correlated_gram(n, n, 6);
     let values = noise(33 * n, 7);
     // What the polish lowers is the regularised cost.
-    let regularisation = Regularisation::default();
+    let regularisation = Regularisation::of(&gram);
     let hessian = Hessian::of(&gram, regularisation);
     let mut regularised = gram.clone();
     regularised.values.iter_mut().for_each(|g| *g *= hessian.share);
@@ -118,7 +118,7 @@ fn what_does_not_help_is_not_taken() {
     // Inputs of another kind: no column has anything in common with another one.
     let mut other = Gram { columns: n, values: vec![0.0; n * n], tokens: 1 };
     other.values.iter_mut().step_by(n + 1).for_each(|g| *g = 1.0);
-    let compensation = Compensation::new(&gram, Regularisation::default(), Polish::default());
+    let compensation = Compensation::new(&gram, Regularisation::of(&gram), Polish::default());
     for (judge, gains) in [(&gram, true), (&other, false)] {
         let mut bytes = vec![0; Format::Q4_0.bytes_of(values.len() as u64).unwrap() as usize];
         let importance = importance(&gram);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::ranking::spearman;
 use crate::opencog::ecan::{
     AttentionCodec, AttentionValues, Column, HebbianLinks, Incidence, Memory, Parameters, Pattern,
@@ -30,7 +32,7 @@ pub struct World<'a> {
 }
 
 /// How attention that begins with coded values differs from that which begins with the values.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AttentionChange {
     /// The Jaccard index of the attentional foci before the first cycle.
     pub first_jaccard: f64,

@@ -1,8 +1,8 @@
 //! How long operations on a store of atoms take, against another store of the same atoms.
 //!
 //! One operation takes some nanoseconds, less than a clock can tell. So they are timed in batches of
-//! [`BATCH`] on atoms picked at random, and a quantile is one over the batches, of the mean of
-//! each. The stores take turns, so that what disturbs the machine disturbs both.
+//! [`BATCH`] on atoms picked at random, queries one by one, and a quantile is one over the batches, of
+//! the mean of each. The stores take turns, so that what disturbs the machine disturbs both.
 
 use std::fmt;
 use std::hint::black_box;
@@ -11,9 +11,10 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_pcg::Pcg64Mcg;
+use serde::Serialize;
 
 use crate::opencog::atomspace::query::{Query, Term, TruthFilter, Variable};
-use crate::opencog::atomspace::{AtomId, AtomStore, Kind, TypeId};
+use crate::opencog::atomspace::{AtomId, AtomStore, Kind, twins};
 
 /// Operations that are timed together.
 pub const BATCH: usize = 32;
@@ -21,11 +22,16 @@ pub const BATCH: usize = 32;
 /// Turns that each store gets.
 const TURNS: usize = 5;
 
-/// The most matches that a query looks for: at hubs there are tens of thousands.
-const MATCHES: usize = 64;
+/// The most matches of a query that is timed: at hubs there are more. One that was cut off there would
+/// not be the same work for both stores, as they have their atoms in other orders.
+const MATCHES: usize = 1 << 14;
+
+/// How many atoms are tried for each query that has no more matches.
+const TRIES: usize = 4;
 
 /// What is timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// The node of a type and a name.
     ByName,
@@ -49,6 +55,14 @@ impl Operation {
         Operation::Value,
         Operation::Query,
     ];
+
+    /// How many are timed together.
+    fn batch(self) -> usize {
+        match self {
+            Operation::Query => 1,
+            _ => BATCH,
+        }
+    }
 }
 
 impl fmt::Display for Operation {
@@ -64,7 +78,7 @@ impl fmt::Display for Operation {
 }
 
 /// Nanoseconds an operation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Nanoseconds {
     /// In the median batch.
     pub p50: f64,
@@ -101,14 +115,15 @@ pub struct Sample {
     pub seed: u64,
 }
 
-/// Times every operation on both stores, which have the same atoms. Operations that there are no
-/// atoms for are left out.
+/// Times every operation on both stores, which have the same atoms: nothing where an atom of `store`
+/// is not in the reference, as another one would be timed there. Operations that there are no atoms
+/// for are left out.
 pub fn latencies(
     store: &impl AtomStore,
     reference: &impl AtomStore,
     sample: &Sample,
 ) -> Vec<Latency> {
-    let twins = twins(store, reference);
+    let Ok(twins) = twins(store, reference) else { return Vec::new() };
     let mut out = Vec::new();
     for operation in Operation::ALL {
         let of_store = picked(store, operation, sample);
@@ -122,25 +137,6 @@ pub fn latencies(
             b.extend(times(reference, operation, &of_reference));
         }
         out.push(Latency { operation, store: quantiles(a), reference: quantiles(b) });
-    }
-    out
-}
-
-/// The atom of `b` for each of `a`.
-fn twins(a: &impl AtomStore, b: &impl AtomStore) -> Vec<AtomId> {
-    let types: Vec<Option<TypeId>> =
-        a.types().iter().map(|of| b.find_type(&of.name, of.kind)).collect();
-    let mut out: Vec<AtomId> = Vec::with_capacity(a.atom_count());
-    for atom in a.atoms() {
-        let twin = types[a.type_of(atom).index()].and_then(|of| match a.name(atom) {
-            Some(name) => b.by_name(of, &name),
-            None => {
-                let held: Vec<AtomId> = a.outgoing(atom).map(|held| out[held.index()]).collect();
-                b.by_outgoing(of, &held)
-            }
-        });
-        // Were the stores not the same, another atom would be timed.
-        out.push(twin.unwrap_or(AtomId(0)));
     }
     out
 }
@@ -159,11 +155,15 @@ fn picked(store: &impl AtomStore, operation: Operation, sample: &Sample) -> Vec<
         Operation::Query => store.atoms().filter(|&atom| store.outgoing(atom).len() > 1).collect(),
     };
     let (chosen, _) = all.partial_shuffle(&mut random, sample.atoms);
-    (0..sample.batches * BATCH).map_while(|_| chosen.choose(&mut random).copied()).collect()
+    let wanted = sample.batches * operation.batch();
+    let tried = (0..TRIES * wanted).map_while(|_| chosen.choose(&mut random).copied());
+    let is_apt = |&atom: &AtomId| operation != Operation::Query || is_small(store, atom);
+    tried.filter(is_apt).take(wanted).collect()
 }
 
 /// Mean nanoseconds of each batch.
 fn times(store: &impl AtomStore, operation: Operation, atoms: &[AtomId]) -> Vec<f64> {
+    let batch = operation.batch();
     match operation {
         Operation::ByName => {
             let keys: Vec<_> = atoms
@@ -172,29 +172,29 @@ fn times(store: &impl AtomStore, operation: Operation, atoms: &[AtomId]) -> Vec<
                     (store.type_of(atom), store.name(atom).unwrap_or_default().into_owned())
                 })
                 .collect();
-            timed(&keys, |(of, name)| store.by_name(*of, name).map_or(0, |atom| atom.0))
+            timed(batch, &keys, |(of, name)| store.by_name(*of, name).map_or(0, |atom| atom.0))
         }
-        Operation::Outgoing => timed(atoms, |&atom| sum(store.outgoing(atom))),
-        Operation::Incoming => timed(atoms, |&atom| sum(store.incoming(atom))),
-        Operation::Value => timed(atoms, |&atom| {
+        Operation::Outgoing => timed(batch, atoms, |&atom| sum(store.outgoing(atom))),
+        Operation::Incoming => timed(batch, atoms, |&atom| sum(store.incoming(atom))),
+        Operation::Value => timed(batch, atoms, |&atom| {
             store.truth_value(atom).map_or(0, |value| value.confidence().to_bits() as u32)
         }),
         Operation::Query => {
             let queries: Vec<Query> = atoms.iter().map(|&link| query(store, link)).collect();
             let found = |query: &Query| query.matches(store, TruthFilter::Any, MATCHES).len();
-            timed(&queries, |query| found(query) as u32)
+            timed(batch, &queries, |query| found(query) as u32)
         }
     }
 }
 
-fn timed<T>(items: &[T], act: impl Fn(&T) -> u32) -> Vec<f64> {
-    let batch = |items: &[T]| {
+fn timed<T>(batch: usize, items: &[T], act: impl Fn(&T) -> u32) -> Vec<f64> {
+    let time = |items: &[T]| {
         let start = Instant::now();
         let sum = items.iter().fold(0u32, |sum, item| sum.wrapping_add(act(item)));
         black_box(sum);
         start.elapsed().as_nanos() as f64 / items.len() as f64
     };
-    items.chunks_exact(BATCH).map(batch).collect()
+    items.chunks_exact(batch).map(time).collect()
 }
 
 fn sum(atoms: impl Iterator<Item = AtomId>) -> u32 {
@@ -218,6 +218,11 @@ fn query(store: &impl AtomStore, link: AtomId) -> Query {
             .flat_map(|x| [clause(Term::Atom(x)), clause(Term::Variable(1))])
             .collect(),
     }
+}
+
+/// Whether the query of a link has few enough matches.
+fn is_small(store: &impl AtomStore, link: AtomId) -> bool {
+    query(store, link).matches(store, TruthFilter::Any, MATCHES).is_complete
 }
 
 fn quantiles(mut times: Vec<f64>) -> Nanoseconds {
@@ -282,6 +287,26 @@ mod tests {
     fn nothing_is_timed_of_what_is_not_there() {
         let space = Builder::new().finish();
         assert_eq!(latencies(&space, &space, &SAMPLE), []);
+        assert_eq!(latencies(&ring(5), &ring(4), &SAMPLE), []);
+    }
+
+    #[test]
+    fn queries_of_hubs_are_not_timed() {
+        let mut builder = Builder::new();
+        let concept = builder.add_type("ConceptNode", Kind::Node).unwrap();
+        let member = builder.add_type("MemberLink", Kind::Link).unwrap();
+        let [hub, twig] = [b"hub", b"twi"].map(|n| builder.add_node(concept, n).unwrap().atom);
+        let mut add = |i: usize, of| {
+            let node = builder.add_node(concept, format!("n{i}").as_bytes()).unwrap().atom;
+            builder.add_link(member, &[node, of]).unwrap().atom
+        };
+        let small = add(0, twig);
+        let large = (1..=MATCHES + 1).map(|i| add(i, hub)).last().unwrap();
+        let space = builder.finish();
+        assert!(is_small(&space, small) && !is_small(&space, large));
+        let mostly_hub = Sample { batches: 5, atoms: usize::MAX, seed: 1 };
+        assert!(picked(&space, Operation::Query, &mostly_hub).is_empty());
+        assert_eq!(picked(&space, Operation::Outgoing, &mostly_hub).len(), 5 * BATCH);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use super::ranking::spearman;
 use crate::opencog::atomspace::AtomStore;
 use crate::opencog::miner::{Mined, MinedPattern, MinerOptions, Surprise, mine};
 
 /// How two minings agree.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MiningAgreement {
     /// Frequent patterns of the original.
     pub expected: usize,
@@ -29,7 +31,7 @@ pub struct MiningAgreement {
 }
 
 /// How two rankings agree.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RankAgreement {
     /// How many patterns both rankings have.
     pub ranked: usize,

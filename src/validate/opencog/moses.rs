@@ -95,7 +95,7 @@ fn relative_change(before: f64, after: f64) -> f64 {
 }
 
 /// Where evolution goes from the same programs, coded and not.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Evolutions {
     /// The best score of the programs that both begin with, before coding.
     pub start: f64,
@@ -106,6 +106,18 @@ pub struct Evolutions {
 }
 
 impl Evolutions {
+    /// Of no evolution: any is as good.
+    pub const NONE: Evolutions = Evolutions { start: WORST, uncoded: WORST, coded: WORST };
+
+    /// The best scores of both, from the same programs with other seeds.
+    pub fn or_better(self, other: Evolutions) -> Evolutions {
+        Evolutions {
+            start: self.start.max(other.start),
+            uncoded: self.uncoded.max(other.uncoded),
+            coded: self.coded.max(other.coded),
+        }
+    }
+
     /// How far the coded best is below the uncoded one; below 0 where it is better. Where the target
     /// is a number, as a share of the uncoded best's squared errors; else as a share of what all
     /// rows weigh, which is the difference of the shares of rows that are right.
@@ -190,6 +202,9 @@ mod tests {
         assert!(found.uncoded >= found.start && found.coded >= found.start, "{found:?}");
         let found = Evolutions { start: -9.0, uncoded: -4.0, coded: -5.0 };
         assert_eq!(found.shortfall(&table), 0.25);
+        let other = Evolutions { start: -9.0, uncoded: -6.0, coded: -4.5 };
+        let best = Evolutions::NONE.or_better(found).or_better(other);
+        assert_eq!(best, Evolutions { start: -9.0, uncoded: -4.0, coded: -4.5 });
         let classes = Table::read("t,x\n1,1.0\n0,2.5\n1,7\n1,8", None, None).unwrap();
         assert_eq!(found.shortfall(&classes), 0.25, "one row of four");
     }

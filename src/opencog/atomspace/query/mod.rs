@@ -8,6 +8,8 @@ mod solve;
 #[cfg(test)]
 mod tests;
 
+use serde::Serialize;
+
 use super::atom_store::{AtomId, AtomStore};
 use super::error::Error;
 use super::read::{ReadOptions, read};
@@ -37,7 +39,8 @@ pub struct Variable {
 }
 
 /// Which of the links that match a clause count.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TruthFilter {
     /// All.
     #[default]
