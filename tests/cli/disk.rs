@@ -23,7 +23,7 @@ fn a_limit_on_file_sizes_is_an_error_and_leaves_nothing() {
 fn a_search_that_finds_the_disk_full_says_where_its_state_is() {
     let folder = Folder::with_tiny();
     let flags = "--batches 1 --batch-size 4 --seq-len 64 --formats Q4_0,Q8_0 --bpw 5";
-    let limited = format!("ulimit -f 300; exec {PROGRAM} {flags} in.gguf out.gguf");
+    let limited = format!("ulimit -f 4000; exec {PROGRAM} {flags} in.gguf out.gguf");
     let run = folder.command("sh", &["-c", &limited]).assert().code(1);
     run.stderr(predicate::str::contains("out.gguf.work: what was found so far; the same command"));
     assert_eq!(folder.names(), ["in.gguf", "out.gguf.work"]);
