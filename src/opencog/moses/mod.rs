@@ -2,7 +2,8 @@
 //!
 //! [`Ensemble`] is what a file of programs says, [`Table`] what they are about. [`CodedEnsemble`]
 //! keeps them packed, a byte a vertex, constants in 6 bits; [`Search`] evolves programs with numbers
-//! or codes for constants alike.
+//! or codes for constants alike, and
+//! [`CodedSearch`] renews the codebook on the way.
 
 mod codebook;
 mod coded;
@@ -16,6 +17,7 @@ mod operator;
 mod pack;
 mod print;
 mod read;
+mod renewal;
 mod score;
 mod storage;
 mod table;
@@ -34,6 +36,7 @@ pub use operator::{Arity, Operator};
 pub use pack::{Limits, PackError, pack, unpack};
 pub use print::{Digits, print};
 pub use read::{ReadError, read};
+pub use renewal::CodedSearch;
 pub use score::{Fitness, ScoreError, WORST, complexity, score, score_answers};
 pub use table::{Column, ColumnChoice, Table, TableError};
 pub use tree::{MAX_DEPTH, Program, Token, Tree, TreeError};

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::ranking::{kendall_tau, top, top_overlap};
 use crate::opencog::moses::{
-    BindError, Binding, Code, Codebook, Column, Effort, Ensemble, Fitness, Genetics, Lattice,
-    Primitives, ScoreError, Search, Table, Tree, WORST, evaluate, score_answers,
+    BindError, Binding, Code, Codebook, CodedSearch, Column, Effort, Ensemble, Fitness, Genetics,
+    Lattice, Primitives, ScoreError, Search, Table, Tree, WORST, evaluate, score_answers,
 };
 
 /// How the fitness of programs changed by coding.
@@ -101,7 +101,8 @@ pub struct Evolutions {
     pub start: f64,
     /// The best score of the evolution of programs with numbers.
     pub uncoded: f64,
-    /// The best score of the evolution of coded programs, whose constants stay codes throughout.
+    /// The best score of the evolution of coded programs, whose constants stay codes throughout, of codebooks that go
+    /// along.
     pub coded: f64,
 }
 
@@ -145,11 +146,11 @@ pub fn continue_evolution(
     let binding = &Binding::new(&programs.names, table)?;
     let scale = &Lattice::default();
     let numbers = Search { table, binding, fitness, genetics: Genetics { primitives, scale } };
-    let codes = Search { table, binding, fitness, genetics: Genetics { primitives, scale: book } };
+    let codes = CodedSearch { table, binding, fitness, primitives };
     let still = Effort { evaluations: 0, ..*effort };
     let start = numbers.evolve(&programs.programs, &still, seed)?;
     let uncoded = numbers.evolve(&programs.programs, effort, seed)?;
-    let coded = codes.evolve(coded, effort, seed)?;
+    let (coded, _) = codes.evolve(coded, book, effort, seed)?;
     let best = |scores: &mut dyn Iterator<Item = f64>| scores.fold(WORST, f64::max);
     Ok(Evolutions {
         start: best(&mut start.iter().map(|program| program.score)),
