@@ -85,11 +85,11 @@ fn codings(of: &Shipped) -> Vec<(ConstantCodec, &'static str, Rounding<'_>)> {
         (Lattice, "keep", Rounding::Keep),
         (Lattice, "nearest", Rounding::Nearest),
         (Lattice, "calibrated", calibrated(of, f64::INFINITY)),
-        (Lattice, "within 1e-6", calibrated(of, TOLERANCE)),
+        (Lattice, "within 1e-9", calibrated(of, TOLERANCE)),
         (Palette, "keep", Rounding::Keep),
         (Palette, "nearest", Rounding::Nearest),
         (Palette, "calibrated", calibrated(of, f64::INFINITY)),
-        (Palette, "within 1e-6", calibrated(of, TOLERANCE)),
+        (Palette, "within 1e-9", calibrated(of, TOLERANCE)),
         (Uniform, "nearest", Rounding::Nearest),
         (Uniform, "calibrated", calibrated(of, f64::INFINITY)),
     ]
@@ -117,7 +117,7 @@ fn evolution(of: &Shipped, ensemble: &Ensemble, primitives: &Primitives) {
             continue_evolution(ensemble, codes, primitives, on, &CONTINUED, seed).unwrap()
         })
         .collect();
-    println!("  evolution goes on, palette within 1e-6; seeds {SEEDS:?}");
+    println!("  evolution goes on, palette within 1e-9; seeds {SEEDS:?}");
     let uncoded: Vec<f64> = runs.iter().map(|run| run.uncoded).collect();
     let coded: Vec<f64> = runs.iter().map(|run| run.coded).collect();
     for (name, scores) in [("numbers", &uncoded), ("codes", &coded)] {

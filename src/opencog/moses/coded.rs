@@ -11,7 +11,7 @@ use super::tree::{Program, Tree};
 
 /// By what share a program's errors may change before a constant is kept as it is, where nothing
 /// else is asked for.
-pub const TOLERANCE: f64 = 1e-6;
+pub const TOLERANCE: f64 = 1e-9;
 
 /// What becomes of a constant that is no level of the codebook.
 #[derive(Debug, Clone, Copy)]
