@@ -39,6 +39,9 @@ pub(super) fn code(data: &Data, request: &Request) -> Result<Coded, Error> {
     Ok(coded)
 }
 
+/// Why attention values are not coded.
+const NO_CODE: &str = "one of them is not finite, or has a VLTI that is no count";
+
 impl Coded {
     fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
         let (coding, truth) = code_truth(space, request.truth);
@@ -55,7 +58,9 @@ impl Coded {
             ordered.take_attention();
         }
         let section = ordered.section(request.form);
+        let uncoded = codec.filter(|_| attention.is_none() && ordered.distinct_attention() > 0);
         self.atomspace = Some(AtomSpaceReport {
+            attention_uncoded: uncoded.map(|_| NO_CODE),
             values_taken: Some(summary.values_taken),
             values_ignored: Some(summary.values_ignored),
             skipped: SkippedReport::all(&summary.skipped),

@@ -56,6 +56,9 @@ pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, Re
 
 fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
     let ensemble = Ensemble::read(&text(path)?).map_err(|e| Error::opencog(path, e))?;
+    if ensemble.programs.is_empty() {
+        return Err(Error::opencog(path, "expected programs, found none"));
+    }
     let Some(of) = request.table() else { return Ok(Programs { ensemble, table: None }) };
     let target = request.moses_target.as_deref().map(ColumnChoice::from);
     let table = Table::read(&text(of)?, target.as_ref(), None);

@@ -50,6 +50,8 @@ pub struct AtomSpaceReport {
     pub truth_values: usize,
     /// Atoms that have an attention value.
     pub attention_values: usize,
+    /// Why these were not coded, though that was asked for.
+    pub attention_uncoded: Option<&'static str>,
     /// The types that atoms have, the most frequent first.
     pub types: Vec<TypeReport>,
     /// `mapped` or `at rest`.
@@ -168,6 +170,7 @@ impl AtomSpaceReport {
             nodes,
             links: store.atom_count() - nodes,
             truth_values: store.atoms().filter(|&atom| store.truth_value(atom).is_some()).count(),
+            attention_uncoded: None,
             attention_values: store
                 .atoms()
                 .filter(|&atom| store.attention_value(atom).is_some())
@@ -291,7 +294,10 @@ pub(crate) fn write_atoms(out: &mut String, report: &AtomSpaceReport) -> fmt::Re
     }
     match report.attention_values {
         0 => Ok(()),
-        n => writeln!(out, "  attention    of {n} atoms"),
+        n => {
+            let why = report.attention_uncoded.map(|why| format!(", kept as they are: {why}"));
+            writeln!(out, "  attention    of {n} atoms{}", why.unwrap_or_default())
+        }
     }
 }
 

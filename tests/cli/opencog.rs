@@ -5,6 +5,7 @@ use opencog_qat::opencog::atomspace::companion::PackedSpace;
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
 use opencog_qat::opencog::atomspace::{AtomSpace, AtomStore, Kind, difference};
 use predicates::prelude::*;
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::folder::Folder;
@@ -487,4 +488,53 @@ fn what_goes_with_a_model_is_validated_too() {
     let report = &json(&folder, "r.json")["opencog"];
     assert!(number(report, "/atomspace/atoms") > 100.0);
     assert!(report["atomspace"]["mining"].is_null() && report["ecan"].is_null(), "{report}");
+}
+
+#[test]
+fn odd_attention_values_are_kept_and_told_of() {
+    let folder = Folder::empty();
+    let text =
+        |vlti: &str| format!("(Concept \"a\" (av 1 0 1))\n(Concept \"b\" (av 2 0 {vlti}))\n");
+    let attention = |vlti: &str| {
+        folder.write("kb.scm", text(vlti).as_bytes());
+        let pack = "opencog pack --force --report r.json kb.scm kb.opencog.gguf";
+        folder.run(pack).success();
+        let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+        (report["atomspace"]["attention_uncoded"].clone(), report["ecan"]["atoms"].clone())
+    };
+    assert_eq!(attention("-1"), (Json::Null, 2.into()), "as 0");
+    let (why, coded) = attention("0.5");
+    assert!(why.as_str().unwrap().contains("no count") && coded.is_null());
+}
+
+#[test]
+fn scheme_that_means_nothing_here_is_passed_over() {
+    let folder = Folder::empty();
+    let odd = [
+        "(define x ((lambda (y) y) 3))",
+        "(define x (cog-new-node (quote Concept) \"m\"))",
+        "(cog-new-link (quote List) (Concept \"m\"))",
+    ];
+    folder.write("kb.scm", format!("{}\n(Concept \"zz\")\n", odd.join("\n")).as_bytes());
+    let run = folder.run("opencog pack --report r.json kb.scm kb.opencog.gguf").success();
+    run.stdout(predicate::str::contains("skipped"));
+    let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+    let skipped = report["atomspace"]["skipped"].as_array().unwrap();
+    let skipped: u64 = skipped.iter().map(|kind| kind["count"].as_u64().unwrap()).sum();
+    assert_eq!((report["atomspace"]["atoms"].as_u64(), skipped), (Some(1), 3));
+}
+
+#[test]
+fn many_constants_are_packed_and_no_programs_are_refused() {
+    let folder = Folder::empty();
+    let programs: String = (0..20_000).map(|i| format!("+({}.37 $1)\n", i)).collect();
+    folder.write("many.combo", programs.as_bytes());
+    folder.run("opencog pack --moses many.combo many.opencog.gguf").success();
+    folder.run("opencog export --moses again.combo many.opencog.gguf").success();
+    assert_eq!(folder.read("again.combo"), programs.as_bytes());
+    folder.write("none.combo", b"");
+    folder
+        .run("opencog pack --moses none.combo none.opencog.gguf")
+        .code(1)
+        .stderr(predicate::str::contains("none.combo: expected programs, found none"));
 }

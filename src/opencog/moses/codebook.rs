@@ -218,8 +218,12 @@ impl Knob {
     }
 }
 
+/// Distinct constants that levels are chosen for, at most: finding the best takes their square.
+const MOST_DISTINCT: usize = 1024;
+
 /// All distinct constants if they are at most 64; else the 63 levels with the least sum of squared
-/// differences, each constant counted as often as it stands (dynamic programming, exact).
+/// differences, each constant counted as often as it stands (dynamic programming, exact). Of very
+/// many, those that stand most often decide.
 fn palette(constants: &[f64]) -> Vec<f64> {
     let mut sorted = constants.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -230,6 +234,11 @@ fn palette(constants: &[f64]) -> Vec<f64> {
             // -0 and 0 are one level.
             _ => distinct.push((value + 0.0, 1.0)),
         }
+    }
+    if distinct.len() > MOST_DISTINCT {
+        distinct.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.total_cmp(&b.0)));
+        distinct.truncate(MOST_DISTINCT);
+        distinct.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     match distinct.len() {
         0 => vec![0.0],

@@ -46,12 +46,13 @@ impl Ordered {
     }
 
     /// The atoms that have attention values, ascending, and these values; none where a value is
-    /// not finite or a VLTI no count, which no 8-bit code has.
+    /// not finite or a VLTI no count, which no 8-bit code has. A VLTI below 0 is 0, as in ECAN.
     pub fn attention_values(&self) -> Option<(Vec<u32>, AttentionValues)> {
         let (mut atoms, mut values) = (Vec::new(), AttentionValues::default());
         for (atom, &code) in (0..).zip(&self.attention.codes) {
             let Some(place) = (code as usize).checked_sub(1) else { continue };
             let AttentionValue { sti, lti, vlti } = self.attention.distinct[place];
+            let vlti = if vlti < 0.0 { 0.0 } else { vlti };
             let count = (vlti >= 0.0 && vlti <= u32::MAX.into() && vlti.fract() == 0.0)
                 .then_some(vlti as u32)?;
             if !sti.is_finite() || !lti.is_finite() {

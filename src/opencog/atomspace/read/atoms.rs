@@ -239,6 +239,7 @@ impl<R: Read> Reader<'_, R> {
                     Err(Stop::Skip(format!("(.. ({} ..) ..)", word.trim_matches('`'))))
                 }
             },
+            Token::Open => Err(Stop::Skip("((..) ..)".into())),
             token => Err(self.unexpected(token, "a type")),
         }
     }
@@ -247,6 +248,7 @@ impl<R: Read> Reader<'_, R> {
     pub fn symbol_type(&mut self) -> Result<Typed, Stop> {
         match self.next()? {
             Token::Quote => (),
+            Token::Open => return Err(Stop::Skip("(cog-new-.. (..) ..)".into())),
             token => return Err(self.unexpected(token, "a quoted type of atoms")),
         }
         match self.next()? {
