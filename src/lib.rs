@@ -9,6 +9,10 @@
 //!
 //! // A machine with 8 GB; a degradation of 2 % is allowed.
 //! let framework = Framework::cpu(8.0, 0.02);
+//! # // On little text, as this is a test too.
+//! # let mut framework = framework;
+//! # let calibration = &mut framework.config.calibration;
+//! # (calibration.batches, calibration.batch_size, calibration.seq_len) = (1, Some(8), Some(64));
 //! let report = framework.run("examples/tiny.gguf", &output)?;
 //! let metrics = report.metrics();
 //! assert!(metrics.memory_reduction >= 0.75);
