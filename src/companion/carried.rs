@@ -19,7 +19,7 @@ pub(super) fn beside(model: &Gguf, request: &Request) -> Option<PathBuf> {
 /// What is to be said of the companion that the model names, where something of it is to be kept
 /// and it is not as it was. What it holds now is kept all the same: it may have been packed anew.
 pub(super) fn doubt(model: &Gguf, request: &Request) -> Option<String> {
-    let named = named::named(model).filter(|_| is_wanted(request))?;
+    let named = is_wanted(request).then(|| named::named(model)).flatten()?;
     let kept = match named.state {
         State::Changed => "what it holds now is kept",
         State::Missing => "the model names it, and nothing of it is kept",

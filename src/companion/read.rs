@@ -27,13 +27,12 @@ pub(super) struct Programs {
 impl Data {
     /// What is wrong with a text that was read and has no atoms, in a line.
     pub fn without_atoms(&self) -> Option<String> {
-        let (space, summary) = self.atoms.as_ref()?;
+        let (_, summary) = self.atoms.as_ref().filter(|(space, _)| space.atom_count() == 0)?;
         let skipped = summary.skipped.to_string().replace('\n', "; ");
-        let found = match skipped.is_empty() {
-            true => "found none".into(),
-            false => format!("found only what was passed over: {skipped}"),
-        };
-        (space.atom_count() == 0).then(|| format!("expected atoms, {found}"))
+        Some(match skipped.is_empty() {
+            true => "expected atoms, found none".into(),
+            false => format!("expected atoms, found only what was passed over: {skipped}"),
+        })
     }
 }
 

@@ -35,8 +35,8 @@ const EXCHANGES: usize = 3;
 const EMPHASIS: f64 = 1.6;
 /// How much more the output head counts than on the model's own text: there its loss, as a share of
 /// what the layers lose, is least like that on other text. On WikiText-2 it is 1.75 times as large
-/// for SmolLM2 and 0.73 times for Gemma-3-270M, in Q5_1 each; this is the mean. It counts where formats
-/// are allocated; what is measured decides.
+/// for SmolLM2 and 0.73 times for Gemma-3-270M, in Q5_1 each; this is the mean. It counts where
+/// formats are allocated; what is measured decides.
 const HEAD_ELSEWHERE: f64 = 1.25;
 /// Rounds that bring the smallest model to the KLD that is allowed, and as many more where it is
 /// still above.
@@ -142,16 +142,16 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             let cost_more = (measured - kld) / expected.max(f64::MIN_POSITIVE);
             // The first step tells how far predictions are off as a whole.
             let revised = done > 0 && cost_more > REVISED_ABOVE && revisions < REVISIONS;
-            let mut anew = choice.clone();
-            if revised {
+            let anew = revised.then(|| {
                 // More bits for these, at the cost of the others.
                 revisions += 1;
                 group.iter().for_each(|&i| self.weights[i] *= cost_more);
-                anew = self.allocate(&BTreeMap::new(), scale, 0.0);
-            }
-            let kept = group.iter().all(|&i| anew[i] == choice[i]);
+                self.allocate(&BTreeMap::new(), scale, 0.0)
+            });
+            let stay = |anew: &Vec<usize>| group.iter().all(|&i| anew[i] == choice[i]);
+            let kept = anew.as_ref().is_none_or(stay);
             self.note(StepKind::Next, (&group, &choice), predicted, measured, kept);
-            if revised {
+            if let Some(anew) = anew {
                 for i in (0..all).filter(|&i| anew[i] != choice[i]) {
                     encodings.remove(&self.sensitivities[i].name);
                 }

@@ -225,6 +225,19 @@ const MOST_DISTINCT: usize = 1024;
 /// differences, each constant counted as often as it stands (dynamic programming, exact). Of very
 /// many, those that stand most often decide.
 fn palette(constants: &[f64]) -> Vec<f64> {
+    let mut distinct = by_use(constants);
+    distinct.truncate(MOST_DISTINCT);
+    distinct.sort_by(|a, b| a.0.total_cmp(&b.0));
+    match distinct.len() {
+        0 => vec![0.0],
+        1..=LEVELS => distinct.into_iter().map(|(value, _)| value).collect(),
+        // One code stays free, for constants that no level is near enough to.
+        _ => best_levels(&distinct, LEVELS - 1),
+    }
+}
+
+/// The distinct constants and how often each stands, those that stand most often first.
+pub(super) fn by_use(constants: &[f64]) -> Vec<(f64, f64)> {
     let mut sorted = constants.to_vec();
     sorted.sort_by(f64::total_cmp);
     let mut distinct: Vec<(f64, f64)> = Vec::new();
@@ -235,17 +248,9 @@ fn palette(constants: &[f64]) -> Vec<f64> {
             _ => distinct.push((value + 0.0, 1.0)),
         }
     }
-    if distinct.len() > MOST_DISTINCT {
-        distinct.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.total_cmp(&b.0)));
-        distinct.truncate(MOST_DISTINCT);
-        distinct.sort_by(|a, b| a.0.total_cmp(&b.0));
-    }
-    match distinct.len() {
-        0 => vec![0.0],
-        1..=LEVELS => distinct.into_iter().map(|(value, _)| value).collect(),
-        // One code stays free, for constants that no level is near enough to.
-        _ => best_levels(&distinct, LEVELS - 1),
-    }
+    // A stable sort: of those that stand equally often, the lowest first.
+    distinct.sort_by(|a, b| b.1.total_cmp(&a.1));
+    distinct
 }
 
 /// Levels and, as long as codes are free, the values of ever finer lattices. One code stays free,

@@ -2,8 +2,7 @@
 //!
 //! [`Ensemble`] is what a file of programs says, [`Table`] what they are about. [`CodedEnsemble`]
 //! keeps them packed, a byte a vertex, constants in 6 bits; [`Search`] evolves programs with numbers
-//! or codes for constants alike, and
-//! [`CodedSearch`] renews the codebook on the way.
+//! or codes for constants alike, and [`CodedSearch`] renews the codebook on the way.
 
 mod codebook;
 mod coded;

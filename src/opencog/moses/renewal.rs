@@ -1,12 +1,10 @@
 //! Evolution on codes whose codebook goes along: levels that few programs use make room for new
 //! constants near those in use, so that 64 levels are no bound on what is found.
 
-use std::collections::HashMap;
-
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::codebook::{Code, Codebook, ConstantCodec, LEVELS};
+use super::codebook::{Code, Codebook, ConstantCodec, LEVELS, by_use};
 use super::constant::{Constant, Lattice};
 use super::evaluate::Binding;
 use super::evolve::{Effort, Scored, Search};
@@ -79,7 +77,8 @@ fn renewed(
     let constants: Vec<f64> = programs.iter().flat_map(Tree::constants).collect();
     let best = programs.iter().take(1).flat_map(Tree::constants);
     let mut levels: Vec<f64> = Vec::with_capacity(LEVELS);
-    for value in best.chain(by_use(&constants)) {
+    let used = by_use(&constants).into_iter().map(|(value, _)| value);
+    for value in best.chain(used) {
         if levels.len() < KEPT && !levels.contains(&value) {
             levels.push(value + 0.0); // -0 and 0 are one level
         }
@@ -101,18 +100,6 @@ fn renewed(
         .unwrap_or_else(|fault| unreachable!("{fault}"));
     let trees = programs.iter().map(|tree| tree.map(|value| book.lossless(value))).collect();
     (trees, book)
-}
-
-/// The distinct constants, those that stand most often first.
-fn by_use(constants: &[f64]) -> Vec<f64> {
-    let mut uses: HashMap<u64, usize> = HashMap::new();
-    for value in constants {
-        *uses.entry(value.to_bits()).or_default() += 1;
-    }
-    let mut distinct: Vec<(usize, f64)> =
-        uses.into_iter().map(|(bits, n)| (n, f64::from_bits(bits))).collect();
-    distinct.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.total_cmp(&b.1)));
-    distinct.into_iter().map(|(_, value)| value).collect()
 }
 
 #[cfg(test)]

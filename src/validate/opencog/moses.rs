@@ -101,8 +101,8 @@ pub struct Evolutions {
     pub start: f64,
     /// The best score of the evolution of programs with numbers.
     pub uncoded: f64,
-    /// The best score of the evolution of coded programs, whose constants stay codes throughout, of codebooks that go
-    /// along.
+    /// The best score of the evolution of coded programs, whose constants stay codes throughout, of
+    /// codebooks that go along.
     pub coded: f64,
 }
 
