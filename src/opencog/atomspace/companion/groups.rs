@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use crate::opencog::atomspace::{AtomId, AtomType, Kind, TypeId};
 
-/// Atoms that share a cell of the table that leads from atoms to groups.
-const CELL_BITS: u32 = 8;
+/// Cells of the table that leads from atoms to groups, at most: they stay in the first-level cache.
+const CELLS: u32 = 1 << 13;
 
 /// How many atoms of which type, height and arity come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,10 @@ impl Group {
 #[derive(Debug, Clone)]
 pub(super) struct Groups {
     groups: Vec<Group>,
-    /// For each cell of 256 atoms the group of its first atom.
+    /// For each cell of atoms the group of its first one.
     cells: Vec<u32>,
+    /// A cell has 2 to this power atoms: one alone, where there are no more atoms than cells.
+    cell_bits: u32,
     /// The groups of each type, in order, and how many atoms they have.
     of_type: Vec<(Vec<u32>, usize)>,
     nodes: u32,
@@ -67,6 +69,7 @@ impl Groups {
         let mut out = Groups {
             groups: Vec::with_capacity(sizes.len()),
             cells: Vec::new(),
+            cell_bits: 0,
             of_type: vec![(Vec::new(), 0); types.len()],
             nodes: 0,
             outgoing: 0,
@@ -78,9 +81,12 @@ impl Groups {
         if u64::from(atoms) > most {
             return Err(format!("there are {atoms} atoms, where {most} have room"));
         }
+        while (atoms >> out.cell_bits) >= CELLS {
+            out.cell_bits += 1;
+        }
         let mut group = 0;
-        for cell in 0..atoms.div_ceil(1 << CELL_BITS) {
-            while out.groups[group].end <= cell << CELL_BITS {
+        for first in (0..atoms).step_by(1 << out.cell_bits) {
+            while out.groups[group].end <= first {
                 group += 1;
             }
             out.cells.push(group as u32);
@@ -143,7 +149,7 @@ impl Groups {
     /// If there is no such atom.
     #[inline]
     pub fn of(&self, atom: AtomId) -> &Group {
-        let first = self.cells[(atom.0 >> CELL_BITS) as usize] as usize;
+        let first = self.cells[(atom.0 >> self.cell_bits) as usize] as usize;
         let found = self.groups[first..].iter().find(|group| atom.0 < group.end);
         found.expect("the atom is one of the store")
     }
@@ -201,6 +207,19 @@ mod tests {
 
     fn size(of: u16, height: u32, arity: u32, count: u32) -> GroupSize {
         GroupSize { of: TypeId(of), height, arity, count }
+    }
+
+    #[test]
+    fn atoms_of_many_groups_lead_to_them() {
+        let mut sizes = vec![size(0, 0, 0, 20_000)];
+        sizes.extend((0..3_000).map(|i| size(1, 1 + i / 10, 1 + i % 10, 1 + i % 3)));
+        let groups = Groups::new(&sizes, &types(), 100_000).unwrap();
+        assert_eq!(groups.atoms(), 26_000);
+        for group in groups.all() {
+            for atom in group.atoms() {
+                assert_eq!(groups.of(AtomId(atom)), group);
+            }
+        }
     }
 
     #[test]
