@@ -41,6 +41,13 @@ impl Observer for GramSums {
 }
 
 impl Gram {
+    /// Of the one input that is shown; `None` where none is.
+    pub fn of(show: impl FnOnce(&mut GramSums)) -> Option<Gram> {
+        let mut sums = GramSums::default();
+        show(&mut sums);
+        sums.means().into_values().next()
+    }
+
     /// Adds `x^T x`, on and right of the diagonal only. `x`: tokens x columns.
     fn add(&mut self, x: &[f32]) {
         /// Rows of the matrix that one task computes.

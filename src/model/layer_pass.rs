@@ -36,6 +36,16 @@ pub enum LinearInput {
     Head,
 }
 
+impl LinearInput {
+    /// Those of a transformer block, in the order in which they are computed.
+    pub const OF_LAYER: [LinearInput; 4] = [
+        LinearInput::Attention,
+        LinearInput::AttentionOutput,
+        LinearInput::Ffn,
+        LinearInput::FfnDown,
+    ];
+}
+
 /// Sees the inputs of the linear maps as they are computed.
 pub trait Observer {
     /// The input of some linear maps of `layer`: rows of `columns` values, one for each token.
@@ -63,7 +73,8 @@ pub struct Workspace {
     /// What attention gave: tokens x heads x `value_len`.
     pub attended: Vec<f32>,
     projected: Vec<f32>,
-    gate: Vec<f32>,
+    /// What the feed-forward network has between its maps: tokens x inner.
+    pub gate: Vec<f32>,
     up: Vec<f32>,
 }
 
@@ -185,12 +196,24 @@ impl LayerPass<'_, '_> {
         workspace: &mut Workspace,
         observer: &mut dyn Observer,
     ) -> Result<(), ModelError> {
+        self.project(x, workspace)?;
+        self.widen(x, workspace, observer);
+        self.project_back(x, workspace)
+    }
+
+    /// From `workspace.attended` back to the residual stream.
+    pub fn project(&self, x: &mut [f32], workspace: &mut Workspace) -> Result<(), ModelError> {
         let (shape, weights) = (self.shape, self.weights);
-        let Workspace { normed, attended, projected, gate, up, .. } = workspace;
+        let Workspace { attended, projected, .. } = workspace;
         let post = weights.attention_post_norm.as_deref();
         add_projected(&weights.output, attended, post, shape.norm_epsilon, projected, x);
-        self.check_finite(x, "attention")?;
+        self.check_finite(x, "attention")
+    }
 
+    /// From the residual stream `x` to `workspace.gate`.
+    pub fn widen(&self, x: &[f32], workspace: &mut Workspace, observer: &mut dyn Observer) {
+        let (shape, weights) = (self.shape, self.weights);
+        let Workspace { normed, gate, up, .. } = workspace;
         resize(normed, x.len());
         rms_norm(x, &weights.ffn_norm, shape.norm_epsilon, normed);
         observer.see(self.layer, LinearInput::Ffn, normed, shape.width);
@@ -200,6 +223,12 @@ impl LayerPass<'_, '_> {
         apply_all(&mut [(&weights.gate, gate), (&weights.up, up)], normed);
         gate_in_place(shape.activation(), gate, up);
         observer.see(self.layer, LinearInput::FfnDown, gate, inner);
+    }
+
+    /// From `workspace.gate` back to the residual stream.
+    pub fn project_back(&self, x: &mut [f32], workspace: &mut Workspace) -> Result<(), ModelError> {
+        let (shape, weights) = (self.shape, self.weights);
+        let Workspace { gate, projected, .. } = workspace;
         let post = weights.ffn_post_norm.as_deref();
         add_projected(&weights.down, gate, post, shape.norm_epsilon, projected, x);
         self.check_finite(x, "feed-forward network")

@@ -1,5 +1,7 @@
-//! Tokens on their way through a model, one layer at a time, so that a layer may change between the
-//! moment its inputs are seen and the moment the tokens move on.
+//! Tokens on their way through a model, one layer or a part of one at a time, so that weights may
+//! change between the moment their input is seen and the moment the tokens move on.
+
+use std::mem;
 
 use super::error::ModelError;
 use super::forward::{Batch, Model, RopeTables, batches};
@@ -7,7 +9,7 @@ use super::layer_pass::{LayerPass, LinearInput, Observer, Unobserved, Workspace}
 use super::norm::rms_norm;
 use super::weights::Layer;
 
-/// Whole sequences before one of the layers.
+/// Whole sequences on their way through the layers.
 #[derive(Debug)]
 pub struct Stepwise<'m, 'a> {
     model: &'m Model<'a>,
@@ -17,6 +19,18 @@ pub struct Stepwise<'m, 'a> {
     /// The residual stream: tokens x width.
     x: Vec<f32>,
     layer: usize,
+    place: Place,
+}
+
+/// Where in a layer the tokens are, with what lies between its maps: for each batch, tokens x
+/// columns.
+#[derive(Debug, Default)]
+enum Place {
+    #[default]
+    BeforeAttention,
+    Attended(Vec<Vec<f32>>),
+    BeforeFfn,
+    Gated(Vec<Vec<f32>>),
 }
 
 impl<'m, 'a> Stepwise<'m, 'a> {
@@ -33,6 +47,7 @@ impl<'m, 'a> Stepwise<'m, 'a> {
             batches: batches(sequences.iter().map(|tokens| (tokens.len(), 0, 0))),
             x: model.embed(&sequences.concat())?,
             layer: 0,
+            place: Place::default(),
         })
     }
 
@@ -46,13 +61,66 @@ impl<'m, 'a> Stepwise<'m, 'a> {
         &self.x
     }
 
-    /// Shows what the linear maps of the next layer see if it has these weights; the tokens stay.
-    pub fn look(&mut self, weights: &Layer, observer: &mut dyn Observer) -> Result<(), ModelError> {
-        let Stepwise { model, rope, workspace, batches, x, layer } = self;
-        for batch in batches.iter() {
-            let mut x = x[batch.values(model.shape.width)].to_vec();
-            pass(model, rope, *layer, weights, batch).through(&mut x, workspace, observer)?;
+    /// Shows the input of the linear maps that come next, in a layer of these weights: of attention
+    /// before a layer, then as [`Stepwise::advance_part`] moves on. The tokens stay.
+    pub fn look(&self, weights: &Layer, observer: &mut dyn Observer) {
+        let Layer { attention_norm, ffn_norm, output, down, .. } = weights;
+        let mut see = |input, x: &[f32], columns| observer.see(self.layer, input, x, columns);
+        let width = self.model.shape.width;
+        match &self.place {
+            Place::BeforeAttention => {
+                self.normed(attention_norm, |x| see(LinearInput::Attention, x, width));
+            }
+            Place::Attended(x) => {
+                let columns = output.weight.columns;
+                x.iter().for_each(|x| see(LinearInput::AttentionOutput, x, columns));
+            }
+            Place::BeforeFfn => self.normed(ffn_norm, |x| see(LinearInput::Ffn, x, width)),
+            Place::Gated(x) => {
+                let columns = down.weight.columns;
+                x.iter().for_each(|x| see(LinearInput::FfnDown, x, columns));
+            }
         }
+    }
+
+    /// Passes all tokens through the linear maps that come next, with these weights. Takes the
+    /// memory of what lies between two maps, of all tokens.
+    pub fn advance_part(&mut self, weights: &Layer) -> Result<(), ModelError> {
+        let Stepwise { model, rope, workspace, batches, x, layer, place } = self;
+        let passes = batches.iter().map(|batch| {
+            (pass(model, rope, *layer, weights, batch), batch.values(model.shape.width))
+        });
+        *place = match mem::take(place) {
+            Place::BeforeAttention => {
+                let attended = passes.map(|(pass, rows)| {
+                    pass.attend(&x[rows], None, workspace, &mut Unobserved);
+                    mem::take(&mut workspace.attended)
+                });
+                Place::Attended(attended.collect())
+            }
+            Place::Attended(attended) => {
+                for ((pass, rows), attended) in passes.zip(attended) {
+                    workspace.attended = attended;
+                    pass.project(&mut x[rows], workspace)?;
+                }
+                Place::BeforeFfn
+            }
+            Place::BeforeFfn => {
+                let gated = passes.map(|(pass, rows)| {
+                    pass.widen(&x[rows], workspace, &mut Unobserved);
+                    mem::take(&mut workspace.gate)
+                });
+                Place::Gated(gated.collect())
+            }
+            Place::Gated(gated) => {
+                for ((pass, rows), gated) in passes.zip(gated) {
+                    workspace.gate = gated;
+                    pass.project_back(&mut x[rows], workspace)?;
+                }
+                *layer += 1;
+                Place::BeforeAttention
+            }
+        };
         Ok(())
     }
 
@@ -67,7 +135,8 @@ impl<'m, 'a> Stepwise<'m, 'a> {
         weights: &Layer,
         observer: &mut dyn Observer,
     ) -> Result<(), ModelError> {
-        let Stepwise { model, rope, workspace, batches, x, layer } = self;
+        debug_assert!(matches!(self.place, Place::BeforeAttention), "amid a layer");
+        let Stepwise { model, rope, workspace, batches, x, layer, .. } = self;
         for batch in batches.iter() {
             let x = &mut x[batch.values(model.shape.width)];
             pass(model, rope, *layer, weights, batch).through(x, workspace, observer)?;
@@ -79,11 +148,20 @@ impl<'m, 'a> Stepwise<'m, 'a> {
     /// Shows what the output head sees; after the last layer.
     pub fn look_at_head(&self, observer: &mut dyn Observer) {
         let (shape, weights) = (&self.model.shape, &self.model.weights);
+        self.normed(&weights.output_norm, |x| {
+            observer.see(shape.layers, LinearInput::Head, x, shape.width);
+        });
+    }
+
+    /// The residual stream, normalised, batch by batch.
+    fn normed(&self, gain: &[f32], mut each: impl FnMut(&[f32])) {
+        let shape = &self.model.shape;
+        let mut normed = Vec::new();
         for batch in &self.batches {
             let x = &self.x[batch.values(shape.width)];
-            let mut normed = vec![0.0; x.len()];
-            rms_norm(x, &weights.output_norm, shape.norm_epsilon, &mut normed);
-            observer.see(shape.layers, LinearInput::Head, &normed, shape.width);
+            normed.resize(x.len(), 0.0);
+            rms_norm(x, gain, shape.norm_epsilon, &mut normed);
+            each(&normed);
         }
     }
 }
@@ -122,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn layer_by_layer_is_the_same_as_all_at_once() {
+    fn layer_by_layer_and_part_by_part_is_the_same_as_all_at_once() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
         let gguf = Gguf::open(path.as_ref()).unwrap();
         let model = Model::of(&gguf).unwrap();
@@ -131,9 +209,15 @@ mod tests {
         let all = Session::new(&model).hidden(&sequences, Wanted::All, &mut Unobserved).unwrap();
         let mut steps = Stepwise::start(&model, &sequences).unwrap();
         let mut seen = Seen::default();
-        for layer in &model.weights.layers {
-            steps.look(layer, &mut seen).unwrap();
-            steps.advance(layer).unwrap();
+        for (number, layer) in model.weights.layers.iter().enumerate() {
+            if number % 2 == 0 {
+                steps.advance_seen(layer, &mut seen).unwrap();
+                continue;
+            }
+            for _ in LinearInput::OF_LAYER {
+                steps.look(layer, &mut seen);
+                steps.advance_part(layer).unwrap();
+            }
         }
         steps.look_at_head(&mut seen);
         assert_eq!(steps.layer(), model.shape.layers);

@@ -1,11 +1,12 @@
 //! Encoding tensors on what they will really see: the inputs that the layers before them, already
 //! quantized, make of calibration text.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use crate::calibrate::{Gram, GramSums, HEAD, Importance, place};
+use crate::calibrate::{Gram, HEAD, Importance, Place, place};
 use crate::gguf::{Format, Gguf, TensorInfo};
-use crate::model::{Layer, LinearInput, Model, Stepwise};
+use crate::model::{LinearInput, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::work::{Bytes, Work};
 
@@ -49,8 +50,8 @@ pub fn encode_plainly(
     encoded
 }
 
-/// Encodes tensors layer by layer with compensation, on the inputs that the model has with what is
-/// `finished` and with what this pass encoded before.
+/// Encodes tensors layer by layer, and input by input in a layer, with compensation, on the inputs
+/// that the model has with what is `finished` and with what this pass encoded before.
 pub fn encode_in_passing(
     context: PassContext,
     pass: &str,
@@ -65,44 +66,48 @@ pub fn encode_in_passing(
     }
     let variant = with_encodings(model, finished);
     let tied = variant.weights.tied;
-    let places = todo.keys().filter_map(|name| place(name, tied));
-    let last = places.map(|(layer, _)| layer).max();
+    let mut by_place: BTreeMap<Option<Place>, Vec<&String>> = BTreeMap::new();
+    for name in todo.keys() {
+        by_place.entry(place(name, tied)).or_default().push(name);
+    }
     let tokens: u64 = sequences.iter().map(|tokens| tokens.len() as u64).sum();
     progress.start("encoding in passing", Amount::Tokens(tokens));
+    let encode = Encode { gguf, importance, work, pass, todo };
+    if let Some(inputless) = by_place.remove(&None) {
+        made.extend(encode.all(&inputless, None)?);
+    }
+    let last = by_place.keys().flatten().map(|&(layer, _)| layer).max();
     let mut steps = Stepwise::start(&variant, sequences)?;
     for (number, layer) in variant.weights.layers.iter().enumerate() {
         if last.is_none_or(|last| number > last) {
             break;
         }
-        let here = |name: &String| place(name, tied).is_some_and(|(layer, _)| layer == number);
-        let names: Vec<&String> = todo.keys().filter(|name| here(name)).collect();
-        if names.is_empty() {
+        let names = |input| by_place.get(&Some((number, input)));
+        if LinearInput::OF_LAYER.into_iter().all(|input| names(input).is_none()) {
             steps.advance(layer)?;
         } else {
-            let mut sums = GramSums::default();
-            steps.look(layer, &mut sums)?;
-            let grams = sums.means();
-            let encode = Encode { gguf, importance, work, pass, todo };
-            let encoded = encode.all(&names, &grams, tied)?;
-            let mut layer: Layer = layer.clone();
-            for (name, encoded) in &encoded {
-                layer.replace(name, encoded.format, &encoded.bytes);
+            for input in LinearInput::OF_LAYER {
+                let encoded = match names(input) {
+                    Some(names) => {
+                        encode.all(names, Gram::of(|sums| steps.look(layer, sums)).as_ref())?
+                    }
+                    None => Encodings::new(),
+                };
+                let mut changed = layer.clone();
+                for (name, encoded) in &encoded {
+                    changed.replace(name, encoded.format, &encoded.bytes);
+                }
+                steps.advance_part(&changed)?;
+                drop(changed);
+                made.extend(encoded);
             }
-            steps.advance(&layer)?;
-            drop(layer);
-            made.extend(encoded);
         }
         progress.advance(tokens / variant.shape.layers as u64);
     }
-    let left: Vec<&String> = todo.keys().filter(|name| !made.contains_key(*name)).collect();
-    let mut grams = BTreeMap::new();
-    if last == Some(HEAD.0) {
-        let mut sums = GramSums::default();
-        steps.look_at_head(&mut sums);
-        grams = sums.means();
+    if let Some(names) = by_place.get(&Some(HEAD)) {
+        let gram = Gram::of(|sums| steps.look_at_head(sums));
+        made.extend(encode.all(names, gram.as_ref())?);
     }
-    let encode = Encode { gguf, importance, work, pass, todo };
-    made.extend(encode.all(&left, &grams, tied)?);
     progress.finish();
     Ok(made)
 }
@@ -117,28 +122,20 @@ struct Encode<'e> {
 }
 
 impl Encode<'_> {
-    /// Encodes these tensors, with compensation where there is a Gram matrix of their inputs.
-    fn all(
-        &self,
-        names: &[&String],
-        grams: &BTreeMap<LinearInput, Gram>,
-        tied: bool,
-    ) -> Result<Encodings, SearchError> {
-        let mut compensations: BTreeMap<LinearInput, Compensation> = BTreeMap::new();
+    /// Encodes tensors that share an input, with compensation where there is a Gram matrix of it.
+    fn all(&self, names: &[&String], gram: Option<&Gram>) -> Result<Encodings, SearchError> {
+        let compensation = OnceCell::new();
+        let compensation = |gram| {
+            let new = || Compensation::new(gram, Regularisation::of(gram), Polish::default());
+            compensation.get_or_init(new)
+        };
         let mut made = Encodings::new();
         for &name in names {
             let Some(tensor) = self.gguf.tensor(name) else { continue };
             let format = self.todo[name];
-            let input = place(name, tied).map(|(_, input)| input);
-            let gram = input.and_then(|input| grams.get(&input).map(|gram| (input, gram)));
             let bytes = kept(self.work, self.pass, self.gguf, tensor, format, || match gram {
                 None => plain(self.gguf, tensor, format, self.importance.of(name)),
-                Some((input, gram)) => {
-                    let new =
-                        || Compensation::new(gram, Regularisation::of(gram), Polish::default());
-                    let compensation = compensations.entry(input).or_insert_with(new);
-                    compensated(self.gguf, tensor, format, compensation, gram)
-                }
+                Some(gram) => compensated(self.gguf, tensor, format, compensation(gram), gram),
             })?;
             made.insert(name.clone(), Encoded { format, bytes });
         }
