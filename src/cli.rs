@@ -219,10 +219,10 @@ struct QuantizeArgs {
     #[arg(long, default_value = "standard", value_parser = effort, help_heading = "Plan")]
     effort: Effort,
 
-    /// Batches of text that the model writes at --effort standard and thorough
+    /// Batches of text that the model writes at --effort standard and thorough [default: 6, or 10 at
+    /// --effort thorough]
     #[arg(long, value_name = "N", help_heading = "Calibration")]
-    #[arg(default_value_t = Calibration::default().batches)]
-    batches: usize,
+    batches: Option<usize>,
 
     /// Sequences of a batch [default: 8, or 16 at --effort thorough]
     #[arg(long, value_name = "N", help_heading = "Calibration")]

@@ -158,20 +158,14 @@ pub enum Effort {
 }
 
 /// How much text the model writes: `batches` times `batch_size` sequences of `seq_len` tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Calibration {
-    /// Batches.
-    pub batches: usize,
+    /// Batches; `None` for 6, or 10 where weights are trained on them.
+    pub batches: Option<usize>,
     /// Sequences of a batch; `None` for 8, or 16 where weights are trained on them.
     pub batch_size: Option<usize>,
     /// Tokens of a sequence; `None` for 512, or the model's context where that is shorter.
     pub seq_len: Option<usize>,
-}
-
-impl Default for Calibration {
-    fn default() -> Calibration {
-        Calibration { batches: 10, batch_size: None, seq_len: None }
-    }
 }
 
 impl Effort {
@@ -208,10 +202,18 @@ impl Config {
         self.accuracy.or((!sized).then_some(Config::ACCURACY))
     }
 
+    /// Batches of calibration text.
+    pub fn batches(&self) -> usize {
+        self.calibration.batches.unwrap_or(if self.trains() { 10 } else { 6 })
+    }
+
     /// Sequences of a batch of calibration text.
     pub fn batch_size(&self) -> usize {
-        let trained = self.effort == Effort::Thorough;
-        self.calibration.batch_size.unwrap_or(if trained { 16 } else { 8 })
+        self.calibration.batch_size.unwrap_or(if self.trains() { 16 } else { 8 })
+    }
+
+    fn trains(&self) -> bool {
+        self.effort == Effort::Thorough
     }
 
     /// Checks each value on its own and against the others.
@@ -261,12 +263,11 @@ impl Config {
     fn validate_calibration(&self) -> Result<(), ConfigError> {
         /// More text than any calibration uses: 10 million tokens.
         const MOST: usize = 10_000_000;
-        let Calibration { batches, seq_len, .. } = self.calibration;
-        let batch_size = self.batch_size();
+        let (batches, batch_size) = (self.batches(), self.batch_size());
         let some = |n: usize, flag| check(n > 0, flag, n, "must be at least 1");
         some(batches, "--batches")?;
         some(batch_size, "--batch-size")?;
-        let seq_len = seq_len.unwrap_or(CONTEXT);
+        let seq_len = self.calibration.seq_len.unwrap_or(CONTEXT);
         let expected = "must be at least 16 tokens";
         check(seq_len >= LEAST_SEQ_LEN, "--seq-len", seq_len, expected)?;
         let tokens = batches.checked_mul(batch_size).and_then(|n| n.checked_mul(seq_len));
@@ -278,7 +279,7 @@ impl Config {
     }
 
     fn validate_training(&self) -> Result<(), ConfigError> {
-        let thorough = self.effort == Effort::Thorough;
+        let thorough = self.trains();
         if let Some(time) = self.time {
             let expected = "is what training may take: it goes with --effort thorough";
             check(thorough, "--time", in_words(time), expected)?;
@@ -366,9 +367,8 @@ impl fmt::Display for Config {
         }
         write!(f, " --strategy {} --effort {}", self.strategy.name(), self.effort.name())?;
         if self.effort != Effort::Fast {
-            let Calibration { batches, seq_len, .. } = self.calibration;
-            write!(f, " --batches {batches} --batch-size {}", self.batch_size())?;
-            if let Some(seq_len) = seq_len {
+            write!(f, " --batches {} --batch-size {}", self.batches(), self.batch_size())?;
+            if let Some(seq_len) = self.calibration.seq_len {
                 write!(f, " --seq-len {seq_len}")?;
             }
         }
@@ -411,7 +411,7 @@ mod tests {
         assert!(refused(|c| c.goal.reduction = Some(1.5)).starts_with("--reduction 1.5:"));
         assert!(refused(|c| c.goal.size = Some(0)).starts_with("--size 0:"));
         assert!(refused(|c| c.goal.bpw = Some(-1.0)).starts_with("--bpw -1:"));
-        assert!(refused(|c| c.calibration.batches = 0).starts_with("--batches 0:"));
+        assert!(refused(|c| c.calibration.batches = Some(0)).starts_with("--batches 0:"));
         assert!(refused(|c| c.calibration.batch_size = Some(0)).starts_with("--batch-size 0:"));
         assert!(refused(|c| c.calibration.seq_len = Some(15)).starts_with("--seq-len 15:"));
         assert!(refused(|c| c.calibration.seq_len = Some(usize::MAX)).contains("10 million"));

@@ -12,7 +12,7 @@
 //! # // On little text, as this is a test too.
 //! # let mut framework = framework;
 //! # let calibration = &mut framework.config.calibration;
-//! # (calibration.batches, calibration.batch_size, calibration.seq_len) = (1, Some(8), Some(64));
+//! # (calibration.batches, calibration.batch_size, calibration.seq_len) = (Some(1), Some(8), Some(64));
 //! let report = framework.run("examples/tiny.gguf", &output)?;
 //! let metrics = report.metrics();
 //! assert!(metrics.memory_reduction >= 0.75);

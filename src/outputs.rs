@@ -1,6 +1,7 @@
 //! What a model's outputs tell, on text that it writes itself: what of its weights matters, and
 //! what was lost.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -8,7 +9,7 @@ use crate::calibrate::{
     CalibrationText, Diversity, HeldOut, Importance, Learn, Recipe, Sequence, generate, importance,
     seed_source,
 };
-use crate::config::{Calibration, Config, Effort, LEAST_SEQ_LEN};
+use crate::config::{Config, Effort, LEAST_SEQ_LEN};
 use crate::evaluate::{
     NO_LOGITS, context_within, eval_context, evaluation, model_context, own_chunks, text_chunks,
 };
@@ -30,6 +31,8 @@ pub struct Outputs<'a> {
     pub diversity: Diversity,
     /// What losses are measured on.
     texts: Vec<(TextSource, Chunks)>,
+    /// What the model makes of its own held-out text, once that was asked.
+    reference: OnceCell<Reference>,
 }
 
 impl<'a> Outputs<'a> {
@@ -59,9 +62,8 @@ impl<'a> Outputs<'a> {
                 format!("its context of {tokens} tokens is too short for text: it needs {least}");
             return Ok(Err(reason));
         }
-        let Calibration { batches, seq_len, .. } = config.calibration;
-        let batch_size = config.batch_size();
-        let seq_len = context_within(gguf, "--seq-len", seq_len)?;
+        let (batches, batch_size) = (config.batches(), config.batch_size());
+        let seq_len = context_within(gguf, "--seq-len", config.calibration.seq_len)?;
         let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
         let mut texts = Vec::new();
         if let Some(path) = eval_text {
@@ -78,7 +80,7 @@ impl<'a> Outputs<'a> {
             if let Ok(chunks) = own_chunks(held_out.sequences(), recipe.seq_len, &tokenizer) {
                 texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
             }
-            Outputs { model, learn, held_out, diversity, texts }
+            Outputs { model, learn, held_out, diversity, texts, reference: OnceCell::new() }
         }))
     }
 
@@ -118,7 +120,7 @@ impl<'a> Outputs<'a> {
             work,
             progress,
         };
-        let mut referee = Referee { model, chunks, reference: None };
+        let mut referee = Referee { model, chunks, reference: &self.reference, progress };
         search.run(&mut referee).map(Some)
     }
 
@@ -134,8 +136,13 @@ impl<'a> Outputs<'a> {
         let mut quantized = Model::of(&gguf).map_err(|e| Error::model(path, e))?;
         quantized.weights.round_activations();
         let measured = self.texts.iter().map(|(source, chunks)| {
-            let positions = compare(&self.model, &quantized, chunks, NO_LOGITS, progress)
-                .map_err(|e| Error::compare(base, path, e))?;
+            let positions = match self.reference.get() {
+                Some(reference) if matches!(source, TextSource::Own { .. }) => {
+                    reference.compare(&self.model, &quantized, usize::MAX, progress)
+                }
+                _ => compare(&self.model, &quantized, chunks, NO_LOGITS, progress),
+            };
+            let positions = positions.map_err(|e| Error::compare(base, path, e))?;
             Ok(evaluation(chunks, &positions, source.clone(), Activations::Rounded))
         });
         measured.collect()
@@ -150,19 +157,23 @@ fn slices(sequences: &[Sequence]) -> Vec<&[u32]> {
 struct Referee<'r, 'a> {
     model: &'r Model<'a>,
     chunks: &'r Chunks,
-    /// What the full-precision model says of the text, once it was asked.
-    reference: Option<Reference<'r, 'a>>,
+    /// What the full-precision model makes of the text, once it was asked.
+    reference: &'r OnceCell<Reference>,
+    progress: &'r dyn Progress,
 }
 
 impl Judge for Referee<'_, '_> {
     fn kld(&mut self, model: &Model, chunks: usize) -> Result<f64, SearchError> {
-        let reference = match &mut self.reference {
+        let reference = match self.reference.get() {
             Some(reference) => reference,
-            unread => unread.insert(Reference::read(self.model, self.chunks.clone())?),
+            None => {
+                let read = Reference::read(self.model, self.chunks.clone())?;
+                self.reference.get_or_init(|| read)
+            }
         };
         let mut model = model.clone();
         model.weights.round_activations();
-        let positions = reference.compare(&model, chunks);
+        let positions = reference.compare(self.model, &model, chunks, self.progress);
         let positions = positions.map_err(|reason| SearchError::Measure(Box::new(reason)))?;
         Ok(Statistics::of(&positions).kld.value)
     }

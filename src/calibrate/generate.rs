@@ -245,7 +245,7 @@ mod tests {
         let gguf = tiny();
         let model = Model::of(&gguf).unwrap();
         let text = generate(&model, &seeds(), &RECIPE, &Silent).unwrap();
-        assert_eq!(text.held_out.sequences().len(), 3);
+        assert_eq!(text.held_out.sequences().len(), 6);
         let mut lengths: Vec<usize> = all(&text).iter().map(|sequence| sequence.len()).collect();
         lengths.sort_unstable();
         assert_eq!(lengths, [&[48; 16][..], &[96; 2]].concat());

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Diversity, Sequence};
 
-/// One sequence of so many is held out.
-const HELD_OUT: usize = 5;
-/// But so many at least, where there are twice as many.
+/// One sequence of so many is held out where there is little text, but two at least.
+const OF_LITTLE: usize = 3;
 const FEWEST: usize = 2;
+/// Where one of so many is enough to judge by, the others are to learn from.
+const OF_MUCH: usize = 10;
+const ENOUGH: usize = 16;
 
 /// What the model wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,10 +44,11 @@ impl HeldOut {
     }
 }
 
-/// Sets every fifth sequence aside, but two at least; never more than half.
+/// Sets every third sequence aside, up to 16, and of much text every tenth; two at least, but never
+/// more than half.
 pub fn split(sequences: Vec<Sequence>) -> (Learn, HeldOut) {
     let count = sequences.len();
-    let held_out = (count / HELD_OUT).max(FEWEST).min(count / 2);
+    let held_out = (count / OF_LITTLE).clamp(FEWEST, ENOUGH).max(count / OF_MUCH).min(count / 2);
     // Spread evenly: the last of each of `held_out` parts.
     let is_held_out = |i: usize| (i + 1) * held_out / count > i * held_out / count;
     let (mut learn, mut held) = (Vec::new(), Vec::new());
@@ -60,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fifth_is_held_out_but_two_at_least() {
+    fn a_third_is_held_out_and_less_of_much() {
         let held_out = |count: u32| -> Vec<u32> {
             let (learn, held_out) = split((0..count).map(|i| vec![i]).collect());
             let (learn, held_out) = (learn.sequences().concat(), held_out.sequences().concat());
@@ -68,8 +71,8 @@ mod tests {
             assert!(learn.iter().all(|i| !held_out.contains(i)));
             held_out
         };
-        assert_eq!(held_out(20), [4, 9, 14, 19]);
-        assert_eq!(held_out(70).len(), 14);
+        assert_eq!(held_out(12), [2, 5, 8, 11]);
+        assert_eq!([42, 48, 140, 200].map(|count| held_out(count).len()), [14, 16, 16, 20]);
         assert_eq!(held_out(5), [2, 4]);
         assert_eq!(held_out(2), [1]);
         assert!(held_out(1).is_empty());

@@ -24,13 +24,13 @@ mod trained;
 pub use trained::EXPECTED_SHARE;
 
 /// Steps in which the tensors are quantized.
-const STEPS: usize = 4;
+const STEPS: usize = 3;
 /// A step that costs so many times what the steps before let expect is planned anew.
 const REVISED_ABOVE: f64 = 1.3;
 /// Steps that are planned anew, at most.
 const REVISIONS: usize = 3;
-/// Exchanges at equal bytes that are tried at the end.
-const EXCHANGES: usize = 3;
+/// Exchanges at equal bytes that are tried at the end, at most.
+const EXCHANGES: usize = 2;
 /// By how much the tensors of a role count more in an exchange.
 const EMPHASIS: f64 = 1.6;
 /// How much more the output head counts than on the model's own text: there its loss, as a share of
@@ -45,8 +45,6 @@ const FITTING_ROUNDS: usize = 3;
 const CLOSE: f64 = 0.04;
 /// Chunks of held-out text that probes are measured on.
 const PROBE_CHUNKS: usize = 4;
-/// Tokens at least whose inputs are looked at in a pass, where there are so many.
-const PASS_TOKENS: usize = 16_384;
 
 /// A search on its way.
 pub struct Progressive<'p, 's, 'a> {
@@ -231,7 +229,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         self.search.searchable.bound(self.search.config, self.bytes(&choice))
     }
 
-    /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others.
+    /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others, the role
+    /// that costs most first. They end with the first that gains nothing: then what the costliest
+    /// tensors are predicted to lose is not far off.
     pub fn exchange(&mut self, reached: Reached) -> Result<Reached, SearchError> {
         let mut roles: BTreeMap<Role, f64> = BTreeMap::new();
         for (i, sensitivity) in self.sensitivities.iter().enumerate() {
@@ -252,11 +252,11 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             let better = self.judged(&reached) < self.judged(&best);
             let changed = (&group[..], &reached.choice[..]);
             self.note(StepKind::Exchange, changed, expected, reached.kld, better);
-            if better {
-                best = reached;
-            } else {
+            if !better {
                 self.emphasis = before;
+                break;
             }
+            best = reached;
         }
         self.record.bound_by = Some(self.bound());
         Ok(best)
@@ -342,8 +342,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 
     fn context(&self) -> PassContext<'p, 'a> {
-        let Search { gguf, model, sequences, work, progress, .. } = *self.search;
-        let sequences = enough(sequences, PASS_TOKENS);
+        let Search { gguf, model, work, progress, .. } = *self.search;
+        let sequences = self.search.looked_at();
         PassContext { gguf, model, sequences, importance: self.importance, work, progress }
     }
 
@@ -523,17 +523,6 @@ fn elsewhere(search: &Search, sensitivity: &Sensitivity) -> f64 {
     }
 }
 
-/// The first sequences, as many as have so many tokens together.
-fn enough<'s, 't>(sequences: &'s [&'t [u32]], tokens: usize) -> &'s [&'t [u32]] {
-    let mut before = 0;
-    let short = |sequence: &&&[u32]| {
-        let short = before < tokens;
-        before += sequence.len();
-        short
-    };
-    &sequences[..sequences.iter().take_while(short).count()]
-}
-
 /// What was found on the way to the allowed KLD.
 struct Tries {
     allowed: f64,
@@ -587,17 +576,4 @@ struct Changed {
 fn places(mut chosen: Vec<usize>, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
     finished.iter().for_each(|(&i, &at)| chosen[i] = at);
     chosen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pass_takes_whole_sequences_until_there_are_tokens_enough() {
-        let tokens = [0; 10];
-        let sequences = [&tokens[..4], &tokens[..4], &tokens[..8], &tokens[..2]];
-        let taken = |tokens| enough(&sequences, tokens).len();
-        assert_eq!([1, 4, 5, 8, 9, 16, 17, 99].map(taken), [1, 1, 2, 2, 3, 3, 4, 4]);
-    }
 }

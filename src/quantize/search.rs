@@ -22,6 +22,9 @@ use super::sensitivity::{Bands, Group};
 use super::survey::{Survey, survey};
 use super::training::{Check, TrainedBlock};
 
+/// Tokens at least that are looked at to weigh and to encode tensors, where there are so many.
+const LOOKED_AT: usize = 16_384;
+
 /// Measures models on held-out text.
 pub trait Judge {
     /// Mean KL(full precision || `model`) in nats per token, on the first `chunks` of the text.
@@ -201,13 +204,13 @@ pub enum StepKind {
     Train,
 }
 
-impl Search<'_, '_> {
+impl<'s> Search<'s, '_> {
     /// Searches.
     pub fn run(&self, judge: &mut dyn Judge) -> Result<Found, SearchError> {
         let bands = Bands::new(self.model.shape.layers);
         let mut sensitivities = self.searchable.sensitivities(self.gguf, bands);
         let survey: Survey = self.work.remember("survey", || {
-            survey(self.gguf, self.model, self.sequences, &sensitivities, self.progress)
+            survey(self.gguf, self.model, self.looked_at(), &sensitivities, self.progress)
         })?;
         let importance = survey.importance(self.model.weights.tied);
         survey.fill(&mut sensitivities);
@@ -228,6 +231,11 @@ impl Search<'_, '_> {
         Ok(Found { plan, encodings, record })
     }
 
+    /// The sequences that are looked at to weigh and to encode tensors.
+    pub(super) fn looked_at(&self) -> &'s [&'s [u32]] {
+        enough(self.sequences, LOOKED_AT)
+    }
+
     pub(super) fn trains(&self) -> bool {
         self.config.effort == Effort::Thorough
     }
@@ -239,6 +247,17 @@ impl Search<'_, '_> {
             aim => aim,
         }
     }
+}
+
+/// The first sequences, as many as have so many tokens together.
+fn enough<'s, 't>(sequences: &'s [&'t [u32]], tokens: usize) -> &'s [&'t [u32]] {
+    let mut before = 0;
+    let short = |sequence: &&&[u32]| {
+        let short = before < tokens;
+        before += sequence.len();
+        short
+    };
+    &sequences[..sequences.iter().take_while(short).count()]
 }
 
 #[cfg(test)]
@@ -292,6 +311,14 @@ mod tests {
     fn four_or_five_bits() -> Config {
         let formats = Some(vec![Format::Q4_0, Format::Q5_0]);
         Config { formats, ..Config::default() }
+    }
+
+    #[test]
+    fn whole_sequences_are_looked_at_until_there_are_tokens_enough() {
+        let tokens = [0; 10];
+        let sequences = [&tokens[..4], &tokens[..4], &tokens[..8], &tokens[..2]];
+        let taken = |tokens| enough(&sequences, tokens).len();
+        assert_eq!([1, 4, 5, 8, 9, 16, 17, 99].map(taken), [1, 1, 2, 2, 3, 3, 4, 4]);
     }
 
     #[test]

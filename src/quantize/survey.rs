@@ -18,7 +18,7 @@ use super::search::SearchError;
 use super::sensitivity::Sensitivity;
 
 /// Rows of a tensor that are looked at: rows lose much alike.
-const ROWS: usize = 192;
+const ROWS: usize = 96;
 
 /// What the pass found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Two models side by side on a text, chunk by chunk.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use rayon::prelude::*;
@@ -106,14 +107,19 @@ pub(super) fn rows_at_a_time(vocabulary: usize) -> usize {
 pub(super) struct Predictor<'m, 'a> {
     session: Session<'m, 'a>,
     /// Hidden states of the scored positions of a group of chunks.
-    pub hidden: Vec<f32>,
+    hidden: Cow<'m, [f32]>,
     /// Logits of some of them.
     pub logits: Vec<f32>,
 }
 
 impl<'m, 'a> Predictor<'m, 'a> {
     pub fn new(model: &'m Model<'a>) -> Predictor<'m, 'a> {
-        Predictor { session: Session::new(model), hidden: Vec::new(), logits: Vec::new() }
+        Predictor::having_read(model, &[])
+    }
+
+    /// One that has these hidden states already.
+    pub fn having_read(model: &'m Model<'a>, hidden: &'m [f32]) -> Predictor<'m, 'a> {
+        Predictor { session: Session::new(model), hidden: hidden.into(), logits: Vec::new() }
     }
 
     /// Passes a group of chunks through the layers.
@@ -123,8 +129,14 @@ impl<'m, 'a> Predictor<'m, 'a> {
         let inputs: Vec<&[u32]> = inputs.iter().map(Vec::as_slice).collect();
         let in_chunk = |i: usize| scored(context).map(move |position| i * context + position);
         let wanted: Vec<usize> = (0..group.len()).flat_map(in_chunk).collect();
-        self.hidden = self.session.hidden(&inputs, Wanted::Tokens(&wanted), &mut Unobserved)?;
+        let hidden = self.session.hidden(&inputs, Wanted::Tokens(&wanted), &mut Unobserved)?;
+        self.hidden = hidden.into();
         Ok(())
+    }
+
+    /// What it has read.
+    pub fn hidden(&self) -> &[f32] {
+        &self.hidden
     }
 
     /// Computes the logits of `count` scored positions of the group, from `first` on.

@@ -4,46 +4,54 @@
 use super::compare::{CompareError, Predictor, groups, measure, next_tokens, rows_at_a_time};
 use super::{Chunks, Position};
 use crate::model::{Model, ModelError};
+use crate::progress::{Amount, Progress};
 
-/// The full-precision model after it has read a text.
-pub struct Reference<'m, 'a> {
-    base: Predictor<'m, 'a>,
+/// What the full-precision model made of a text.
+#[derive(Debug, Clone)]
+pub struct Reference {
     chunks: Chunks,
-    vocabulary: usize,
+    /// Hidden states of all scored positions.
+    hidden: Vec<f32>,
 }
 
-impl<'m, 'a> Reference<'m, 'a> {
+impl Reference {
     /// Lets `base` read the text.
-    pub fn read(base: &'m Model<'a>, chunks: Chunks) -> Result<Reference<'m, 'a>, ModelError> {
+    pub fn read(base: &Model, chunks: Chunks) -> Result<Reference, ModelError> {
         let mut predictor = Predictor::new(base);
         let mut hidden = Vec::new();
         for group in groups(&chunks, chunks.len()) {
             predictor.read(&chunks, &group)?;
-            hidden.append(&mut predictor.hidden);
+            hidden.extend_from_slice(predictor.hidden());
         }
-        predictor.hidden = hidden;
-        Ok(Reference { base: predictor, chunks, vocabulary: base.weights.vocabulary() })
+        Ok(Reference { chunks, hidden })
     }
 
-    /// What both models say at every scored position of the first `limit` chunks, in order. The
-    /// models are of the same shape.
+    /// What `base`, which has read the text, and a quantized model of the same shape say at every
+    /// scored position of the first `limit` chunks, in order.
     pub fn compare(
-        &mut self,
+        &self,
+        base: &Model,
         quantized: &Model,
         limit: usize,
+        progress: &dyn Progress,
     ) -> Result<Vec<Position>, CompareError> {
+        let mut base = Predictor::having_read(base, &self.hidden);
         let mut other = Predictor::new(quantized);
         let mut positions = Vec::with_capacity(self.chunks.positions());
-        let rows = rows_at_a_time(self.vocabulary);
+        let rows = rows_at_a_time(quantized.weights.vocabulary());
+        let tokens = |chunks: usize| (chunks * self.chunks.context()) as u64;
+        progress.start("measuring", Amount::Tokens(tokens(limit.min(self.chunks.len()))));
         for group in groups(&self.chunks, limit) {
             other.read(&self.chunks, &group)?;
             let (first, next) = (positions.len(), next_tokens(&self.chunks, &group));
             for (block, next) in next.chunks(rows).enumerate() {
                 other.predict(block * rows, next.len());
-                self.base.predict(first + block * rows, next.len());
-                measure(&self.chunks, &self.base, &other, next, &mut positions)?;
+                base.predict(first + block * rows, next.len());
+                measure(&self.chunks, &base, &other, next, &mut positions)?;
             }
+            progress.advance(tokens(group.len()));
         }
+        progress.finish();
         Ok(positions)
     }
 }
@@ -73,9 +81,10 @@ mod tests {
         let chunks = Chunks::new(tokens, 64, None, Some(1)).unwrap();
         let none = None::<&mut LogitsWriter<Vec<u8>>>;
         let expected = compare(&model, &other, &chunks, none, &Silent).unwrap();
-        let mut reference = Reference::read(&model, chunks).unwrap();
-        assert_eq!(reference.compare(&other, usize::MAX).unwrap(), expected);
-        assert_eq!(reference.compare(&other, 70).unwrap(), expected[..70 * 31]);
+        let reference = Reference::read(&model, chunks).unwrap();
+        let compared = |limit| reference.compare(&model, &other, limit, &Silent).unwrap();
+        assert_eq!(compared(usize::MAX), expected);
+        assert_eq!(compared(70), expected[..70 * 31]);
         assert!(expected.iter().any(|position| position.kld > 0.0));
     }
 }
