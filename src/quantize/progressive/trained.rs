@@ -11,7 +11,8 @@ use crate::quantize::training::{
     train_blocks, train_end_to_end,
 };
 
-use super::{CLOSE, Progressive, Reached, Tries};
+use super::fitting::{CLOSE, Tries};
+use super::{Progressive, Reached};
 
 /// What training is expected to leave of the KLD, before any was tried: a guess, that the first
 /// round corrects.

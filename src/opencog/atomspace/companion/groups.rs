@@ -10,6 +10,10 @@ use crate::opencog::atomspace::{AtomId, AtomType, Kind, TypeId};
 /// Cells of the table that leads from atoms to groups, at most: they stay in the first-level cache.
 const CELLS: u32 = 1 << 13;
 
+/// Atoms up to which it is written down where each outgoing set begins: a group tells it as well,
+/// but not as soon, which counts where all else is in the cache.
+const FEW: u32 = 1 << 14;
+
 /// How many atoms of which type, height and arity come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GroupSize {
@@ -56,6 +60,9 @@ pub(super) struct Groups {
     cells: Vec<u32>,
     /// A cell has 2 to this power atoms: one alone, where there are no more atoms than cells.
     cell_bits: u32,
+    /// Where the outgoing set of each atom begins, and the last one ends; nothing where there are
+    /// many atoms.
+    starts: Vec<u32>,
     /// The groups of each type, in order, and how many atoms they have.
     of_type: Vec<(Vec<u32>, usize)>,
     nodes: u32,
@@ -70,6 +77,7 @@ impl Groups {
             groups: Vec::with_capacity(sizes.len()),
             cells: Vec::new(),
             cell_bits: 0,
+            starts: Vec::new(),
             of_type: vec![(Vec::new(), 0); types.len()],
             nodes: 0,
             outgoing: 0,
@@ -90,6 +98,10 @@ impl Groups {
                 group += 1;
             }
             out.cells.push(group as u32);
+        }
+        if let (true, Ok(end)) = (atoms <= FEW, out.outgoing.try_into()) {
+            let start = |atom| out.of(AtomId(atom)).outgoing_of(AtomId(atom)).start as u32;
+            out.starts = (0..atoms).map(start).chain([end]).collect();
         }
         Ok(out)
     }
@@ -152,6 +164,18 @@ impl Groups {
         let first = self.cells[(atom.0 >> self.cell_bits) as usize] as usize;
         let found = self.groups[first..].iter().find(|group| atom.0 < group.end);
         found.expect("the atom is one of the store")
+    }
+
+    /// Where the outgoing set of an atom lies among all.
+    ///
+    /// # Panics
+    /// If there is no such atom.
+    #[inline]
+    pub fn outgoing_of(&self, atom: AtomId) -> Range<u64> {
+        match self.starts.get(atom.index()..) {
+            Some(&[start, end, ..]) => start.into()..end.into(),
+            _ => self.of(atom).outgoing_of(atom),
+        }
     }
 
     /// The groups of a type, by increasing id of their atoms.
@@ -218,6 +242,7 @@ mod tests {
         for group in groups.all() {
             for atom in group.atoms() {
                 assert_eq!(groups.of(AtomId(atom)), group);
+                assert_eq!(groups.outgoing_of(AtomId(atom)), group.outgoing_of(AtomId(atom)));
             }
         }
     }
@@ -230,6 +255,7 @@ mod tests {
         for atom in 0..1304 {
             let group = groups.of(AtomId(atom));
             assert!(group.atoms().contains(&atom));
+            assert_eq!(groups.outgoing_of(AtomId(atom)), group.outgoing_of(AtomId(atom)));
         }
         assert_eq!(groups.of(AtomId(702)).outgoing_of(AtomId(702)), 4..6);
         let lists = groups.atoms_of_type(TypeId(1));

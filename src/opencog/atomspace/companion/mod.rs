@@ -11,14 +11,14 @@
 //! A group is all atoms of one type, height and arity; ids go by group, and in a group by name or
 //! outgoing set. So types and arities take a few numbers a file, the atoms of a type are a few
 //! ranges, a link is found by binary search, and what a link holds always has smaller ids, by which
-//! no file can make a cycle. Ids are packed in as many bits as the largest needs.
+//! no file can make a cycle. Ids are packed in as many bytes as the largest needs.
 
 mod at_rest;
-mod bits;
 mod columns;
 mod groups;
 mod name_index;
 mod ordered;
+mod packed;
 mod reader;
 mod section;
 mod sequence;
@@ -37,7 +37,7 @@ use super::codec::Codec;
 use crate::gguf::{Error, Gguf};
 
 /// The version of the format, under the key `opencog.atomspace.version`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How truth values are kept.
 #[derive(Debug, Clone, Copy, PartialEq)]

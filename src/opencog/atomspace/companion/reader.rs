@@ -7,8 +7,8 @@ use crate::opencog::atomspace::{AtomType, Kind, TypeId};
 use crate::opencog::ecan::AtomAttention;
 use crate::opencog::section::{ARCHITECTURE, ARCHITECTURE_KEY, Companion};
 
-use super::bits::Packed;
 use super::groups::GroupSize;
+use super::packed::Packed;
 use super::section::{key, name};
 use super::{Form, VERSION};
 

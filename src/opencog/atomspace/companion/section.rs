@@ -4,10 +4,10 @@ use crate::gguf::{Array, Value};
 use crate::opencog::atomspace::{AtomType, Kind};
 use crate::opencog::section::{Part, Section};
 
-use super::bits::{pack, width_of};
 use super::columns::{CodedColumn, Dictionary, TruthColumn};
 use super::groups::GroupSize;
 use super::ordered::Ordered;
+use super::packed::{pack, width_of};
 use super::{Form, VERSION, at_rest, name_index};
 
 /// The keys of the metadata.
@@ -171,7 +171,7 @@ impl Ordered {
         }
     }
 
-    fn value_parts(&self, ids: u32) -> Vec<Option<Part>> {
+    fn value_parts(&self, ids: usize) -> Vec<Option<Part>> {
         let named = |part: &str| format!("{}.{part}", name::VALUES);
         let (rows, values) = (&self.values.rows, &self.values.values);
         let cells = || rows.distinct.iter().flatten();
@@ -223,14 +223,8 @@ fn truth_parts(truth: &TruthColumn) -> Vec<Option<Part>> {
 
 fn codes_part<T>(name: &str, column: &Dictionary<Vec<T>>) -> Option<Part> {
     let codes = column.codes.iter().map(|&code| code.into());
-    let width = width_of(max_code(column.distinct.len() as u64));
+    let width = width_of(column.distinct.len() as u64);
     Part::bytes(format!("{name}.codes"), pack(codes, width))
-}
-
-/// The largest code that there is room for, where so many things are told apart: codes have 8 bits
-/// at least, since bytes are read faster than fewer bits.
-pub(super) fn max_code(distinct: u64) -> u64 {
-    if distinct == 0 { 0 } else { distinct.max(u8::MAX.into()) }
 }
 
 fn coded_parts(name: &str, column: &CodedColumn) -> Vec<Option<Part>> {
@@ -240,10 +234,7 @@ fn coded_parts(name: &str, column: &CodedColumn) -> Vec<Option<Part>> {
     let atoms = exceptions.iter().map(|&(atom, _)| atom.into());
     let floats = exceptions.iter().map(|&(_, value)| value);
     vec![
-        Part::bytes(
-            format!("{name}.codes"),
-            pack(codes, width_of(max_code(levels.len() as u64 + 1))),
-        ),
+        Part::bytes(format!("{name}.codes"), pack(codes, width_of(levels.len() as u64 + 1))),
         Part::floats(format!("{name}.levels"), 1, levels.iter().copied()),
         Part::bytes(format!("{name}.exceptions"), pack(atoms, ids)),
         Part::floats(format!("{name}.exception_values"), 1, floats),

@@ -10,15 +10,15 @@ use crate::opencog::atomspace::{
 };
 
 use super::Form;
-use super::bits::Packed;
 use super::groups::{Group, Groups};
 use super::name_index::NameIndex;
+use super::packed::Packed;
 use super::reader::Reader;
 use super::section::{key, name};
 use super::value_view::{AttentionView, TruthView, ValuesView};
 
 /// An AtomSpace in an open file, queried in place. In memory are only the types and the
-/// groups, and attention values where ECAN has coded them.
+/// groups, tables of at most 96 kB that lead to these, and attention values where ECAN has coded them.
 #[derive(Debug, Clone)]
 pub struct PackedSpace<'a> {
     types: Vec<AtomType>,
@@ -83,8 +83,7 @@ impl<'a> PackedSpace<'a> {
 
     #[inline]
     fn name_of(&self, node: u32) -> &'a [u8] {
-        let node = node as usize;
-        let (start, end) = (self.name_starts.get(node), self.name_starts.get(node + 1));
+        let (start, end) = self.name_starts.bounds(node as usize);
         self.names.get(start as usize..end as usize).unwrap_or(&[])
     }
 
@@ -138,13 +137,12 @@ impl AtomStore for PackedSpace<'_> {
 
     #[inline]
     fn outgoing(&self, atom: AtomId) -> impl ExactSizeIterator<Item = AtomId> {
-        self.held(self.groups.of(atom).outgoing_of(atom))
+        self.held(self.groups.outgoing_of(atom))
     }
 
     #[inline]
     fn incoming(&self, atom: AtomId) -> impl ExactSizeIterator<Item = AtomId> {
-        let start = self.incoming_starts.get(atom.index());
-        let end = self.incoming_starts.get(atom.index() + 1);
+        let (start, end) = self.incoming_starts.bounds(atom.index());
         self.incoming.range(start, end).map(|id| AtomId(id as u32))
     }
 

@@ -7,9 +7,9 @@ use crate::opencog::atomspace::value::TruthKind;
 use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, Value};
 use crate::opencog::ecan::AtomAttention;
 
-use super::bits::Packed;
+use super::packed::Packed;
 use super::reader::Reader;
-use super::section::{key, max_code, name};
+use super::section::{key, name};
 use super::value_bytes;
 
 /// Three floats of a dictionary.
@@ -31,7 +31,7 @@ pub(super) enum Codes<'a> {
 impl<'a> Codes<'a> {
     /// Those of a section, of which none is beyond what there is.
     fn new(reader: &Reader<'a>, name: &str, atoms: u32, distinct: u64) -> Result<Self, Error> {
-        let packed = reader.packed(name, atoms.into(), max_code(distinct))?;
+        let packed = reader.packed(name, atoms.into(), distinct)?;
         reader.checked(name, packed.iter().all(|code| code <= distinct).then_some(()))?;
         Ok(match packed.as_bytes() {
             _ if distinct == 0 => Codes::None,
@@ -240,15 +240,14 @@ impl<'a> ValuesView<'a> {
     }
 
     fn value(&self, place: usize) -> Option<Value> {
-        let (start, end) = (self.starts.get(place), self.starts.get(place + 1));
+        let (start, end) = self.starts.bounds(place);
         value_bytes::decode(self.bytes.get(start as usize..end as usize)?, self.atoms)
     }
 
     pub fn get(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, Cow<'a, Value>)> + use<'a> {
         let view = *self;
         let row = self.codes.place(atom);
-        let (start, end) =
-            row.map_or((0, 0), |row| (self.row_starts.get(row), self.row_starts.get(row + 1)));
+        let (start, end) = row.map_or((0, 0), |row| self.row_starts.bounds(row));
         (start as usize..end as usize).filter_map(move |cell| {
             let value = view.value(view.places.get(cell) as usize)?;
             Some((AtomId(view.keys.get(cell) as u32), Cow::Owned(value)))
