@@ -129,7 +129,7 @@ fn attention() {
     let stimuli = stimuli(CYCLES, &mut random);
     let world = World {
         incidence: &incidence,
-        links: warm.links(),
+        links: [warm.links(); 2],
         parameters,
         stimuli: &stimuli,
         seconds: SECONDS,

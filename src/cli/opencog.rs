@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::companion::{Enabled, ExportJob, PackJob, Request};
+use crate::companion::{AttentionCoding, Enabled, ExportJob, PackJob, Request};
 use crate::opencog::atomspace::codec::{Codec, TOLERANCE};
 use crate::opencog::atomspace::companion::{Form, TruthCoding};
 use crate::opencog::atomspace::export::Target;
 use crate::opencog::atomspace::read::TvMerge;
 use crate::opencog::ecan::AttentionCodec;
+use crate::opencog::moses::ConstantCodec;
 
 const PACK_HELP: &str = "\
 Examples:
@@ -115,11 +116,11 @@ pub struct CodingArgs {
     #[arg(help_heading = "OpenCog data")]
     truth: TruthCoding,
 
-    /// How attention values are coded in 8 bits: palette, which loses nothing where at most 256 of a
-    /// kind are distinct; geometric; or uniform
-    #[arg(long, value_name = "CODEC", default_value = "palette", value_parser = attention)]
+    /// How attention values are kept: chosen, in 8 bits where at most 256 of a kind are distinct, so
+    /// that nothing is lost, else exact; exact; or in 8 bits by name: palette, geometric, uniform
+    #[arg(long, value_name = "CODEC", default_value = "chosen", value_parser = attention)]
     #[arg(help_heading = "OpenCog data")]
-    attention: AttentionCodec,
+    attention: AttentionCoding,
 
     /// Compress the atoms to be kept or sent: smaller, but not queried in place
     #[arg(long, help_heading = "OpenCog data")]
@@ -132,6 +133,16 @@ pub struct CodingArgs {
     /// The table that the programs are about: constants are coded by what that changes on it
     #[arg(long, value_name = "FILE.csv", requires = "moses", help_heading = "OpenCog data")]
     moses_table: Option<PathBuf>,
+
+    /// How the 64 levels of constants are chosen: palette, of the constants themselves; lattice, the
+    /// values that MOSES' own knobs turn to; or uniform, equal steps
+    #[arg(long, value_name = "CODEC", default_value = "palette", value_parser = constants)]
+    #[arg(requires = "moses", help_heading = "OpenCog data")]
+    moses_constants: ConstantCodec,
+
+    /// The column of what each row of the table weighs, by its place from 1 or its label
+    #[arg(long, value_name = "COLUMN", requires = "moses_table", help_heading = "OpenCog data")]
+    moses_weight: Option<String>,
 
     /// The column that the programs tell, by its place from 1 or its label [default: the first]
     #[arg(long, value_name = "COLUMN", requires = "moses_table", help_heading = "OpenCog data")]
@@ -186,10 +197,12 @@ impl CodingArgs {
             tv_merge: self.tv_merge,
             aliases: self.alias,
             truth: self.truth,
-            attention: Some(self.attention),
+            attention: self.attention,
             moses: self.moses,
             moses_table: self.moses_table,
             moses_target: self.moses_target,
+            moses_weight: self.moses_weight,
+            moses_constants: self.moses_constants,
             form: if self.at_rest { Form::AtRest } else { Form::Mapped },
             validate: self.validate,
             ..Request::default()
@@ -260,7 +273,18 @@ fn truth(name: &str) -> Result<TruthCoding, String> {
     }
 }
 
-fn attention(name: &str) -> Result<AttentionCodec, String> {
+fn attention(name: &str) -> Result<AttentionCoding, String> {
+    match name {
+        "exact" => Ok(AttentionCoding::Exact),
+        "chosen" => Ok(AttentionCoding::Chosen),
+        name => {
+            let codec: Result<AttentionCodec, String> = name.parse();
+            codec.map(AttentionCoding::Named).map_err(|error| format!("{error}, chosen, exact"))
+        }
+    }
+}
+
+fn constants(name: &str) -> Result<ConstantCodec, String> {
     name.parse()
 }
 

@@ -15,8 +15,8 @@ use crate::report::{AtomSpaceReport, EcanReport, MosesReport, SkippedReport, Tru
 use crate::validate::opencog::moses::fitness_change;
 use crate::validate::opencog::ranking::spearman;
 
-use super::Request;
 use super::read::{Data, Programs};
+use super::{AttentionCoding, Request};
 
 /// What a companion is made of, and what is told of it.
 #[derive(Debug, Default)]
@@ -34,22 +34,33 @@ pub(super) fn code(data: &Data, request: &Request) -> Result<Coded, Error> {
         coded.atoms(space, summary, request);
     }
     if let Some(programs) = &data.programs {
-        coded.programs(programs, request.programs().unwrap_or(Path::new("")))?;
+        coded.programs(programs, request)?;
     }
     Ok(coded)
 }
 
 /// Why attention values are not coded.
 const NO_CODE: &str = "one of them is not finite, or has a VLTI that is no count";
+const TOO_MANY: &str = "more than 256 of a kind are distinct (--attention geometric codes them)";
 
 impl Coded {
     fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
         let (coding, truth) = code_truth(space, request.truth);
         let mut ordered = Ordered::of(space, coding);
-        let codec = request.attention_codec();
+        let codec = match request.attention() {
+            AttentionCoding::Exact => None,
+            AttentionCoding::Chosen => Some(AttentionCodec::Palette),
+            AttentionCoding::Named(codec) => Some(codec),
+        };
+        let mut why = NO_CODE;
         let attention = codec.and_then(|codec| {
             let (atoms, values) = ordered.attention_values().filter(|found| !found.0.is_empty())?;
-            Some((AtomAttention::encode(codec, atoms, &values), values))
+            let coded = AtomAttention::encode(codec, atoms, &values);
+            if request.attention() == AttentionCoding::Chosen && coded.coded().decode() != values {
+                why = TOO_MANY;
+                return None;
+            }
+            Some((coded, values))
         });
         // A palette of whole values takes a byte an atom, one of each number three.
         let in_one_byte = codec == Some(AttentionCodec::Palette)
@@ -60,7 +71,7 @@ impl Coded {
         let section = ordered.section(request.form);
         let uncoded = codec.filter(|_| attention.is_none() && ordered.distinct_attention() > 0);
         self.atomspace = Some(AtomSpaceReport {
-            attention_uncoded: uncoded.map(|_| NO_CODE),
+            attention_uncoded: uncoded.map(|_| why),
             values_taken: Some(summary.values_taken),
             values_ignored: Some(summary.values_ignored),
             skipped: SkippedReport::all(&summary.skipped),
@@ -74,18 +85,27 @@ impl Coded {
         }
     }
 
-    fn programs(&mut self, programs: &Programs, path: &Path) -> Result<(), Error> {
+    fn programs(&mut self, programs: &Programs, request: &Request) -> Result<(), Error> {
+        let path = request.programs().unwrap_or(Path::new(""));
         let Programs { ensemble, table } = programs;
-        let rounding = match table {
-            Some(table) => Rounding::Calibrated { table, tolerance: MOSES_TOLERANCE },
-            None => Rounding::Keep,
+        let rounding = match (request.moses_constants, table) {
+            // The plain code, without guards.
+            (ConstantCodec::Uniform, _) => Rounding::Nearest,
+            (_, Some(table)) => Rounding::Calibrated { table, tolerance: MOSES_TOLERANCE },
+            (_, None) => Rounding::Keep,
         };
-        let coded = CodedEnsemble::encode(ensemble, ConstantCodec::Palette, rounding);
-        let change = |table| fitness_change(ensemble, &coded.decode(), table, Fitness::Errors);
-        let fitness = table.as_ref().map(change).transpose();
+        let coded = CodedEnsemble::encode(ensemble, request.moses_constants, rounding);
+        let plain = CodedEnsemble::encode(ensemble, ConstantCodec::Uniform, Rounding::Nearest);
+        let change = |coded: &CodedEnsemble| {
+            let Some(table) = table else { return Ok(None) };
+            fitness_change(ensemble, &coded.decode(), table, Fitness::Errors)
+                .map(Some)
+                .map_err(|e| Error::opencog(path, e))
+        };
         let section = coded.section();
         self.moses = Some(MosesReport {
-            fitness: fitness.map_err(|e| Error::opencog(path, e))?,
+            fitness: change(&coded)?,
+            plain_uniform: change(&plain)?,
             ..MosesReport::of(&coded, section.tensor_bytes())
         });
         self.sections.push(section);
@@ -146,8 +166,12 @@ fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {
         (values.sti[i], values.lti[i], values.vlti[i])
             != (after.sti[i], after.lti[i], after.vlti[i])
     });
+    let largest = values.sti.iter().zip(&after.sti).map(|(before, after)| {
+        if before == after { 0.0 } else { ((after - before) / before).abs() }
+    });
     EcanReport {
         changed: Some(changed.count()),
+        sti_largest: Some(largest.fold(0.0, f64::max)),
         sti_rank_correlation: Some(spearman(&values.sti, &after.sti)),
         sti_error: Some(if all > 0.0 { (sum(&after.sti) - sum(&values.sti)) / all } else { 0.0 }),
         ..EcanReport::of(coded)

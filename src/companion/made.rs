@@ -152,7 +152,7 @@ impl<'a> Made<'a> {
                 (Mode::Write, None) => Opened::open(target)?,
             };
             drop(sections);
-            validate(&mut report, &data, &opened, request)?;
+            validate(&mut report, &data, &opened)?;
         }
         Ok(Companion { target: target.into(), file, report })
     }

@@ -16,7 +16,7 @@ mod validate;
 pub(crate) use made::Companion;
 pub(crate) use named::{NAME_KEY, SHA256_KEY};
 pub use named::{Named, State, named};
-pub use request::{Enabled, Request};
+pub use request::{AttentionCoding, Enabled, Request};
 pub use run::{ExportJob, Exported, PackJob, export, pack, stats};
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Reads OpenCog's own files.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use crate::Error;
@@ -46,11 +47,27 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
 /// Reads a text of atoms.
 pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
     let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
+    if is_gguf(path)? {
+        let fault = "expected AtomSpace text, found a GGUF; `opencog export` writes that of a \
+                     companion";
+        return Err(Error::opencog(path, fault));
+    }
     let options = ReadOptions { tv_merge: request.tv_merge, aliases: request.aliases.clone() };
     read(file, &options).map_err(|error| match error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(path, other),
     })
+}
+
+/// Whether a file begins as a GGUF does. What cannot be read twice, as a pipe, is text.
+pub(super) fn is_gguf(path: &Path) -> Result<bool, Error> {
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut head));
+    read.map_err(|e| Error::file(path, "cannot read it", e))?;
+    Ok(head == b"GGUF")
 }
 
 fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
@@ -59,8 +76,9 @@ fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
         return Err(Error::opencog(path, "expected programs, found none"));
     }
     let Some(of) = request.table() else { return Ok(Programs { ensemble, table: None }) };
-    let target = request.moses_target.as_deref().map(ColumnChoice::from);
-    let table = Table::read(&text(of)?, target.as_ref(), None);
+    let [target, weight] = [&request.moses_target, &request.moses_weight]
+        .map(|column| column.as_deref().map(ColumnChoice::from));
+    let table = Table::read(&text(of)?, target.as_ref(), weight.as_ref());
     let table = table.map_err(|e| Error::opencog(of, e))?;
     Binding::new(&ensemble.names, &table)
         .map_err(|e| Error::opencog(path, format!("{e}, for the table {}", of.display())))?;

@@ -7,6 +7,7 @@ use crate::opencog::atomspace::codec::TOLERANCE;
 use crate::opencog::atomspace::companion::{Form, TruthCoding};
 use crate::opencog::atomspace::read::TvMerge;
 use crate::opencog::ecan::AttentionCodec;
+use crate::opencog::moses::ConstantCodec;
 
 /// Which OpenCog data is kept, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +20,8 @@ pub struct Request {
     pub aliases: Vec<(String, String)>,
     /// How truth values are kept.
     pub truth: TruthCoding,
-    /// How attention values are coded; `None` where they are kept as they are.
-    pub attention: Option<AttentionCodec>,
+    /// How attention values are kept.
+    pub attention: AttentionCoding,
     /// A text of MOSES programs.
     pub moses: Option<PathBuf>,
     /// The table that the programs are about: their constants are coded by what that changes on it.
@@ -28,12 +29,27 @@ pub struct Request {
     /// The column of the table that the programs are to tell, by its place or label; the first
     /// where it isn't said.
     pub moses_target: Option<String>,
+    /// The column of what each row of the table weighs, if there is one.
+    pub moses_weight: Option<String>,
+    /// How the levels of constants are chosen.
+    pub moses_constants: ConstantCodec,
     /// Whose data is kept at all.
     pub enabled: Enabled,
     /// The form of the atoms.
     pub form: Form,
     /// Whether it is also measured what coding changes for those who use the data.
     pub validate: bool,
+}
+
+/// How attention values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttentionCoding {
+    /// As they are.
+    Exact,
+    /// In 8 bits where a palette loses nothing, else as they are.
+    Chosen,
+    /// In 8 bits by this codec.
+    Named(AttentionCodec),
 }
 
 /// The rooms of OpenCog data that are worked on.
@@ -55,10 +71,12 @@ impl Default for Request {
             tv_merge: TvMerge::default(),
             aliases: Vec::new(),
             truth: TruthCoding::Chosen { tolerance: TOLERANCE },
-            attention: Some(AttentionCodec::Palette),
+            attention: AttentionCoding::Chosen,
             moses: None,
             moses_table: None,
             moses_target: None,
+            moses_weight: None,
+            moses_constants: ConstantCodec::Palette,
             enabled: Enabled { atomspace: true, moses: true, ecan: true },
             form: Form::Mapped,
             validate: false,
@@ -87,9 +105,9 @@ impl Request {
         [self.atoms(), self.programs(), self.table()].into_iter().flatten()
     }
 
-    /// How attention values are coded, if they are.
-    pub(super) fn attention_codec(&self) -> Option<AttentionCodec> {
-        self.attention.filter(|_| self.enabled.ecan)
+    /// How attention values are kept.
+    pub(super) fn attention(&self) -> AttentionCoding {
+        if self.enabled.ecan { self.attention } else { AttentionCoding::Exact }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -182,15 +182,12 @@ fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Erro
 /// # Errors
 /// The file cannot be read or is broken.
 pub fn stats(path: &Path) -> Result<String, Error> {
-    let mut head = Vec::new();
     let doing = "cannot open the companion or AtomSpace text";
-    let file = File::open(path).map_err(|e| Error::file(path, doing, e))?;
-    let read = file.take(4).read_to_end(&mut head);
-    read.map_err(|e| Error::file(path, "cannot read it", e))?;
+    File::open(path).map_err(|e| Error::file(path, doing, e))?;
     let mut out = format!("{}\n\n", path.display());
-    let written = match &head[..] {
-        b"GGUF" => companion_stats(path, &mut out)?,
-        _ => text_stats(path, &mut out)?,
+    let written = match read::is_gguf(path)? {
+        true => companion_stats(path, &mut out)?,
+        false => text_stats(path, &mut out)?,
     };
     written.expect("writing to a string cannot fail");
     Ok(out)

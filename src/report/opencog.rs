@@ -125,6 +125,8 @@ pub struct EcanReport {
     pub sti_rank_correlation: Option<f64>,
     /// STI that coding made (above 0) or lost (below), as a share of all there is.
     pub sti_error: Option<f64>,
+    /// The largest change of an STI, as a share of it.
+    pub sti_largest: Option<f64>,
     /// Where attention goes from them, where it was asked for.
     pub dynamics: Option<DynamicsReport>,
     /// What a memory recalls in their codec, where it was asked for.
@@ -148,6 +150,8 @@ pub struct MosesReport {
     pub bytes: u64,
     /// What that changed on the table, where one was given.
     pub fitness: Option<FitnessChange>,
+    /// What the specification's plain 6-bit uniform code would have changed.
+    pub plain_uniform: Option<FitnessChange>,
     /// Where evolution goes from them on that table, where it was asked for.
     pub evolution: Option<EvolutionReport>,
 }
@@ -217,6 +221,7 @@ impl EcanReport {
             changed: None,
             sti_rank_correlation: None,
             sti_error: None,
+            sti_largest: None,
             dynamics: None,
             recall: None,
         }
@@ -235,6 +240,7 @@ impl MosesReport {
             exact,
             bytes,
             fitness: None,
+            plain_uniform: None,
             evolution: None,
         }
     }
@@ -286,7 +292,17 @@ pub(crate) fn write_atoms(out: &mut String, report: &AtomSpaceReport) -> fmt::Re
         writeln!(out, "  values       {taken}{left}")?;
     }
     match &report.truth {
-        Some(truth) => write_truth(out, truth)?,
+        Some(truth) => {
+            write_truth(out, truth)?;
+            let others = report.truth_values.saturating_sub(truth.damage.values);
+            if others > 0 {
+                writeln!(out, "    {others} of other kinds than simple ones are kept exactly")?;
+            }
+        }
+        None if report.values_taken.is_some() && report.truth_values > 0 => {
+            let n = report.truth_values;
+            writeln!(out, "  truth values {n}, of other kinds than simple ones: kept exactly")?
+        }
         None if report.bytes > 0 && report.truth_values > 0 => {
             writeln!(out, "  truth values {}", report.truth_codec)?
         }
@@ -382,7 +398,7 @@ pub(super) fn percent(share: f64) -> String {
 pub(crate) fn write_ecan(out: &mut String, report: &EcanReport) -> fmt::Result {
     let EcanReport { codec, levels: [sti, lti, vlti], .. } = report;
     writeln!(out, "               {codec}: {sti} levels of STI, {lti} of LTI, {vlti} of VLTI")?;
-    let EcanReport { changed, sti_rank_correlation, sti_error, .. } = report;
+    let EcanReport { changed, sti_rank_correlation, sti_error, sti_largest, .. } = report;
     if let (Some(changed), Some(rank), Some(error)) = (changed, sti_rank_correlation, sti_error) {
         match changed {
             0 => writeln!(out, "               changes nothing")?,
@@ -393,7 +409,8 @@ pub(crate) fn write_ecan(out: &mut String, report: &EcanReport) -> fmt::Result {
                 };
                 writeln!(
                     out,
-                    "               {n} changed; rank correlation of STI {rank:.5}, {sum}"
+                    "               {n} changed, STI by up to {}; rank correlation {rank:.5}, {sum}",
+                    percent(sti_largest.unwrap_or(0.0))
                 )?;
             }
         }
@@ -417,6 +434,14 @@ pub(crate) fn write_moses(out: &mut String, report: &MosesReport) -> fmt::Result
             100.0 * top_ten,
             100.0 * agreement
         )?;
+        if let Some(plain) = report.plain_uniform.filter(|_| codec != "uniform") {
+            let FitnessChange { tau, agreement, .. } = plain;
+            let answers = 100.0 * agreement;
+            writeln!(
+                out,
+                "               plain 6-bit would have {tau:.4}, {answers:.2} % of answers alike,"
+            )?;
+        }
         match *largest {
             0.0 => writeln!(out, "               scores as they were")?,
             largest => {

@@ -190,6 +190,13 @@ fn broken_files_are_refused_with_their_place() {
 }
 
 #[test]
+fn a_companion_is_no_text() {
+    let folder = folder();
+    folder.run("opencog pack kb.scm kb.opencog.gguf").success();
+    folder.refused_with("opencog pack kb.opencog.gguf again.gguf", "`opencog export` writes that");
+}
+
+#[test]
 fn a_text_without_atoms_is_refused() {
     let folder = with_tiny();
     folder.write("empty.scm", b"");
@@ -488,6 +495,39 @@ fn what_goes_with_a_model_is_validated_too() {
     let report = &json(&folder, "r.json")["opencog"];
     assert!(number(report, "/atomspace/atoms") > 100.0);
     assert!(report["atomspace"]["mining"].is_null() && report["ecan"].is_null(), "{report}");
+}
+
+#[test]
+fn attention_values_are_coded_where_nothing_is_lost_or_a_code_is_named() {
+    let folder = folder();
+    let atom = |i: u32| format!("(Concept \"{i}\" (av {}.5 {i} 0))\n", i * i);
+    folder.write("many.scm", (0..300).map(atom).collect::<String>().as_bytes());
+    let packed = |flags: &str| {
+        let shown = folder
+            .run(&format!("opencog pack {flags} --force --report r.json many.scm m.opencog.gguf"));
+        shown.success();
+        let report = json(&folder, "r.json");
+        folder.run("opencog export --force m.opencog.gguf again.scm").success();
+        let space = space(&folder.read("again.scm"));
+        let of = |i: u32| {
+            let concept = space.find_type("ConceptNode", Kind::Node).unwrap();
+            let atom = space.by_name(concept, i.to_string().as_bytes()).unwrap();
+            space.attention_value(atom).unwrap().sti
+        };
+        let worst = (0..300).map(|i| (of(i) / (f64::from(i * i) + 0.5) - 1.0).abs());
+        (report, worst.fold(0.0, f64::max))
+    };
+    for flags in ["", "--attention exact"] {
+        let (report, worst) = packed(flags);
+        assert_eq!((&report["ecan"], worst), (&serde_json::Value::Null, 0.0), "{flags}");
+    }
+    let (report, worst) = packed("--attention geometric");
+    // The least, 0.5, becomes 2^-15 of the largest, 299 * 299 + 0.5.
+    let least = (299.0 * 299.0 + 0.5) / 32_768.0;
+    assert!((worst - (least / 0.5 - 1.0)).abs() < 1e-6, "{worst}");
+    assert!((number(&report, "/ecan/sti_largest") - worst).abs() < 1e-9, "{report}");
+    let told = predicate::str::contains("more than 256 of a kind are distinct");
+    folder.run("opencog pack --force many.scm m.opencog.gguf").success().stdout(told);
 }
 
 #[test]

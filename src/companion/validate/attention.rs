@@ -3,10 +3,11 @@
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use rustc_hash::FxHashMap;
 
-use crate::opencog::atomspace::{AtomId, AtomStore, AttentionValue};
+use crate::opencog::atomspace::{AtomId, AtomStore, AttentionValue, Kind};
 use crate::opencog::ecan::{
-    AttentionCodec, AttentionValues, HebbianLinks, Incidence, Parameters, Pattern,
+    AttentionCodec, AttentionValues, HebbianLink, HebbianLinks, Incidence, Parameters, Pattern,
 };
 use crate::report::{DynamicsReport, RecallReport};
 use crate::validate::opencog::attention::{Stimuli, World, attention_change, recall};
@@ -44,16 +45,20 @@ pub(super) fn dynamics(
         starting_funds: funds(&values),
         ..Parameters::default()
     };
+    let ids: FxHashMap<AtomId, AtomId> =
+        originals.iter().zip(packed.atoms()).map(|(&original, atom)| (original, atom)).collect();
+    let links = hebbian_links(original, |atom| ids[&atom]);
+    let coded_links = hebbian_links(packed, |atom| atom);
     let world = World {
         incidence: &incidence(packed),
-        links: &HebbianLinks::new(),
+        links: [&links, &coded_links],
         parameters,
         stimuli: &stimuli(&attended, cycles),
         seconds: SECONDS,
         seeds: [SEED; 2],
     };
     let change = attention_change(&values, &coded, &world);
-    let other_seed = World { seeds: [SEED, SEED + 1], ..world };
+    let other_seed = World { seeds: [SEED, SEED + 1], links: [&links; 2], ..world };
     let by_chance = attention_change(&values, &values, &other_seed).mean_jaccard;
     DynamicsReport { cycles, focus: parameters.focus, change, by_chance }
 }
@@ -75,6 +80,29 @@ fn funds(values: &AttentionValues) -> f64 {
     let Parameters { starting_funds, target_funds, .. } = Parameters::default();
     let given = |values: &[f64]| values.iter().sum::<f64>() + target_funds;
     starting_funds.max(given(&values.sti)).max(given(&values.lti))
+}
+
+/// The asymmetric Hebbian links of a store between two atoms, with the strength and confidence that
+/// they have there; `id` is that of an atom in the companion.
+fn hebbian_links(store: &impl AtomStore, id: impl Fn(AtomId) -> AtomId) -> HebbianLinks {
+    let mut links = HebbianLinks::new();
+    let Some(of) = store.find_type("AsymmetricHebbianLink", Kind::Link) else { return links };
+    for link in store.by_type(of) {
+        let held: Vec<AtomId> = store.outgoing(link).map(&id).collect();
+        let &[source, target] = &held[..] else { continue };
+        let truth = store.truth_value(link);
+        let vlti = store.attention_value(link).unwrap_or_default().vlti as u32;
+        links.set(
+            source.0,
+            target.0,
+            HebbianLink {
+                strength: truth.map_or(0.0, |truth| truth.strength()),
+                confidence: truth.map_or(0.0, |truth| truth.confidence()),
+                vlti,
+            },
+        );
+    }
+    links
 }
 
 /// Which atoms are beside which by all links but Hebbian ones.
@@ -162,6 +190,29 @@ mod tests {
         assert!(reversed.first_jaccard < 0.5 && reversed.first_correlation < 0.9, "{reversed:?}");
         let coarse = change(|i| f64::from(i * 37 % 100 / 50 * 50)).change;
         assert!(coarse.coding_error < 0.0 && coarse.mean_jaccard < 1.0, "{coarse:?}");
+    }
+
+    #[test]
+    fn links_that_are_coded_otherwise_lead_elsewhere() {
+        let space = |strength: f64| {
+            let link = |i: u32| {
+                let (a, b) = (i, (i * 7 + 3) % 100);
+                format!(
+                    "(AsymmetricHebbianLink (stv {strength} 0.9) (Concept \"{a}\") (Concept \"{b}\"))\n"
+                )
+            };
+            let atom = |i: u32| format!("(Concept \"{i}\" (av {} {i} 0))\n", i * 37 % 100);
+            let text: String = (0..100).map(atom).chain((0..100).map(link)).collect();
+            read(text.as_bytes(), &ReadOptions::default()).unwrap().0
+        };
+        let change = |coded: f64| {
+            let (original, coded) = (space(0.9), space(coded));
+            dynamics(&original, &coded, &twins(&coded, &original).unwrap()).change
+        };
+        assert_eq!(change(0.9).mean_jaccard, 1.0);
+        let zeroed = change(0.0);
+        assert_eq!(zeroed.first_jaccard, 1.0);
+        assert!(zeroed.last_correlation < 1.0 && zeroed.strength_rmse > 0.0, "{zeroed:?}");
     }
 
     #[test]

@@ -13,7 +13,6 @@ use crate::Error;
 use crate::opencog::atomspace::twins;
 use crate::report::OpenCogReport;
 
-use super::Request;
 use super::opened::Opened;
 use super::read::{Data, Programs};
 
@@ -23,13 +22,14 @@ pub(super) fn validate(
     told: &mut OpenCogReport,
     data: &Data,
     opened: &Opened,
-    request: &Request,
 ) -> Result<(), Error> {
     if let (Some((space, _)), Some(atoms)) = (&data.atoms, &mut told.atomspace) {
         let packed = opened.space()?;
         atoms.mining = Some(mining::compared(space, &packed));
         atoms.latency = Some(latency::compared(space, &packed));
-        if let (Some(ecan), Some(codec)) = (&mut told.ecan, request.attention_codec()) {
+        if let Some(ecan) = &mut told.ecan
+            && let Ok(codec) = ecan.codec.parse()
+        {
             let originals = twins(&packed, space)
                 .map_err(|atom| opened.fault(format!("atom {} was not read", atom.0)))?;
             ecan.dynamics = Some(attention::dynamics(space, &packed, &originals));

@@ -115,16 +115,18 @@ impl Builder {
         }
     }
 
-    /// Gives an atom a truth value, or takes it.
+    /// Gives an atom a truth value, or takes it, and with it what else stands under its key.
     pub fn set_truth_value(&mut self, atom: AtomId, value: Option<TruthValue>) {
+        self.clear_other_value(atom, TRUTH_KEY);
         match value {
             Some(value) => self.values.truth.set(atom, value, value.bits()),
             None => self.values.truth.clear(atom),
         }
     }
 
-    /// Gives an atom an attention value, or takes it.
+    /// Gives an atom an attention value, or takes it, and with it what else stands under its key.
     pub fn set_attention_value(&mut self, atom: AtomId, value: Option<AttentionValue>) {
+        self.clear_other_value(atom, ATTENTION_KEY);
         match value {
             Some(value) => self.values.attention.set(atom, value, value.bits()),
             None => self.values.attention.clear(atom),
@@ -153,6 +155,15 @@ impl Builder {
         let of = &self.types()[self.atoms.types()[atom.index()].index()];
         let is_predicate = of.kind == Kind::Node && &*of.name == "PredicateNode";
         is_predicate.then(|| self.atoms.name(atom))
+    }
+
+    /// Takes what an atom has under the key of this name beside truth and attention values.
+    fn clear_other_value(&mut self, atom: AtomId, name: &[u8]) {
+        let Some(values) = self.values.other.get(&atom) else { return };
+        let mut keys = values.iter().map(|&(key, _)| key);
+        if let Some(key) = keys.find(|&key| self.predicate_name(key) == Some(name)) {
+            self.set_other_value(atom, key, None);
+        }
     }
 
     fn set_other_value(&mut self, atom: AtomId, key: AtomId, value: Option<Value>) {

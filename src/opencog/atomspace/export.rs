@@ -145,7 +145,10 @@ fn atoms_in(value: &Value, sizes: &[u64]) -> u64 {
 
 /// Of which atoms the fast reader is known not to take the line.
 fn rejected(store: &impl AtomStore, target: Target) -> Vec<bool> {
-    let is_unknown = |of: &super::AtomType| known_types::find(&of.name, of.kind).is_none();
+    let is_unknown = |of: &super::AtomType| {
+        let known = known_types::find(&of.name, of.kind);
+        !known.is_some_and(|known| known.is_declared_in(target))
+    };
     let unknown: Vec<bool> = store.types().iter().map(is_unknown).collect();
     let mut in_text: Vec<bool> = Vec::with_capacity(store.atom_count());
     for atom in store.atoms() {

@@ -245,10 +245,11 @@ impl<'a> Calibration<'a> {
             self.values[at] = book.levels()[usize::from(level)];
             let is_near = match (&wanted, score(&self.said())) {
                 _ if tolerance == f64::INFINITY => true,
-                (Ok(wanted), Ok(score)) => {
+                (Ok(wanted), Ok(score)) if wanted.is_finite() => {
                     *wanted == score || (wanted - score).abs() / wanted.abs() <= tolerance
                 }
-                _ => true,
+                // No score tells such programs apart, but what they say does.
+                _ => difference(&self.wanted, &self.said()) == 0.0,
             };
             if is_near {
                 codes.push(Code::Level(level));
@@ -318,6 +319,19 @@ mod tests {
         assert_eq!(palette.packed(2).len(), 5);
         let lattice = CodedEnsemble::encode(&ensemble, ConstantCodec::Lattice, Rounding::Keep);
         assert_eq!(lattice.constants(), (2, 3));
+    }
+
+    #[test]
+    fn where_there_is_no_score_what_is_said_decides() {
+        // On the second row it overflows.
+        let table = Table::read("t,x\n1.3,1.0\n0,0\n2.5,2.0", None, None).unwrap();
+        let many: String =
+            (0..80).map(|i| format!("\n*({} $x)", 1.0 + 0.01 * f64::from(i))).collect();
+        let text = format!("+(/(0.123456 $x) *(1.23457 $x)){many}");
+        let ensemble = Ensemble::read(&text).unwrap();
+        let rounding = Rounding::Calibrated { table: &table, tolerance: 1e-9 };
+        let coded = CodedEnsemble::encode(&ensemble, ConstantCodec::Palette, rounding).decode();
+        assert_eq!(coded.programs[0], ensemble.programs[0]);
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub type Stimuli = Vec<(u32, f64)>;
 pub struct World<'a> {
     /// Which atoms are beside which.
     pub incidence: &'a Incidence,
-    /// The Hebbian links at the beginning.
-    pub links: &'a HebbianLinks,
+    /// The Hebbian links at the beginning, of the run from the values and of that from coded ones.
+    pub links: [&'a HebbianLinks; 2],
     /// The parameters of attention allocation.
     pub parameters: Parameters,
     /// What happens: a cycle for each of them.
@@ -69,9 +69,9 @@ pub fn attention_change(
 ) -> AttentionChange {
     let atoms = values.len();
     let parameters = Parameters { atoms: usize::MAX / 2, ..world.parameters };
-    let mut runs = [(values, world.seeds[0]), (coded, world.seeds[1])].map(|(values, seed)| {
-        let (incidence, links) = (world.incidence.clone(), world.links.clone());
-        Simulation::new(values, incidence, links, parameters, seed)
+    let mut runs = [(values, 0), (coded, 1)].map(|(values, run)| {
+        let (incidence, links) = (world.incidence.clone(), world.links[run].clone());
+        Simulation::new(values, incidence, links, parameters, world.seeds[run])
     });
     let first_jaccard = focus_jaccard(&runs);
     let first_correlation = spearman(&values.sti, &coded.sti);
@@ -188,9 +188,10 @@ mod tests {
             values.lti[atom] = (atom * 37 % 200) as f64 / 3.0;
         }
         let stimuli: Vec<Stimuli> = (0..20).map(|cycle| vec![(cycle * 7, 2.0)]).collect();
+        let none = HebbianLinks::new();
         let world = World {
             incidence: &ring(200),
-            links: &HebbianLinks::new(),
+            links: [&none; 2],
             parameters: Parameters { focus: 30, ..Parameters::default() },
             stimuli: &stimuli,
             seconds: 0.2,

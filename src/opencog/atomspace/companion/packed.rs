@@ -166,9 +166,9 @@ impl PackedRange<'_> {
         })
     }
 
-    fn fold_by_turns<B, F: FnMut(B, u64) -> B>(mut self, start: B, mut each: F) -> B {
+    fn fold_by_turns<B, F: FnMut(B, u64) -> B>(self, start: B, mut each: F) -> B {
         let mut so_far = start;
-        while let Some(number) = self.next() {
+        for number in self {
             so_far = each(so_far, number);
         }
         so_far

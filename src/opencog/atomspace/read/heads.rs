@@ -77,7 +77,9 @@ fn fixed(word: &[u8]) -> Option<Head> {
         b"LinkValue" => Head::Value(ValueHead::Links),
         b"VoidValue" => Head::Value(ValueHead::Void),
         b"define" | b"define-public" => Head::Command(Command::Define),
-        b"cog-new-node" | b"cog-new-link" => Head::Command(Command::New),
+        b"cog-node" | b"cog-link" | b"cog-new-node" | b"cog-new-link" => {
+            Head::Command(Command::New)
+        }
         b"cog-set-value!" => Head::Command(Command::SetValue),
         b"cog-set-values!" => Head::Command(Command::SetValues),
         b"cog-set-tv!" => Head::Command(Command::SetTruth),

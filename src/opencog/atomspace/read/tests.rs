@@ -78,6 +78,29 @@ fn both_generations_of_truth_values_are_read() {
 }
 
 #[test]
+fn under_the_keys_of_truth_and_attention_there_is_one_value() {
+    for (key, given) in [
+        ("*-TruthValueKey-*", "(cog-set-tv! (Concept \"a\") (stv 0.5 0.25))"),
+        ("*-AttentionValueKey-*", "(cog-set-av! (Concept \"a\") (av 1 2 0))"),
+    ] {
+        let set = |value: &str| {
+            format!("(cog-set-value! (Concept \"a\") (Predicate \"{key}\") {value})\n")
+        };
+        let values = |text: &str| {
+            let space = read_all(text);
+            let others = space.values(AtomId(0)).count();
+            let own = space.truth_value(AtomId(0)).is_some()
+                || space.attention_value(AtomId(0)).is_some();
+            (others, own)
+        };
+        assert_eq!(values(&set("(FloatValue 1)")), (1, false), "{key}");
+        assert_eq!(values(&(set("(FloatValue 1)") + given)), (0, true), "{key}");
+        assert_eq!(values(&(given.to_string() + &set("(FloatValue 1)"))), (1, false), "{key}");
+        assert_eq!(values(&(set("(FloatValue 1)") + &set("#f"))), (0, false), "{key}");
+    }
+}
+
+#[test]
 fn values_of_all_kinds_are_read() {
     for (text, value) in [
         ("(FloatValue 1 2.5 -3e-10)", Value::Floats(vec![1.0, 2.5, -3e-10])),
@@ -109,7 +132,8 @@ fn commands_are_done() {
         r#"(cog-set-values! (Concept "a") (alist (cons (Predicate "k") (FloatValue 1))))
            (cog-set-tv! (Concept "a") (stv 0.3 0.4))
            (cog-set-av! (Concept "a") (av 1 2 3))
-           (cog-new-link 'ListLink (cog-new-node 'ConceptNode "b") (Concept "a"))"#,
+           (cog-new-link 'ListLink (cog-new-node 'ConceptNode "b") (Concept "a"))
+           (cog-link 'ListLink (cog-node 'ConceptNode "b") (Concept "a"))"#,
     );
     assert_eq!(space.truth_value(concept(&space, "a")), simple(0.3, 0.4));
     assert_eq!(space.attention_value(concept(&space, "a")).unwrap().vlti, 3.0);
