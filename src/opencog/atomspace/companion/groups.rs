@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use crate::opencog::atomspace::{AtomId, AtomType, Kind, TypeId};
 
-/// Cells of the table that leads from atoms to groups, at most: they stay in the first-level cache.
-const CELLS: u32 = 1 << 13;
+/// Cells of the table that leads from atoms to groups, at most: a few lines of the first-level cache.
+const CELLS: u32 = 1 << 10;
 
-/// Atoms up to which it is written down where each outgoing set begins: a group tells it as well,
-/// but not as soon, which counts where all else is in the cache.
-const FEW: u32 = 1 << 14;
+/// Atoms up to which it is written down where each outgoing set begins, in 1 MB at most: a group
+/// tells it as well, but not as soon, which counts where all else is in the cache.
+const FEW: u32 = 1 << 18;
 
 /// How many atoms of which type, height and arity come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +99,13 @@ impl Groups {
             }
             out.cells.push(group as u32);
         }
-        if let (true, Ok(end)) = (atoms <= FEW, out.outgoing.try_into()) {
-            let start = |atom| out.of(AtomId(atom)).outgoing_of(AtomId(atom)).start as u32;
-            out.starts = (0..atoms).map(start).chain([end]).collect();
+        if let (true, Ok(end)) = (atoms <= FEW, u32::try_from(out.outgoing)) {
+            out.starts.reserve_exact(atoms as usize + 1);
+            for group in &out.groups {
+                let start = |atom| group.outgoing_of(AtomId(atom)).start as u32;
+                out.starts.extend(group.atoms().map(start));
+            }
+            out.starts.push(end);
         }
         Ok(out)
     }
@@ -126,6 +130,9 @@ impl Groups {
         let more = u64::from(arity) * u64::from(count);
         self.outgoing = outgoing.checked_add(more).ok_or("holds more atoms than can be counted")?;
         if kind == Kind::Node {
+            if !self.of_type[of.index()].0.is_empty() {
+                return Err("has nodes of a type that has a group already".into());
+            }
             self.nodes = end;
         }
         let (groups, atoms) = &mut self.of_type[of.index()];
@@ -176,6 +183,13 @@ impl Groups {
             Some(&[start, end, ..]) => start.into()..end.into(),
             _ => self.of(atom).outgoing_of(atom),
         }
+    }
+
+    /// The nodes of a type, which are one group; none where it is one of links.
+    #[inline]
+    pub fn nodes_of_type(&self, of: TypeId) -> Range<u32> {
+        let first = self.of_type[of.index()].0.first().map(|&group| &self.groups[group as usize]);
+        first.filter(|group| group.kind == Kind::Node).map_or(0..0, Group::atoms)
     }
 
     /// The groups of a type, by increasing id of their atoms.
@@ -265,6 +279,7 @@ mod tests {
             (700..703).chain(704..1304).collect::<Vec<_>>()
         );
         assert_eq!(groups.of_type(TypeId(1)).count(), 2);
+        assert_eq!([0, 1].map(|of| groups.nodes_of_type(TypeId(of))), [0..700, 0..0]);
     }
 
     #[test]
@@ -275,6 +290,7 @@ mod tests {
         assert!(fault(&[size(1, 0, 0, 1)]).contains("Links of height 0"));
         assert!(fault(&[size(0, 0, 2, 1)]).contains("arity 2"));
         assert!(fault(&[size(0, 0, 0, 0)]).contains("0 atoms"));
+        assert!(fault(&[size(0, 0, 0, 1), size(0, 0, 0, 1)]).contains("a group already"));
         assert!(fault(&[size(1, 1, 0, 2)]).contains("2 atoms of arity 0"));
         assert!(fault(&[size(0, 0, 0, 10_001)]).contains("10000 have room"));
         assert!(fault(&[size(1, 2, 0, 1), size(1, 1, 0, 1)]).contains("group 1 has height 1"));

@@ -27,14 +27,14 @@ fn hash(of: TypeId, name: &[u8]) -> u64 {
         let product = u128::from(state ^ word) * u128::from(SPREAD ^ word.rotate_left(32));
         product as u64 ^ (product >> 64) as u64
     };
-    let mut state = fold(SPREAD, (u64::from(of.0) << 48) ^ name.len() as u64);
+    let mut state = SPREAD ^ (u64::from(of.0) << 48) ^ name.len() as u64;
     let (words, rest) = name.as_chunks::<8>();
     for word in words {
         state = fold(state, u64::from_le_bytes(*word));
     }
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
-    fold(fold(state, u64::from_le_bytes(last)), SPREAD)
+    fold(state, u64::from_le_bytes(last))
 }
 
 /// Where a hash wants to be among `slots`, and its tag.

@@ -18,7 +18,7 @@ use super::section::{key, name};
 use super::value_view::{AttentionView, TruthView, ValuesView};
 
 /// An AtomSpace in an open file, queried in place. In memory are only the types and the
-/// groups, tables of at most 96 kB that lead to these, and attention values where ECAN has coded them.
+/// groups, tables of at most 1.1 MB that lead to these, and attention values where ECAN has coded them.
 #[derive(Debug, Clone)]
 pub struct PackedSpace<'a> {
     types: Vec<AtomType>,
@@ -152,7 +152,8 @@ impl AtomStore for PackedSpace<'_> {
 
     #[inline]
     fn by_name(&self, of: TypeId, name: &[u8]) -> Option<AtomId> {
-        let is = |node: u32| self.name_of(node) == name && self.groups.of(AtomId(node)).of == of;
+        let nodes = self.groups.nodes_of_type(of);
+        let is = |node: u32| nodes.contains(&node) && self.name_of(node) == name;
         self.name_index.find(of, name, is).map(AtomId)
     }
 
