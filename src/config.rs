@@ -212,7 +212,8 @@ impl Config {
         self.calibration.batch_size.unwrap_or(if self.trains() { 16 } else { 8 })
     }
 
-    fn trains(&self) -> bool {
+    /// Whether quantized weights are trained.
+    pub fn trains(&self) -> bool {
         self.effort == Effort::Thorough
     }
 

@@ -95,17 +95,15 @@ impl Coded {
             (_, None) => Rounding::Keep,
         };
         let coded = CodedEnsemble::encode(ensemble, request.moses_constants, rounding);
-        let plain = CodedEnsemble::encode(ensemble, ConstantCodec::Uniform, Rounding::Nearest);
-        let change = |coded: &CodedEnsemble| {
-            let Some(table) = table else { return Ok(None) };
+        let plain = || CodedEnsemble::encode(ensemble, ConstantCodec::Uniform, Rounding::Nearest);
+        let change = |coded: &CodedEnsemble, table| {
             fitness_change(ensemble, &coded.decode(), table, Fitness::Errors)
-                .map(Some)
                 .map_err(|e| Error::opencog(path, e))
         };
         let section = coded.section();
         self.moses = Some(MosesReport {
-            fitness: change(&coded)?,
-            plain_uniform: change(&plain)?,
+            fitness: table.as_ref().map(|table| change(&coded, table)).transpose()?,
+            plain_uniform: table.as_ref().map(|table| change(&plain(), table)).transpose()?,
             ..MosesReport::of(&coded, section.tensor_bytes())
         });
         self.sections.push(section);

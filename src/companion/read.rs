@@ -39,6 +39,13 @@ impl Data {
 
 /// Reads all that is asked for.
 pub(super) fn data(request: &Request) -> Result<Data, Error> {
+    if let Some(path) = request.atoms()
+        && is_gguf(path)?
+    {
+        let fault = "expected AtomSpace text, found a GGUF; `opencog export` writes that of a \
+                     companion";
+        return Err(Error::opencog(path, fault));
+    }
     let atoms = request.atoms().map(|path| atomspace(path, request)).transpose()?;
     let programs = request.programs().map(|path| programs(path, request)).transpose()?;
     Ok(Data { atoms, programs })
@@ -47,11 +54,6 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
 /// Reads a text of atoms.
 pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
     let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
-    if is_gguf(path)? {
-        let fault = "expected AtomSpace text, found a GGUF; `opencog export` writes that of a \
-                     companion";
-        return Err(Error::opencog(path, fault));
-    }
     let options = ReadOptions { tv_merge: request.tv_merge, aliases: request.aliases.clone() };
     read(file, &options).map_err(|error| match error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),

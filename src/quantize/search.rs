@@ -7,7 +7,7 @@ use std::error;
 
 use serde::Serialize;
 
-use crate::config::{Config, Effort};
+use crate::config::Config;
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError};
 use crate::progress::Progress;
@@ -237,7 +237,7 @@ impl<'s> Search<'s, '_> {
     }
 
     pub(super) fn trains(&self) -> bool {
-        self.config.effort == Effort::Thorough
+        self.config.trains()
     }
 
     /// What is searched for before anything is trained.
@@ -263,7 +263,7 @@ fn enough<'s, 't>(sequences: &'s [&'t [u32]], tokens: usize) -> &'s [&'t [u32]] 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Goal;
+    use crate::config::{Effort, Goal};
     use crate::gguf::Format;
     use crate::model::{Layer, Matrix};
     use crate::progress::Silent;

@@ -299,7 +299,8 @@ pub(crate) fn write_atoms(out: &mut String, report: &AtomSpaceReport) -> fmt::Re
                 writeln!(out, "    {others} of other kinds than simple ones are kept exactly")?;
             }
         }
-        None if report.values_taken.is_some() && report.truth_values > 0 => {
+        // A companion made in this run; of a text nothing was kept yet.
+        None if report.bytes > 0 && report.values_taken.is_some() && report.truth_values > 0 => {
             let n = report.truth_values;
             writeln!(out, "  truth values {n}, of other kinds than simple ones: kept exactly")?
         }

@@ -136,6 +136,7 @@ fn stats_of_a_text_and_of_companions_agree() {
         let shown = folder.run(&format!("opencog stats {file}")).success();
         shown.stdout(has("atoms        9: 5 nodes, 4 links").and(has("3 ConceptNode")));
     }
+    folder.run("opencog stats kb.scm").success().stdout(has("kept exactly").not());
     let shown = folder.run("opencog stats kb.opencog.gguf").success();
     shown.stdout(
         has("truth values palette")
