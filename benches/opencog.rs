@@ -15,7 +15,9 @@ use opencog_qat::gguf::Gguf;
 use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding};
 use opencog_qat::opencog::atomspace::export::{Target, export};
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
-use opencog_qat::opencog::atomspace::{AtomId, AtomSpace, AtomStore, Builder, Kind, TruthValue};
+use opencog_qat::opencog::atomspace::{
+    AtomId, AtomSpace, AtomStore, Builder, Kind, TruthValue, Value,
+};
 use opencog_qat::opencog::section::save;
 use opencog_qat::validate::opencog::latency::{Sample, latencies};
 use rand::{RngExt, SeedableRng};
@@ -43,16 +45,17 @@ fn main() {
     println!("{}", file.as_deref().unwrap_or("made up"));
     let text = file.as_ref().map(|path| std::fs::read(path).expect("it was read before"));
     print_reading("as it is", &text.unwrap_or_else(|| text_of(&set)));
-    for (what, truth) in [("plain", Truth::None), ("with truth values", Truth::OnLinks)] {
-        let copies = relabelled(&set, COPIES, truth);
+    for (what, given) in [("plain", Given::Nothing), ("with truth values", Given::Truth)] {
+        let copies = relabelled(&set, COPIES, given);
         print_reading(&format!("{COPIES} x, {what}"), &text_of(&copies));
     }
     sizes("as it is", &set);
     for copies in [1, COPIES] {
-        let space = relabelled(&set, copies, Truth::OnLinks);
         println!("\n{copies} x, with truth values on links");
-        measure(&space);
+        measure(&relabelled(&set, copies, Given::Truth));
     }
+    println!("\n1 x, with truth values and two floats on links");
+    measure(&relabelled(&set, 1, Given::TruthAndFloats));
 }
 
 fn read_file(path: &Path) -> AtomSpace {
@@ -86,11 +89,13 @@ fn print_reading(what: &str, text: &[u8]) {
     );
 }
 
-/// Which copies get truth values.
+/// What values links get.
 #[derive(Clone, Copy, PartialEq)]
-enum Truth {
-    None,
-    OnLinks,
+enum Given {
+    Nothing,
+    Truth,
+    /// And a `FloatValue` of two numbers, other ones for each link.
+    TruthAndFloats,
 }
 
 /// Genes and molecules that are members of pathways, as the benchmark set has them.
@@ -116,9 +121,13 @@ fn made_up() -> AtomSpace {
 
 /// So many copies of a space, each with other names; truth values, where there are to be any, have
 /// counts of up to 60 and strengths of four levels.
-fn relabelled(space: &AtomSpace, copies: usize, truth: Truth) -> AtomSpace {
+fn relabelled(space: &AtomSpace, copies: usize, given: Given) -> AtomSpace {
     let mut random = Pcg64Mcg::seed_from_u64(2);
     let mut builder = Builder::new();
+    let key = (given == Given::TruthAndFloats).then(|| {
+        let of = builder.add_type("PredicateNode", Kind::Node).expect("few types");
+        builder.add_node(of, b"weights").expect("few atoms").atom
+    });
     for copy in 0..copies {
         let mut ids: Vec<AtomId> = Vec::with_capacity(space.atom_count());
         for atom in space.atoms() {
@@ -136,11 +145,16 @@ fn relabelled(space: &AtomSpace, copies: usize, truth: Truth) -> AtomSpace {
                 }
             };
             let id = added.expect("there are ids enough").atom;
-            if truth == Truth::OnLinks && space.name(atom).is_none() {
+            let is_link = space.name(atom).is_none();
+            if given != Given::Nothing && is_link {
                 let count = f64::from(random.random_range(1..=60u32));
                 let strength = f64::from(random.random_range(1..=4u32)) / 4.0;
                 let confidence = count / (count + 800.0);
                 builder.set_truth_value(id, Some(TruthValue::Simple { strength, confidence }));
+            }
+            if let Some(key) = key.filter(|_| is_link) {
+                let floats = vec![random.random(), random.random()];
+                builder.set_value(id, key, Some(Value::Floats(floats)));
             }
             ids.push(id);
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -10,7 +10,6 @@ use crate::gguf::OutputFile;
 use crate::opencog::atomspace;
 use crate::opencog::atomspace::companion::Form;
 use crate::opencog::atomspace::export::{ExportSummary, Target};
-use crate::opencog::moses::{Digits, print};
 use crate::report::{
     AtomSpaceReport, OpenCogReport, SkippedReport, write_atoms, write_ecan, write_json,
     write_moses, write_types,
@@ -89,7 +88,7 @@ impl fmt::Display for Exported {
 }
 
 fn write_exported(f: &mut fmt::Formatter<'_>, atoms: &ExportSummary) -> fmt::Result {
-    let ExportSummary { lines, rejected, names_of_lines, kinds_lost, no_truths } = atoms;
+    let ExportSummary { lines, rejected, texts_of_lines, kinds_lost, no_truths } = atoms;
     writeln!(f, "  lines        {lines}")?;
     let warnings = [
         (
@@ -97,7 +96,7 @@ fn write_exported(f: &mut fmt::Formatter<'_>, atoms: &ExportSummary) -> fmt::Res
             "lines, the last ones, have what the fast reader of this AtomSpace does not know; \
              `load` may",
         ),
-        (names_of_lines, "nodes have a line feed in their name, which the fast reader takes out"),
+        (texts_of_lines, "names and strings have a line feed, which the fast reader takes out"),
         (
             kinds_lost,
             "truth values are neither simple nor with a count, which their numbers alone do not \
@@ -163,10 +162,7 @@ fn export_programs(
     };
     let ensemble = coded.decode();
     let mut file = BufWriter::new(OutputFile::create(path, *force)?);
-    for program in &ensemble.programs {
-        let line = print(program, &ensemble.names, Digits::Shortest);
-        writeln!(file, "{line}").map_err(|e| Error::file(path, "cannot write it", e))?;
-    }
+    ensemble.write(&mut file).map_err(|e| Error::file(path, "cannot write it", e))?;
     Ok((finished(file, path)?, ensemble.programs.len()))
 }
 

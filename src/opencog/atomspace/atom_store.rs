@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::types::{AtomType, Kind, TypeId};
-use super::value::{AttentionValue, TruthValue, Value};
+use super::value::{AttentionValue, TruthValue};
+use super::value_ref::ValueRef;
 
 /// An atom of a store: its number, from 0. What a link holds has smaller numbers than the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,8 +56,11 @@ pub trait AtomStore {
     /// The attention value, if one was given.
     fn attention_value(&self, atom: AtomId) -> Option<AttentionValue>;
 
+    /// The value of an atom under another key.
+    fn value(&self, atom: AtomId, key: AtomId) -> Option<ValueRef<'_>>;
+
     /// The other values of an atom and their keys, by increasing id of the key.
-    fn values(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, Cow<'_, Value>)>;
+    fn values(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, ValueRef<'_>)>;
 
     /// The link of this type that holds this, in any order where the type is unordered.
     fn by_outgoing(&self, of: TypeId, outgoing: &[AtomId]) -> Option<AtomId> {

@@ -263,8 +263,7 @@ mod tests {
         assert_eq!(space.truth_value(k), None);
         assert_eq!(space.attention_value(l).unwrap().lti, 2.0);
         assert_eq!(space.attention_value(a), None);
-        let values: Vec<_> =
-            space.values(a).map(|(key, value)| (key, value.into_owned())).collect();
+        let values: Vec<_> = space.values(a).map(|(key, value)| (key, value.to_value())).collect();
         assert_eq!(values, [(k, Value::Floats(vec![1.0]))]);
         assert_eq!(space.values(l).count(), 0);
     }

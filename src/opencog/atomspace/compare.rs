@@ -57,13 +57,13 @@ fn value_difference(
         return Some("the attention values");
     }
     let mut of_a: Vec<_> =
-        a.values(atom).map(|(key, value)| (in_b[key.index()], value.into_owned())).collect();
+        a.values(atom).map(|(key, value)| (in_b[key.index()], value.to_value())).collect();
     of_a.sort_unstable_by_key(|(key, _)| *key);
     let same_atom = |x: AtomId, y: AtomId| in_b[x.index()] == y;
     let mut of_b = b.values(same);
     let all_same = of_a.iter().all(|(key, value)| {
         let other = of_b.next();
-        other.is_some_and(|(k, v)| k == *key && value.is_identical(&v, &same_atom))
+        other.is_some_and(|(k, v)| k == *key && value.is_identical(&v.to_value(), &same_atom))
     });
     (!all_same || of_b.next().is_some()).then_some("the values")
 }

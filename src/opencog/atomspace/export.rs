@@ -4,7 +4,6 @@
 //! The fast reader of AtomSpace stops at the first line that it does not understand. Lines of which
 //! that is known come last, so that it gets as far as it can; [`ExportSummary`] counts them.
 
-use std::borrow::Cow;
 use std::io::Write;
 
 use super::atom_store::{AtomId, AtomStore};
@@ -12,7 +11,8 @@ use super::error::Error;
 use super::known_types;
 use super::number;
 use super::types::{Kind, TypeId};
-use super::value::{ATTENTION_KEY, TRUTH_KEY, TruthKind, TruthValue, Value};
+use super::value::{ATTENTION_KEY, TRUTH_KEY, TruthKind, TruthValue};
+use super::value_ref::ValueRef;
 
 /// Which AtomSpace is to read the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,8 +33,8 @@ pub struct ExportSummary {
     /// How many of them, the last ones, the fast reader of the target is known not to take: there is
     /// a type in them that it does not know, or an empty link or a kind of value that it rejects.
     pub rejected: u64,
-    /// Nodes with a line feed in their name, which the fast reader takes out of it.
-    pub names_of_lines: u64,
+    /// Names and strings of `StringValue`s with a line feed, which the fast reader takes out of them.
+    pub texts_of_lines: u64,
     /// Truth values of which the target cannot say what they are: their numbers alone mean those of
     /// a simple one, or of one with a count.
     pub kinds_lost: u64,
@@ -73,8 +73,7 @@ pub fn export(
             summary.rejected += u64::from(wanted);
         }
     }
-    let is_of_lines = |atom: &AtomId| store.name(*atom).is_some_and(|name| name.contains(&b'\n'));
-    summary.names_of_lines = store.atoms().filter(is_of_lines).count() as u64;
+    summary.texts_of_lines = store.atoms().map(|atom| texts_of_lines(store, atom)).sum();
     match target {
         Target::AtomSpace5_0 => summary.no_truths = no_truths(store),
         Target::AtomSpace2026 => {
@@ -84,15 +83,40 @@ pub fn export(
     Ok(summary)
 }
 
+fn texts_of_lines(store: &impl AtomStore, atom: AtomId) -> u64 {
+    let is_of_lines = |text: &[u8]| text.contains(&b'\n');
+    let of_value = |value: ValueRef| match value {
+        ValueRef::Strings(texts) => texts.iter().filter(|text| is_of_lines(text)).count() as u64,
+        _ => 0,
+    };
+    let of_values = store.values(atom).map(|(_, value)| sum_over(value, &of_value));
+    u64::from(store.name(atom).is_some_and(|name| is_of_lines(&name))) + of_values.sum::<u64>()
+}
+
 fn kinds_lost(store: &impl AtomStore, atom: AtomId) -> u64 {
     let is_lost = |truth: TruthValue| !matches!(truth.kind(), TruthKind::Simple | TruthKind::Count);
-    u64::from(store.truth_value(atom).is_some_and(is_lost))
+    let of_value = |value: ValueRef| match value {
+        ValueRef::Truth(truth) => u64::from(is_lost(truth)),
+        _ => 0,
+    };
+    let of_values = store.values(atom).map(|(_, value)| sum_over(value, &of_value));
+    u64::from(store.truth_value(atom).is_some_and(is_lost)) + of_values.sum::<u64>()
+}
+
+/// The sum over a value and all that lie in it.
+fn sum_over(value: ValueRef, of: &impl Fn(ValueRef) -> u64) -> u64 {
+    match value {
+        ValueRef::Links(values) => {
+            values.iter().map(|value| sum_over(value, of)).fold(0, u64::saturating_add)
+        }
+        value => of(value),
+    }
 }
 
 fn no_truths(store: &impl AtomStore) -> u64 {
     let Some(key) = truth_key(store) else { return 0 };
-    let is_none = |(of, value): &(AtomId, Cow<Value>)| *of == key && value.as_truth().is_none();
-    store.atoms().map(|atom| store.values(atom).filter(is_none).count() as u64).sum()
+    let is_none = |value: ValueRef| value.to_value().as_truth().is_none();
+    store.atoms().filter(|&atom| store.value(atom, key).is_some_and(is_none)).count() as u64
 }
 
 /// The key of truth values, where it is an atom: where a value that is none stands under it.
@@ -125,7 +149,7 @@ fn atoms_written(store: &impl AtomStore) -> u64 {
     let line = |atom: AtomId| {
         let of_values = store
             .values(atom)
-            .map(|(key, value)| sizes[key.index()].saturating_add(atoms_in(&value, &sizes)));
+            .map(|(key, value)| sizes[key.index()].saturating_add(atoms_in(value, &sizes)));
         of_values.fold(sizes[atom.index()], u64::saturating_add)
     };
     let has_line = |atom: &AtomId| store.incoming(*atom).len() == 0 || has_values(store, *atom);
@@ -133,14 +157,11 @@ fn atoms_written(store: &impl AtomStore) -> u64 {
 }
 
 /// How many atoms the text of a value consists of, where `sizes` tells it of each atom.
-fn atoms_in(value: &Value, sizes: &[u64]) -> u64 {
-    match value {
-        Value::Atom(atom) => sizes[atom.index()],
-        Value::Links(values) => {
-            values.iter().map(|value| atoms_in(value, sizes)).fold(0, u64::saturating_add)
-        }
+fn atoms_in(value: ValueRef, sizes: &[u64]) -> u64 {
+    sum_over(value, &|value| match value {
+        ValueRef::Atom(atom) => sizes[atom.index()],
         _ => 0,
-    }
+    })
 }
 
 /// Of which atoms the fast reader is known not to take the line.
@@ -164,7 +185,7 @@ fn rejected(store: &impl AtomStore, target: Target) -> Vec<bool> {
         truth.is_some_and(|truth| rejects_truth(target, truth.kind()))
             || store
                 .values(atom)
-                .any(|(key, value)| in_text[key.index()] || rejects_value(target, &value, &in_text))
+                .any(|(key, value)| in_text[key.index()] || rejects_value(target, value, &in_text))
     };
     store.atoms().map(|atom| in_text[atom.index()] || by_values(atom)).collect()
 }
@@ -174,13 +195,14 @@ fn rejects_truth(target: Target, kind: TruthKind) -> bool {
     target == Target::AtomSpace5_0 && !is_taken
 }
 
-fn rejects_value(target: Target, value: &Value, in_text: &[bool]) -> bool {
+fn rejects_value(target: Target, value: ValueRef, in_text: &[bool]) -> bool {
+    use ValueRef::{Atom, Attention, Bools, Floats, Links, Strings, Truth, Void};
     match value {
-        Value::Floats(_) | Value::Strings(_) | Value::Bools(_) | Value::Void => false,
-        Value::Links(values) => values.iter().any(|value| rejects_value(target, value, in_text)),
-        Value::Atom(atom) => in_text[atom.index()],
-        Value::Truth(truth) => rejects_truth(target, truth.kind()),
-        Value::Attention(_) => true,
+        Floats(_) | Strings(_) | Bools(_) | Void => false,
+        Links(values) => values.iter().any(|value| rejects_value(target, value, in_text)),
+        Atom(atom) => in_text[atom.index()],
+        Truth(truth) => rejects_truth(target, truth.kind()),
+        Attention(_) => true,
     }
 }
 
@@ -204,13 +226,13 @@ fn print_values(store: &impl AtomStore, target: Target, atom: AtomId, out: &mut 
     }
     if let Some(attention) = store.attention_value(atom) {
         print_key(ATTENTION_KEY, out);
-        print_numbers("FloatValue", &[attention.sti, attention.lti, attention.vlti], out);
+        print_numbers("FloatValue", [attention.sti, attention.lti, attention.vlti], out);
         out.push(b')');
     }
     for (key, value) in store.values(atom) {
         out.extend_from_slice(b"(cons ");
         print_atom(store, key, out);
-        print_value(store, target, &value, out);
+        print_value(store, target, value, out);
         out.push(b')');
     }
 }
@@ -275,10 +297,10 @@ fn print_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn print_numbers(of: &str, numbers: &[f64], out: &mut Vec<u8>) {
+fn print_numbers(of: &str, numbers: impl IntoIterator<Item = f64>, out: &mut Vec<u8>) {
     out.push(b'(');
     out.extend_from_slice(of.as_bytes());
-    for &number in numbers {
+    for number in numbers {
         out.push(b' ');
         number::print(out, number);
     }
@@ -290,38 +312,38 @@ fn print_truth(target: Target, truth: &TruthValue, out: &mut Vec<u8>) {
         Target::AtomSpace5_0 => truth.kind().name(),
         Target::AtomSpace2026 => "FloatValue",
     };
-    print_numbers(name, &truth.numbers()[..truth.kind().arity()], out);
+    print_numbers(name, truth.numbers().into_iter().take(truth.kind().arity()), out);
 }
 
 /// A value; they do not lie deeper in each other than the stack allows.
-fn print_value(store: &impl AtomStore, target: Target, value: &Value, out: &mut Vec<u8>) {
+fn print_value(store: &impl AtomStore, target: Target, value: ValueRef, out: &mut Vec<u8>) {
     match value {
-        Value::Floats(numbers) => print_numbers("FloatValue", numbers, out),
-        Value::Strings(texts) => {
+        ValueRef::Floats(numbers) => print_numbers("FloatValue", numbers.iter(), out),
+        ValueRef::Strings(texts) => {
             out.extend_from_slice(b"(StringValue");
-            for text in texts {
+            for text in texts.iter() {
                 out.push(b' ');
                 print_text(text, out);
             }
             out.push(b')');
         }
-        Value::Bools(bools) => {
+        ValueRef::Bools(bools) => {
             out.extend_from_slice(b"(BoolValue");
-            for &bool in bools {
+            for bool in bools.iter() {
                 out.extend_from_slice(if bool { b" 1" } else { b" 0" });
             }
             out.push(b')');
         }
-        Value::Links(values) => {
+        ValueRef::Links(values) => {
             out.extend_from_slice(b"(LinkValue ");
             values.iter().for_each(|value| print_value(store, target, value, out));
             out.push(b')');
         }
-        Value::Void => out.extend_from_slice(b"(VoidValue)"),
-        Value::Atom(atom) => print_atom(store, *atom, out),
-        Value::Truth(truth) => print_truth(target, truth, out),
-        Value::Attention(attention) => {
-            print_numbers("AttentionValue", &[attention.sti, attention.lti, attention.vlti], out);
+        ValueRef::Void => out.extend_from_slice(b"(VoidValue)"),
+        ValueRef::Atom(atom) => print_atom(store, atom, out),
+        ValueRef::Truth(truth) => print_truth(target, &truth, out),
+        ValueRef::Attention(attention) => {
+            print_numbers("AttentionValue", [attention.sti, attention.lti, attention.vlti], out);
         }
     }
 }
@@ -368,7 +390,7 @@ mod tests {
             lines
         };
         assert_eq!(sorted(&out), sorted(lines));
-        assert_eq!((summary.lines, summary.rejected, summary.names_of_lines), (8, 0, 0));
+        assert_eq!((summary.lines, summary.rejected, summary.texts_of_lines), (8, 0, 0));
         let (new, _) = exported(text, Target::AtomSpace2026);
         assert!(new.contains("(cons (PredicateNode \"*-TruthValueKey-*\")(FloatValue 0.3 0.4 5))"));
         assert!(!new.contains("TruthValue "));
@@ -377,19 +399,20 @@ mod tests {
     #[test]
     fn what_upstream_rejects_comes_last_and_is_counted() {
         let text = "(List (Concept \"a\") (List)) (SemeXNode \"b\") (Concept \"c\" (itv 0 1 0.9))
-            (Concept \"d\") (Concept \"two\nlines\")";
+            (Concept \"d\") (Concept \"two\nlines\")
+            (Concept \"e\" (alist (cons (Concept \"d\") (LinkValue (StringValue \"f\ng\" \"h\")))))";
         let (out, summary) = exported(text, Target::AtomSpace5_0);
         assert!(out.starts_with("(ConceptNode \"d\")\n"));
-        assert_eq!((summary.lines, summary.rejected, summary.names_of_lines), (5, 3, 1));
+        assert_eq!((summary.lines, summary.rejected, summary.texts_of_lines), (6, 3, 2));
     }
 
     #[test]
     fn truth_values_that_the_target_cannot_name_are_counted() {
         let text = "(Concept \"a\" (stv 1 1)) (Concept \"b\" (ctv 1 1 1)) (Concept \"c\" (etv 1 2))
-            (Concept \"d\" (itv 0 1 0.9))";
+            (Concept \"d\" (itv 0 1 0.9) (alist (cons (Concept \"a\") (LinkValue (itv 0 1 1)))))";
         let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
         let lost = |target| export(&space, target, &mut Vec::new()).unwrap().kinds_lost;
-        assert_eq!((lost(Target::AtomSpace5_0), lost(Target::AtomSpace2026)), (0, 2));
+        assert_eq!((lost(Target::AtomSpace5_0), lost(Target::AtomSpace2026)), (0, 3));
     }
 
     #[test]

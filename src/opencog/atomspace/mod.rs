@@ -37,6 +37,8 @@ pub mod read;
 mod space;
 mod types;
 mod value;
+mod value_bytes;
+mod value_ref;
 
 pub use atom_store::{AtomId, AtomStore, find_link_in_incoming};
 pub use builder::{Added, Builder};
@@ -48,3 +50,5 @@ pub use value::{
     ATTENTION_KEY, AttentionValue, LOOKAHEAD, TRUTH_KEY, TruthKind, TruthValue, Value,
     confidence_of_count, count_of_confidence,
 };
+pub use value_bytes::Encoded;
+pub use value_ref::{Bools, Floats, LinksRef, StringsRef, ValueRef};

@@ -9,6 +9,7 @@ use super::atoms::{AtomTable, Atoms, Content};
 use super::column::Column;
 use super::types::{AtomType, Kind, TypeId, TypeTable};
 use super::value::{AttentionValue, TruthValue, Value};
+use super::value_ref::ValueRef;
 
 /// The values of the atoms.
 #[derive(Debug, Clone, Default)]
@@ -102,9 +103,15 @@ impl AtomStore for AtomSpace {
         self.values.attention.get(atom)
     }
 
-    fn values(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, Cow<'_, Value>)> {
+    fn value(&self, atom: AtomId, key: AtomId) -> Option<ValueRef<'_>> {
+        let values = self.values.other.get(&atom)?;
+        let place = values.binary_search_by_key(&key, |&(key, _)| key).ok()?;
+        Some(ValueRef::from(&values[place].1))
+    }
+
+    fn values(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, ValueRef<'_>)> {
         let values = self.values.other.get(&atom).map_or(&[][..], Vec::as_slice);
-        values.iter().map(|(key, value)| (*key, Cow::Borrowed(value)))
+        values.iter().map(|(key, value)| (*key, ValueRef::from(value)))
     }
 }
 

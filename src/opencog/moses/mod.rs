@@ -22,6 +22,7 @@ mod storage;
 mod table;
 mod tree;
 mod types;
+mod write;
 
 pub use codebook::{Code, Codebook, CodebookError, ConstantCodec, LEVELS, lattice};
 pub use coded::{CodedEnsemble, CodedError, Rounding, TOLERANCE};

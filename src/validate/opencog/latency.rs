@@ -14,7 +14,7 @@ use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 
 use crate::opencog::atomspace::query::{Query, Term, TruthFilter, Variable};
-use crate::opencog::atomspace::{AtomId, AtomStore, Kind, twins};
+use crate::opencog::atomspace::{AtomId, AtomStore, Kind, ValueRef, twins};
 
 /// Operations that are timed together.
 pub const BATCH: usize = 32;
@@ -41,6 +41,8 @@ pub enum Operation {
     Incoming,
     /// An atom's truth value.
     Value,
+    /// An atom's value under another key.
+    ValueByKey,
     /// The matches of two clauses with a variable in common: `(T x $a) (T $b $a)`, where a link
     /// `(T x y)` is there.
     Query,
@@ -48,11 +50,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 5] = [
+    pub const ALL: [Operation; 6] = [
         Operation::ByName,
         Operation::Outgoing,
         Operation::Incoming,
         Operation::Value,
+        Operation::ValueByKey,
         Operation::Query,
     ];
 
@@ -71,7 +74,8 @@ impl fmt::Display for Operation {
             Operation::ByName => "name look-up",
             Operation::Outgoing => "outgoing",
             Operation::Incoming => "incoming",
-            Operation::Value => "value",
+            Operation::Value => "truth value",
+            Operation::ValueByKey => "value by key",
             Operation::Query => "two-clause query",
         })
     }
@@ -152,6 +156,9 @@ fn picked(store: &impl AtomStore, operation: Operation, sample: &Sample) -> Vec<
         Operation::Value => {
             store.atoms().filter(|&atom| store.truth_value(atom).is_some()).collect()
         }
+        Operation::ValueByKey => {
+            store.atoms().filter(|&atom| store.values(atom).next().is_some()).collect()
+        }
         Operation::Query => store.atoms().filter(|&atom| store.outgoing(atom).len() > 1).collect(),
     };
     let (chosen, _) = all.partial_shuffle(&mut random, sample.atoms);
@@ -179,6 +186,12 @@ fn times(store: &impl AtomStore, operation: Operation, atoms: &[AtomId]) -> Vec<
         Operation::Value => timed(batch, atoms, |&atom| {
             store.truth_value(atom).map_or(0, |value| value.confidence().to_bits() as u32)
         }),
+        Operation::ValueByKey => {
+            let asked: Vec<_> = atoms.iter().map(|&atom| (atom, first_key(store, atom))).collect();
+            timed(batch, &asked, |&(atom, key)| {
+                key.and_then(|key| store.value(atom, key)).map_or(0, some_of)
+            })
+        }
         Operation::Query => {
             let queries: Vec<Query> = atoms.iter().map(|&link| query(store, link)).collect();
             let found = |query: &Query| query.matches(store, TruthFilter::Any, MATCHES).len();
@@ -199,6 +212,26 @@ fn timed<T>(batch: usize, items: &[T], act: impl Fn(&T) -> u32) -> Vec<f64> {
 
 fn sum(atoms: impl Iterator<Item = AtomId>) -> u32 {
     atoms.fold(0, |sum, atom| sum.wrapping_add(atom.0))
+}
+
+/// A key that any store of the same atoms has first: by its name, as ids differ.
+fn first_key(store: &impl AtomStore, atom: AtomId) -> Option<AtomId> {
+    let keys = store.values(atom).map(|(key, _)| key);
+    keys.min_by_key(|&key| store.name(key).map(|name| name.into_owned()))
+}
+
+/// What a program would look at of a value first.
+fn some_of(value: ValueRef) -> u32 {
+    match value {
+        ValueRef::Floats(floats) => floats.get(0).map_or(0, |number| number.to_bits() as u32),
+        ValueRef::Strings(strings) => strings.iter().next().map_or(0, |text| text.len() as u32),
+        ValueRef::Bools(bools) => bools.get(0).map_or(0, u32::from),
+        ValueRef::Links(values) => values.iter().next().map_or(0, some_of),
+        ValueRef::Void => 0,
+        ValueRef::Atom(atom) => atom.0,
+        ValueRef::Truth(truth) => truth.confidence().to_bits() as u32,
+        ValueRef::Attention(attention) => attention.sti.to_bits() as u32,
+    }
 }
 
 /// The query that begins at what a link holds first: which links of its type hold `x` and something,
@@ -237,11 +270,11 @@ fn quantiles(mut times: Vec<f64>) -> Nanoseconds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::opencog::atomspace::{Builder, TruthValue};
+    use crate::opencog::atomspace::{Builder, TruthValue, Value};
 
     const SAMPLE: Sample = Sample { batches: 20, atoms: 50, seed: 1 };
 
-    /// A ring of members, with a truth value on each link.
+    /// A ring of members, with a truth value and another value on each link.
     fn ring(len: u32) -> crate::opencog::atomspace::AtomSpace {
         let mut builder = Builder::new();
         let concept = builder.add_type("ConceptNode", Kind::Node).unwrap();
@@ -253,6 +286,7 @@ mod tests {
             let pair = [nodes[i], nodes[(i + 1) % nodes.len()]];
             let link = builder.add_link(member, &pair).unwrap().atom;
             builder.set_truth_value(link, Some(TruthValue::DEFAULT));
+            builder.set_value(link, nodes[0], Some(Value::Floats(vec![i as f64])));
         }
         builder.finish()
     }

@@ -10,6 +10,7 @@ use std::io::Read;
 
 use crate::gguf::{Error, Gguf, Strings};
 use crate::opencog::atomspace::value::TruthKind;
+use crate::opencog::atomspace::value_bytes;
 use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, TypeId};
 use crate::opencog::section::Part;
 
@@ -18,7 +19,7 @@ use super::groups::{GroupSize, Groups};
 use super::reader::Reader;
 use super::section::key;
 use super::value_view::coded_value;
-use super::{Form, Ordered, sequence, value_bytes};
+use super::{Form, Ordered, sequence};
 
 /// zstd's level: past 19 it needs more memory to decompress, and gains little on columns.
 const LEVEL: i32 = 19;
@@ -390,7 +391,7 @@ impl Expander<'_> {
         let rows =
             self.checked("values.rows", Some(rows).filter(|&rows| rows <= atoms as usize))?;
         let values = self.strings("values", count)?;
-        let sound = values.iter().all(|bytes| value_bytes::decode(bytes, atoms).is_some());
+        let sound = values.iter().all(|bytes| value_bytes::is_value(bytes, atoms));
         let values = self.checked("values", sound.then_some(values))?;
         let lengths = self.numbers("values.rows", rows)?;
         let last = atoms.saturating_sub(1) as usize;

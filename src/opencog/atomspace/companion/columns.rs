@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use crate::gguf::Strings;
 use crate::opencog::atomspace::codec::{self, Codec, Coded, Column, Truth};
-use crate::opencog::atomspace::{AtomId, AtomStore, AttentionValue, TruthValue};
+use crate::opencog::atomspace::value_bytes;
+use crate::opencog::atomspace::{AtomId, AtomStore, AttentionValue, TruthValue, ValueRef};
 
 use super::TruthCoding;
-use super::value_bytes;
 
 /// For each atom none or one of some distinct things.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,9 +179,9 @@ pub(super) fn value_column(
         place
     };
     let mut row = |&atom: &AtomId| {
-        let cell = |(key, value): (AtomId, std::borrow::Cow<'_, _>)| {
+        let cell = |(key, value): (AtomId, ValueRef)| {
             let mut bytes = Vec::new();
-            value_bytes::encode(&value, id, &mut bytes);
+            value_bytes::encode(&value.to_value(), id, &mut bytes);
             (id(key).0, bytes)
         };
         let mut cells: Vec<(u32, Vec<u8>)> = store.values(atom).map(cell).collect();

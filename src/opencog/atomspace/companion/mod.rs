@@ -23,7 +23,6 @@ mod reader;
 mod section;
 mod sequence;
 mod space;
-mod value_bytes;
 mod value_view;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::gguf::{Error, Gguf};
 use crate::opencog::atomspace::codec::Codec;
 use crate::opencog::atomspace::{
-    AtomId, AtomStore, AtomType, AttentionValue, Kind, TruthValue, TypeId, Value,
+    AtomId, AtomStore, AtomType, AttentionValue, Kind, TruthValue, TypeId, ValueRef,
 };
 
 use super::Form;
@@ -182,7 +182,12 @@ impl AtomStore for PackedSpace<'_> {
         self.attention.get(atom)
     }
 
-    fn values(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, Cow<'_, Value>)> {
-        self.values.get(atom)
+    #[inline]
+    fn value(&self, atom: AtomId, key: AtomId) -> Option<ValueRef<'_>> {
+        self.values.get(atom, key)
+    }
+
+    fn values(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, ValueRef<'_>)> {
+        self.values.all(atom)
     }
 }

@@ -1,16 +1,17 @@
 //! What both forms promise: nothing is lost, the file is the same whatever the order of the atoms
 //! was, and no mutated file makes a query panic.
 
+use std::hint::black_box;
 use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::value_bytes::tests::value;
 use super::*;
 use crate::gguf::Gguf;
 use crate::opencog::atomspace::codec::{Quantity, TOLERANCE};
+use crate::opencog::atomspace::value_bytes::tests::value;
 use crate::opencog::atomspace::{
     AtomId, AtomSpace, AtomStore, AttentionValue, Builder, Kind, TruthKind, TruthValue, Value,
 };
@@ -145,13 +146,16 @@ fn assert_same(a: &impl AtomStore, b: &impl AtomStore) {
         let bits = |value: Option<AttentionValue>| value.map(|value| value.bits());
         assert_eq!(bits(a.attention_value(atom)), bits(b.attention_value(twin)));
         let mut values: Vec<_> =
-            a.values(atom).map(|(key, value)| (there[key.index()], value)).collect();
+            a.values(atom).map(|(key, value)| (there[key.index()], value.to_value())).collect();
         values.sort_unstable_by_key(|(key, _)| *key);
-        let twins: Vec<_> = b.values(twin).collect();
+        let twins: Vec<_> = b.values(twin).map(|(key, value)| (key, value.to_value())).collect();
         assert_eq!(values.len(), twins.len());
-        for ((key, value), (twin_key, twin)) in values.iter().zip(&twins) {
+        for ((key, value), (twin_key, twin_value)) in values.iter().zip(&twins) {
             assert_eq!(key, twin_key);
-            assert!(value.is_identical(twin, &|atom, twin| there[atom.index()] == twin));
+            let is_same = |atom: AtomId, twin: AtomId| there[atom.index()] == twin;
+            assert!(value.is_identical(twin_value, &is_same));
+            let by_key = b.value(twin, *key).expect("it was listed").to_value();
+            assert!(value.is_identical(&by_key, &is_same));
         }
     }
     for (of, kind) in a.types().iter().zip(0u16..) {
@@ -188,7 +192,10 @@ fn ask_all(store: &impl AtomStore) -> usize {
         answers += store.incoming(atom).map(|link| store.type_of(link).index()).sum::<usize>();
         answers += store.truth_value(atom).is_some() as usize;
         answers += store.attention_value(atom).is_some() as usize;
-        answers += store.values(atom).map(|(key, _)| store.type_of(key).index()).sum::<usize>();
+        for (key, value) in store.values(atom) {
+            answers += store.type_of(key).index() + store.value(atom, key).is_some() as usize;
+            black_box(value.to_value());
+        }
     }
     for of in 0..store.types().len() {
         answers += store.by_type(crate::opencog::atomspace::TypeId(of as u16)).count();

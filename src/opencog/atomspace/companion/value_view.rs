@@ -1,16 +1,17 @@
 //! Columns of values, where they lie.
 
-use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::gguf::Error;
 use crate::opencog::atomspace::value::TruthKind;
-use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, Value};
+use crate::opencog::atomspace::value_bytes;
+use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, ValueRef};
 use crate::opencog::ecan::AtomAttention;
 
 use super::packed::Packed;
 use super::reader::Reader;
 use super::section::{key, name};
-use super::value_bytes;
 
 /// Three floats of a dictionary.
 type Three = [[u8; 8]; 3];
@@ -210,7 +211,6 @@ pub(super) struct ValuesView<'a> {
     places: Packed<'a>,
     starts: Packed<'a>,
     bytes: &'a [u8],
-    atoms: u32,
 }
 
 impl<'a> ValuesView<'a> {
@@ -230,27 +230,55 @@ impl<'a> ValuesView<'a> {
             places: reader.packed_below(&places, cells, values.saturating_sub(1))?,
             starts: reader.bounds(&starts, values, blob.len() as u64)?,
             bytes: blob,
-            atoms,
         };
         // Only a file with values has places, and every value takes a byte at least.
+        let is_value = |place: usize| value_bytes::is_value(view.bytes_of(place), atoms);
         let sound = (cells == 0 || values > 0 && atoms > 0)
             && values <= blob.len() as u64
-            && (0..values as usize).all(|place| view.value(place).is_some());
+            && (0..values as usize).all(is_value);
         reader.checked(&bytes, sound.then_some(view))
     }
 
-    fn value(&self, place: usize) -> Option<Value> {
+    #[inline]
+    fn bytes_of(&self, place: usize) -> &'a [u8] {
         let (start, end) = self.starts.bounds(place);
-        value_bytes::decode(self.bytes.get(start as usize..end as usize)?, self.atoms)
+        self.bytes.get(start as usize..end as usize).unwrap_or(&[])
     }
 
-    pub fn get(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, Cow<'a, Value>)> + use<'a> {
-        let view = *self;
+    /// The cells of an atom's row.
+    #[inline]
+    fn cells(&self, atom: AtomId) -> Range<usize> {
         let row = self.codes.place(atom);
         let (start, end) = row.map_or((0, 0), |row| self.row_starts.bounds(row));
-        (start as usize..end as usize).filter_map(move |cell| {
-            let value = view.value(view.places.get(cell) as usize)?;
-            Some((AtomId(view.keys.get(cell) as u32), Cow::Owned(value)))
-        })
+        start as usize..end as usize
+    }
+
+    #[inline]
+    fn key(&self, cell: usize) -> AtomId {
+        AtomId(self.keys.get(cell) as u32)
+    }
+
+    #[inline]
+    fn value(&self, cell: usize) -> Option<ValueRef<'a>> {
+        value_bytes::view(self.bytes_of(self.places.get(cell) as usize))
+    }
+
+    #[inline]
+    pub fn get(&self, atom: AtomId, key: AtomId) -> Option<ValueRef<'a>> {
+        let Range { mut start, mut end } = self.cells(atom);
+        while start < end {
+            let middle = start + (end - start) / 2;
+            match self.key(middle).cmp(&key) {
+                Ordering::Less => start = middle + 1,
+                Ordering::Greater => end = middle,
+                Ordering::Equal => return self.value(middle),
+            }
+        }
+        None
+    }
+
+    pub fn all(&self, atom: AtomId) -> impl Iterator<Item = (AtomId, ValueRef<'a>)> + use<'a> {
+        let view = *self;
+        view.cells(atom).filter_map(move |cell| Some((view.key(cell), view.value(cell)?)))
     }
 }

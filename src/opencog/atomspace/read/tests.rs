@@ -38,7 +38,7 @@ fn simple(strength: f64, confidence: f64) -> Option<TruthValue> {
 }
 
 fn value_of(space: &AtomSpace, name: &str) -> Option<Value> {
-    space.values(concept(space, name)).next().map(|(_, value)| value.into_owned())
+    space.values(concept(space, name)).next().map(|(_, value)| value.to_value())
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Values as bytes: a tag, then what the tag says follows. Numbers are little-endian.
 
-use crate::opencog::atomspace::value::TruthKind;
-use crate::opencog::atomspace::{AtomId, AttentionValue, TruthValue, Value};
+use super::atom_store::AtomId;
+use super::value::{AttentionValue, TruthKind, TruthValue, Value};
+use super::value_ref::{Bools, Floats, LinksRef, StringsRef, ValueRef};
 
 const FLOATS: u8 = 0;
 const STRINGS: u8 = 1;
@@ -59,83 +60,120 @@ fn encode_floats(floats: &[f64], out: &mut Vec<u8>) {
     floats.iter().for_each(|float| out.extend(float.to_le_bytes()));
 }
 
-/// The value that these bytes are, in a store of so many atoms; none where they are none.
-pub(super) fn decode(bytes: &[u8], atoms: u32) -> Option<Value> {
-    let mut rest = Rest { bytes, atoms };
-    let value = rest.value(0)?;
-    rest.bytes.is_empty().then_some(value)
+/// Whether these bytes are a value, in a store of so many atoms.
+pub(super) fn is_value(bytes: &[u8], atoms: u32) -> bool {
+    let mut rest = Encoded { left: 1, bytes };
+    rest.skip(atoms, 0).is_some() && rest.bytes.is_empty()
 }
 
-/// Bytes yet to be read.
-struct Rest<'a> {
-    bytes: &'a [u8],
-    atoms: u32,
-}
-
-impl<'a> Rest<'a> {
-    /// The next value, inside of `depth` others.
-    fn value(&mut self, depth: usize) -> Option<Value> {
-        Some(match self.byte()? {
-            FLOATS => {
-                let len = self.length()?;
-                let (floats, _) = self.take(len.checked_mul(8)?)?.as_chunks();
-                Value::Floats(floats.iter().map(|float| f64::from_le_bytes(*float)).collect())
-            }
-            STRINGS => Value::Strings(self.many(|rest| {
-                let len = rest.length()?;
-                rest.take(len).map(<[u8]>::to_vec)
-            })?),
-            BOOLS => {
-                let len = self.length()?;
-                let bytes = self.take(len)?;
-                Value::Bools(bytes.iter().map(|&byte| byte != 0).collect())
-            }
-            LINKS if depth < Value::DEEPEST => {
-                Value::Links(self.many(|rest| rest.value(depth + 1))?)
-            }
-            VOID => Value::Void,
-            ATOM => {
-                let atom = self.u32()?;
-                Value::Atom((atom < self.atoms).then_some(AtomId(atom))?)
-            }
-            TRUTH => {
-                let kind = *TruthKind::ALL.get(usize::from(self.byte()?))?;
-                Value::Truth(TruthValue::from_numbers(kind, self.three()?))
-            }
-            ATTENTION => {
-                let [sti, lti, vlti] = self.three()?;
-                Value::Attention(AttentionValue { sti, lti, vlti })
-            }
-            _ => return None,
-        })
-    }
-
-    /// As many as a number says. They are not made room for before they are there.
-    fn many<T>(&mut self, mut next: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let len = self.length()?;
-        let mut out = Vec::new();
-        for _ in 0..len {
-            out.push(next(self)?);
+/// The value that bytes are which [`is_value`] knows as one; any others give none, or another.
+#[inline]
+pub(super) fn view(bytes: &[u8]) -> Option<ValueRef<'_>> {
+    let mut rest = Encoded { left: 1, bytes };
+    Some(match rest.byte()? {
+        FLOATS => ValueRef::Floats(Floats::Bytes(rest.floats()?)),
+        STRINGS => ValueRef::Strings(StringsRef::Bytes(rest.list()?)),
+        BOOLS => ValueRef::Bools(Bools::Bytes(rest.string()?)),
+        LINKS => ValueRef::Links(LinksRef::Bytes(rest.list()?)),
+        VOID => ValueRef::Void,
+        ATOM => ValueRef::Atom(AtomId(rest.u32()?)),
+        TRUTH => {
+            let kind = *TruthKind::ALL.get(usize::from(rest.byte()?))?;
+            ValueRef::Truth(TruthValue::from_numbers(kind, rest.three()?))
         }
-        Some(out)
+        ATTENTION => {
+            let [sti, lti, vlti] = rest.three()?;
+            ValueRef::Attention(AttentionValue { sti, lti, vlti })
+        }
+        _ => return None,
+    })
+}
+
+/// What is encoded one after another, yet to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoded<'a> {
+    /// How many are left.
+    left: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Encoded<'a> {
+    /// The next of a list of strings.
+    pub(super) fn next_string(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        self.string()
     }
 
+    /// The bytes of the next of a list of values.
+    pub(super) fn next_value(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let bytes = self.bytes;
+        self.skip(u32::MAX, 0)?;
+        bytes.get(..bytes.len() - self.bytes.len())
+    }
+
+    /// Passes the next value, which lies inside of `depth` others; none where there is none.
+    fn skip(&mut self, atoms: u32, depth: usize) -> Option<()> {
+        match self.byte()? {
+            FLOATS => drop(self.floats()?),
+            STRINGS => (0..self.length()?).try_for_each(|_| self.string().map(drop))?,
+            BOOLS => drop(self.string()?),
+            LINKS if depth < Value::DEEPEST => {
+                (0..self.length()?).try_for_each(|_| self.skip(atoms, depth + 1))?;
+            }
+            VOID => {}
+            ATOM => drop((self.u32()? < atoms).then_some(())?),
+            TRUTH => {
+                TruthKind::ALL.get(usize::from(self.byte()?))?;
+                self.three()?;
+            }
+            ATTENTION => drop(self.three()?),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// As many as a number says, in all that follows.
+    #[inline]
+    fn list(&mut self) -> Option<Encoded<'a>> {
+        let left = self.length()?;
+        Some(Encoded { left, bytes: self.bytes })
+    }
+
+    #[inline]
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(len)?;
         self.bytes = rest;
         Some(taken)
     }
 
+    #[inline]
     fn byte(&mut self) -> Option<u8> {
         self.take(1).map(|byte| byte[0])
     }
 
+    #[inline]
     fn u32(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(*self.take(4)?.first_chunk()?))
     }
 
+    #[inline]
     fn length(&mut self) -> Option<usize> {
         Some(self.u32()? as usize)
+    }
+
+    /// As many bytes as a number says.
+    #[inline]
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let len = self.length()?;
+        self.take(len)
+    }
+
+    /// As many floats as a number says.
+    #[inline]
+    fn floats(&mut self) -> Option<&'a [[u8; 8]]> {
+        let len = self.length()?;
+        Some(self.take(len.checked_mul(8)?)?.as_chunks().0)
     }
 
     fn three(&mut self) -> Option<[f64; 3]> {
@@ -182,20 +220,30 @@ pub(super) mod tests {
         out
     }
 
+    /// The value again.
+    fn decoded(bytes: &[u8]) -> Option<Value> {
+        view(bytes).map(ValueRef::to_value)
+    }
+
     proptest! {
         #[test]
         fn values_come_back(value in value(9)) {
-            let decoded = decode(&bytes_of(&value), 9).unwrap();
-            prop_assert!(decoded.is_identical(&value, &|a, b| a == b), "{:?}", decoded);
+            let bytes = bytes_of(&value);
+            prop_assert!(is_value(&bytes, 9));
+            for again in [decoded(&bytes).unwrap(), ValueRef::from(&value).to_value()] {
+                prop_assert!(again.is_identical(&value, &|a, b| a == b), "{:?}", again);
+            }
         }
 
         #[test]
         fn no_bytes_panic(value in value(9), cut in any::<prop::sample::Index>(), with in any::<u8>()) {
             let mut bytes = bytes_of(&value);
             let at = cut.index(bytes.len());
-            prop_assert!(decode(&bytes[..at], 9).is_none());
+            prop_assert!(!is_value(&bytes[..at], 9));
+            decoded(&bytes[..at]);
             bytes[at] = with;
-            decode(&bytes, 9);
+            is_value(&bytes, 9);
+            decoded(&bytes);
         }
     }
 
@@ -203,10 +251,10 @@ pub(super) mod tests {
     fn depth_and_atoms_are_bounded() {
         let nested =
             |depth: usize| (0..depth).fold(Value::Void, |inner, _| Value::Links(vec![inner]));
-        assert!(decode(&bytes_of(&nested(Value::DEEPEST)), 0).is_some());
-        assert!(decode(&bytes_of(&nested(Value::DEEPEST + 1)), 0).is_none());
-        assert!(decode(&bytes_of(&Value::Atom(AtomId(3))), 4).is_some());
-        assert!(decode(&bytes_of(&Value::Atom(AtomId(3))), 3).is_none());
-        assert!(decode(&[FLOATS, 0xff, 0xff, 0xff, 0xff], 3).is_none());
+        assert!(is_value(&bytes_of(&nested(Value::DEEPEST)), 0));
+        assert!(!is_value(&bytes_of(&nested(Value::DEEPEST + 1)), 0));
+        assert!(is_value(&bytes_of(&Value::Atom(AtomId(3))), 4));
+        assert!(!is_value(&bytes_of(&Value::Atom(AtomId(3))), 3));
+        assert!(!is_value(&[FLOATS, 0xff, 0xff, 0xff, 0xff], 3));
     }
 }
