@@ -15,6 +15,7 @@ use crate::provenance::{header, output_metadata, run_description};
 use crate::quantize::{Encodings, Found, Plan, Record, Searchable, store};
 use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
 use crate::same_file::refuse_same_files;
+use crate::sha256;
 use crate::threads;
 use crate::work::{Foreign, Work, WorkError, work_folder};
 
@@ -66,7 +67,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let work = work(job, config, &gguf, companion.as_ref())?;
     // Begun before the work, so that a file that cannot be written is known at once. A run that was
     // killed as it gave the model its name made what is there.
-    let force = job.force || work.has(WRITTEN);
+    let force = job.force || is_made(&work, &job.output);
     let output = match job.dry_run {
         true => OutputFile::check(&job.output, force).map(|()| None)?,
         false => Some(OutputFile::create(&job.output, force)?),
@@ -137,8 +138,10 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let mut report = Report::of(run);
     report.warnings.extend(doubt);
     let report_file = report_file.map(|file| written(&report, file)).transpose()?;
-    if made.is_some() {
-        work.remember(WRITTEN, || Ok::<_, WorkError>(true))?;
+    if let Some(made) = &made {
+        let hash = || sha256::of_file(made.path());
+        let hash = hash().map_err(|e| Error::file(made.path(), "cannot read it again", e))?;
+        work.remember(WRITTEN, || Ok::<_, WorkError>(hash))?;
     }
     // Nothing has its name before everything is on the disk. What may still fail is a change of
     // names, and once the model has its own, the run has done its work.
@@ -154,14 +157,22 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         Err(error) if !job.dry_run => report.warnings.push(without_report(error)),
         named => named?,
     }
-    if let Err(error) = work.finish() {
+    if let Err(error) = work.finish(WRITTEN) {
         report.warnings.push(error.to_string());
     }
     Ok(report)
 }
 
-/// What the state of a run has once nothing is left to do but to give files their names.
+/// What the state of a run has once nothing is left to do but to give files their names: the hash of
+/// the model.
 const WRITTEN: &str = "written";
+
+/// Whether what is there is the model that an earlier run of this command made, which was killed
+/// before it could say so.
+fn is_made(work: &Work, output: &Path) -> bool {
+    let hash: Option<String> = work.recall(WRITTEN);
+    hash.is_some() && sha256::of_file(output).ok() == hash
+}
 
 /// Where the state of the run is kept.
 fn work(

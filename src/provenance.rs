@@ -12,6 +12,8 @@ use crate::gguf::{Array, Format, Gguf, Metadata, Value, Writer, header_size};
 use crate::quantize::{Header, Plan};
 use crate::report::OpenCogReport;
 use crate::sha256::{self, hex};
+use crate::simd::Level;
+use crate::work::PROGRAM;
 
 /// The version of ggml's block formats (`GGML_QNT_VERSION`).
 const QUANTIZATION_VERSION: u32 = 2;
@@ -59,9 +61,11 @@ pub fn run_description(gguf: &Gguf, config: &Config, companion: Option<&Companio
     });
     let program = env::current_exe().and_then(|program| sha256::of_file(&program));
     format!(
-        "opencog-qat {} with the hash {}, {config}, a model of {} bytes with the hash {hash}{}",
+        "{PROGRAM}{} with the hash {}, on a CPU with {}, {config}, a model of {} bytes with the hash \
+         {hash}{}",
         env!("CARGO_PKG_VERSION"),
         program.as_deref().unwrap_or("unknown"),
+        Level::widest().name(),
         gguf.file_bytes(),
         opencog.unwrap_or_default()
     )

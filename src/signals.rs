@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use opencog_qat::gguf::discard_unfinished;
-use opencog_qat::work::leave_folders;
+use opencog_qat::work::{is_finishing, leave_folders};
 
 /// The exit code of a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
@@ -17,9 +17,7 @@ pub fn discard_when_interrupted() -> io::Result<()> {
     let heard = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignored(*signal));
     let mut signals = signal_hook::iterator::Signals::new(heard)?;
     let wait = move || {
-        if signals.forever().next().is_some() {
-            end();
-        }
+        signals.forever().for_each(|_| end());
     };
     std::thread::Builder::new().name("signals".into()).spawn(wait).map(drop)
 }
@@ -31,6 +29,9 @@ pub fn discard_when_interrupted() -> io::Result<()> {
 }
 
 fn end() {
+    if is_finishing() {
+        return;
+    }
     discard_unfinished();
     for folder in leave_folders() {
         let folder = folder.display();

@@ -10,6 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use memmap2::Mmap;
@@ -25,9 +26,20 @@ const SUFFIX: &str = ".kept";
 const PART: &str = ".part";
 /// Bytes of a hash.
 const HASH: usize = 32;
+/// How every manifest begins.
+pub const PROGRAM: &str = "opencog-qat ";
 
 /// The work folders of this process.
 static AT_WORK: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Whether a run of this process has done its work, and only tidies up.
+static FINISHING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a run of this process has done its work, and only removes its state: it should not be
+/// interrupted any more, as its output is there.
+pub fn is_finishing() -> bool {
+    FINISHING.load(Ordering::Relaxed)
+}
 
 fn at_work() -> MutexGuard<'static, Vec<PathBuf>> {
     // The list is sound after a panic elsewhere: each change of it is a single call.
@@ -171,9 +183,10 @@ impl Work {
         Ok(Work::Folder { path, run: run.into(), made })
     }
 
-    /// Whether an earlier run kept something under this name.
-    pub fn has(&self, name: &str) -> bool {
-        self.recall_bytes(name, None).is_some()
+    /// What an earlier run kept under this name, if it did.
+    pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let kept = self.recall_bytes(name, None)?;
+        serde_json::from_slice(&kept).ok()
     }
 
     /// The folder, which is made if need be; `None` where nothing is kept.
@@ -193,8 +206,7 @@ impl Work {
         T: Serialize + DeserializeOwned,
         E: From<WorkError>,
     {
-        let kept = self.recall_bytes(name, None);
-        if let Some(value) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        if let Some(value) = self.recall(name) {
             return Ok(value);
         }
         // Before the work: a run that finds another on this output is to know at once.
@@ -238,11 +250,14 @@ impl Work {
         made.get().map_or(Ok(()), |folder| folder.forget(name))
     }
 
-    /// Removes the folder: the work is done.
-    pub fn finish(self) -> Result<(), WorkError> {
+    /// Removes the folder: the work is done. What was kept under the name `last` goes last, so that
+    /// a run that is killed meanwhile still says so.
+    pub fn finish(self, last: &str) -> Result<(), WorkError> {
         match self {
             Work::Forgetful => Ok(()),
-            Work::Folder { made, .. } => made.into_inner().map_or(Ok(()), Folder::remove),
+            Work::Folder { made, .. } => {
+                made.into_inner().map_or(Ok(()), |folder| folder.remove(last))
+            }
         }
     }
 }
@@ -255,15 +270,20 @@ impl Folder {
             return Err(WorkError::NotOurs { folder: path, name });
         }
         let manifest = path.join(MANIFEST);
+        let not_ours = || WorkError::NotOurs { folder: path.clone(), name: MANIFEST.into() };
         let file = File::options().create(true).truncate(false).write(true).open(&manifest);
         let file = file.map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(WorkError::Busy { folder: path }),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+            // There are file systems without locks: two runs at once are the user's to avoid then.
+            Err(TryLockError::Error(_)) => {}
         }
-        let found = fs::read_to_string(&manifest).unwrap_or_default();
+        let found = fs::read_to_string(&manifest).map_err(|_| not_ours())?;
         if found != run {
+            if !found.starts_with(PROGRAM) && !run.starts_with(&found) {
+                return Err(not_ours());
+            }
             // A manifest that breaks off is that of a run that was ended as it began, and had no
             // entry yet.
             let broken_off = run.starts_with(&found);
@@ -335,10 +355,14 @@ impl Folder {
         hash.chain_update(content).finalize().into()
     }
 
-    fn remove(mut self) -> Result<(), WorkError> {
+    fn remove(mut self, last: &str) -> Result<(), WorkError> {
+        FINISHING.store(true, Ordering::Relaxed);
+        at_work().retain(|path| *path != self.path);
         self.removed = true;
         let remove = || {
-            for entry in entries(&self.path)? {
+            let mut entries = entries(&self.path)?;
+            entries.sort_by_key(|entry| entry.strip_suffix(SUFFIX) == Some(last));
+            for entry in entries {
                 fs::remove_file(self.path.join(entry))?;
             }
             fs::remove_file(self.path.join(MANIFEST))?;
@@ -363,10 +387,18 @@ fn entries(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names.into_iter().filter(|name| name.ends_with(SUFFIX) || name.ends_with(PART)).collect())
 }
 
-/// A file that this program does not write, if there is one.
+/// Something that this program does not write, if there is any: a file of another name, or what is
+/// no file, but leads to one elsewhere.
 fn not_ours(folder: &Path) -> io::Result<Option<String>> {
-    let ours = |name: &String| name == MANIFEST || name.ends_with(SUFFIX) || name.ends_with(PART);
-    Ok(names(folder)?.into_iter().find(|name| !ours(name)))
+    let ours = |name: &str| name == MANIFEST || name.ends_with(SUFFIX) || name.ends_with(PART);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !ours(&name) || !entry.file_type()?.is_file() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {
@@ -383,7 +415,11 @@ mod tests {
     const ENTRY: &str = "entry";
 
     fn open(output: &Path, run: &str) -> Result<Work, WorkError> {
-        Work::beside(output, run, Foreign::Refuse)
+        Work::beside(output, &run_of(run), Foreign::Refuse)
+    }
+
+    fn run_of(name: &str) -> String {
+        format!("{PROGRAM}{name}")
     }
 
     fn remember(work: &Work, value: f64) -> f64 {
@@ -405,7 +441,7 @@ mod tests {
         drop(work);
         let work = open(&output, "a").unwrap();
         assert_eq!(remember(&work, 7.0).to_bits(), value.to_bits());
-        work.finish().unwrap();
+        work.finish(ENTRY).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         assert_eq!(remember(&Work::Forgetful, 7.0), 7.0);
     }
@@ -437,7 +473,7 @@ mod tests {
         assert_eq!(remember_bytes(&work, b"ours"), b"ours", "an entry of another run");
         work.forget(ENTRY).unwrap();
         work.forget(ENTRY).unwrap();
-        assert!(!work.has(ENTRY));
+        assert!(work.recall::<f64>(ENTRY).is_none());
     }
 
     #[test]
@@ -448,7 +484,7 @@ mod tests {
         let error = open(&output, "b").unwrap_err().to_string();
         assert!(error.contains("out.gguf.work") && error.contains("--force"), "{error}");
         assert_eq!(remember(&open(&output, "a").unwrap(), 2.0), 1.0, "it was left as it was");
-        let work = Work::beside(&output, "b", Foreign::Replace).unwrap();
+        let work = Work::beside(&output, &run_of("b"), Foreign::Replace).unwrap();
         assert_eq!(remember(&work, 2.0), 2.0);
     }
 
@@ -456,10 +492,10 @@ mod tests {
     fn a_run_that_was_ended_as_it_began_is_no_hindrance() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out.gguf");
-        for manifest in ["", "b"] {
+        for manifest in ["", "opencog-", "opencog-qat 0.0 with"] {
             fs::create_dir_all(folder.path().join("out.gguf.work")).unwrap();
             fs::write(folder.path().join("out.gguf.work/manifest"), manifest).unwrap();
-            open(&output, "a").unwrap().finish().unwrap();
+            open(&output, "1.0").unwrap().finish(ENTRY).unwrap();
         }
     }
 
@@ -481,7 +517,45 @@ mod tests {
         let _ = fs::remove_file(theirs.with_file_name("manifest"));
         let error = Work::beside(&output, "a", Foreign::Replace).unwrap_err().to_string();
         assert!(error.contains("film.part"), "{error}");
-        assert_eq!(fs::read_to_string(film).unwrap(), "notes");
+        assert_eq!(fs::read_to_string(&film).unwrap(), "notes");
+        // Nor a manifest of something else.
+        fs::rename(&film, theirs.with_file_name("manifest")).unwrap();
+        for foreign in [Foreign::Refuse, Foreign::Replace] {
+            let error = Work::beside(&output, "a", foreign).unwrap_err().to_string();
+            assert!(error.contains("holds manifest"), "{error}");
+        }
+        assert_eq!(fs::read_to_string(theirs.with_file_name("manifest")).unwrap(), "notes");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_leads_elsewhere_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        let theirs = folder.path().join("theirs");
+        fs::write(&theirs, "").unwrap();
+        fs::create_dir(folder.path().join("out.gguf.work")).unwrap();
+        let manifest = folder.path().join("out.gguf.work/manifest");
+        std::os::unix::fs::symlink(&theirs, &manifest).unwrap();
+        let error = Work::beside(&output, "a", Foreign::Replace).unwrap_err().to_string();
+        assert!(error.contains("holds manifest"), "{error}");
+        assert_eq!(fs::read_to_string(theirs).unwrap(), "");
+    }
+
+    #[test]
+    fn the_last_entry_goes_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out.gguf");
+        let work = open(&output, "a").unwrap();
+        for name in ["after", ENTRY, "before"] {
+            work.remember(name, || Ok::<_, WorkError>(1.0)).unwrap();
+        }
+        // Where the others cannot go, it stays.
+        let other = folder.path().join("out.gguf.work/before.kept");
+        fs::remove_file(&other).unwrap();
+        fs::create_dir(&other).unwrap();
+        work.finish(ENTRY).unwrap_err();
+        assert!(folder.path().join("out.gguf.work/entry.kept").exists());
     }
 
     #[test]
@@ -514,6 +588,6 @@ mod tests {
         work.remember("whole", || Ok::<_, WorkError>(1.0)).unwrap();
         work.remember(ENTRY, fails).unwrap_err();
         drop(work);
-        assert!(open(&output, "a").unwrap().has("whole"));
+        assert_eq!(open(&output, "a").unwrap().recall("whole"), Some(1.0));
     }
 }

@@ -20,6 +20,19 @@ impl Level {
         }
     }
 
+    /// What the instructions are called.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::Vector(Arch::V4(_)) => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Level::Vector(Arch::V3(_)) => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Level::Vector(Arch::Neon(_)) => "NEON",
+            _ => "no vectors",
+        }
+    }
+
     /// Runs `op`, compiled for this level.
     #[inline]
     pub fn run<O: WithSimd>(self, op: O) -> O::Output {

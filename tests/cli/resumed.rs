@@ -125,8 +125,12 @@ fn a_run_that_is_killed_as_it_ends_goes_on_too() {
     child.kill().unwrap();
     child.wait().unwrap();
     if written.exists() {
-        // Wherever it was killed: the model may have had its name already.
-        folder.write("out.gguf", b"this run's");
+        // Wherever it was killed: the model may have had its name already, and all other state may be
+        // gone.
+        for entry in kept(&folder).iter().filter(|name| **name != "written.kept") {
+            fs::remove_file(folder.path(&format!("out.gguf.work/{entry}"))).unwrap();
+        }
+        folder.write("out.gguf", &undisturbed());
         folder.run(SEARCH).success();
     }
     assert_eq!(folder.names(), ["in.gguf", "out.gguf"]);
