@@ -51,12 +51,7 @@ impl<'m, 'a> Stepwise<'m, 'a> {
         })
     }
 
-    /// The layer that comes next.
-    pub fn layer(&self) -> usize {
-        self.layer
-    }
-
-    /// The residual stream before that layer: tokens x width.
+    /// The residual stream before the layer that comes next: tokens x width.
     pub fn stream(&self) -> &[f32] {
         &self.x
     }
@@ -220,7 +215,7 @@ mod tests {
             }
         }
         steps.look_at_head(&mut seen);
-        assert_eq!(steps.layer(), model.shape.layers);
+        assert_eq!(steps.layer, model.shape.layers);
         assert_eq!(seen.inputs, 4 * model.shape.layers);
         assert_eq!(seen.head, all);
     }

@@ -192,7 +192,13 @@ impl<'a> Weights<'a> {
 /// The layer that a weight of a transformer block belongs to, and its name there.
 pub fn layer_part(name: &str) -> Option<(usize, &str)> {
     let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
-    Some((layer.parse().ok()?, part.strip_suffix(".weight")?))
+    Some((layer_number(layer)?, part.strip_suffix(".weight")?))
+}
+
+/// A number as llama.cpp spells it: `01` would be another name of the same layer.
+fn layer_number(text: &str) -> Option<usize> {
+    let number: usize = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 /// Finds tensors and checks their shapes.
@@ -247,7 +253,7 @@ impl<'a> Finder<'a> {
             |name: &str| match name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
                 // llama.cpp reads no more blocks than the metadata counts.
                 Some((layer, part)) => {
-                    layer.parse::<usize>().is_ok_and(|layer| layer < shape.layers)
+                    layer_number(layer).is_some_and(|layer| layer < shape.layers)
                         && known_part(part)
                 }
                 None => WHOLE.contains(&name),
@@ -360,4 +366,17 @@ fn check_decodable(tensor: &TensorInfo) -> Result<(), ModelError> {
         return Ok(());
     }
     Err(ModelError::Undecodable { tensor: tensor.name.clone(), format: tensor.format })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_has_one_name() {
+        assert_eq!(layer_part("blk.12.attn_q.weight"), Some((12, "attn_q")));
+        for other in ["blk.01.attn_q.weight", "blk.+1.attn_q.weight", "blk..attn_q.weight"] {
+            assert_eq!(layer_part(other), None, "{other}");
+        }
+    }
 }

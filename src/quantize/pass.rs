@@ -64,8 +64,7 @@ pub fn encode_in_passing(
     if let Some(all) = all_kept(work, pass, gguf, todo)? {
         return Ok(all);
     }
-    let variant = with_encodings(model, finished);
-    let tied = variant.weights.tied;
+    let tied = model.weights.tied;
     let mut by_place: BTreeMap<Option<Place>, Vec<&String>> = BTreeMap::new();
     for name in todo.keys() {
         by_place.entry(place(name, tied)).or_default().push(name);
@@ -76,6 +75,10 @@ pub fn encode_in_passing(
     if let Some(inputless) = by_place.remove(&None) {
         made.extend(encode.all(&inputless, None)?);
     }
+    // An embedding of its own is what all layers see first.
+    let mut before = finished.clone();
+    before.extend(made.clone());
+    let variant = with_encodings(model, &before);
     let last = by_place.keys().flatten().map(|&(layer, _)| layer).max();
     let mut steps = Stepwise::start(&variant, sequences)?;
     for (number, layer) in variant.weights.layers.iter().enumerate() {
@@ -218,4 +221,55 @@ fn all_kept(
         };
     }
     Ok(Some(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::gguf::{TensorSpec, Writer};
+    use crate::progress::Silent;
+
+    /// tiny.gguf with an output head of its own.
+    fn untied() -> Gguf {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
+        let tiny = Gguf::open(path.as_ref()).unwrap();
+        let embedding = tiny.tensor("token_embd.weight").unwrap();
+        let head = TensorSpec { name: "output.weight".into(), ..embedding.spec() };
+        let specs: Vec<_> = tiny.tensors().iter().map(TensorInfo::spec).chain([head]).collect();
+        let name = Path::new("untied.gguf");
+        let mut writer = Writer::new(Vec::new(), name, tiny.metadata(), &specs).unwrap();
+        for tensor in tiny.tensors().iter().chain([embedding]) {
+            writer.tensor_bytes(tiny.data(tensor)).unwrap();
+        }
+        Gguf::from_bytes("untied.gguf", writer.finish().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn layers_are_encoded_on_the_embedding_that_the_same_pass_encodes() {
+        let gguf = untied();
+        let model = Model::of(&gguf).unwrap();
+        assert!(!model.weights.tied);
+        let tokens: Vec<u32> = (0..256).map(|i| i * 29 % 2000).collect();
+        let context = PassContext {
+            gguf: &gguf,
+            model: &model,
+            sequences: &[&tokens],
+            importance: &Importance::default(),
+            work: &Work::Forgetful,
+            progress: &Silent,
+        };
+        let todo = |names: &[&str]| {
+            names.iter().map(|&name| (name.to_owned(), Format::Q4_0)).collect::<BTreeMap<_, _>>()
+        };
+        let (embedding, down) = ("token_embd.weight", "blk.0.ffn_down.weight");
+        let pass = |finished: &Encodings, names: &[&str]| {
+            encode_in_passing(context, "pass", finished, &todo(names)).unwrap()
+        };
+        let both = pass(&Encodings::new(), &[embedding, down]);
+        let before = pass(&Encodings::new(), &[embedding]);
+        assert!(both[down].bytes[..] == pass(&before, &[down])[down].bytes[..]);
+        assert!(both[down].bytes[..] != pass(&Encodings::new(), &[down])[down].bytes[..]);
+    }
 }

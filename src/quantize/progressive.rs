@@ -119,6 +119,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut choice = self.allocate(&BTreeMap::new(), scale, 0.0);
         let mut encodings = Encodings::new();
         let (mut kld, mut predicted, mut revisions) = (0.0, 0.0, 0);
+        // Where nothing can be chosen, no step could be planned anew.
+        let is_forced = self.sensitivities.iter().all(|s| s.candidates.len() == 1);
+        let steps = if is_forced { 1 } else { STEPS };
         for step in 0.. {
             let mut pending: Vec<usize> = (0..all)
                 .filter(|&i| !encodings.contains_key(&self.sensitivities[i].name))
@@ -127,7 +130,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
                 break;
             }
             pending.sort_by(|&a, &b| self.cost(a, choice[a]).total_cmp(&self.cost(b, choice[b])));
-            let group = self.next_group(&pending, &choice, STEPS.saturating_sub(step));
+            let group = self.next_group(&pending, &choice, steps.saturating_sub(step));
             let done = encodings.len();
             let expected = scale * self.sum(&group, &choice);
             encodings.extend(self.encode(&group, &choice, &encodings)?);
@@ -213,7 +216,10 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             }
             let choice = self.allocate_bytes(&BTreeMap::new());
             let expected = self.expected(&best, &choice);
-            let Some(next) = self.changed(&best, choice, expected)? else { continue };
+            let Some(next) = self.changed(&best, choice, expected)? else {
+                self.emphasis = before;
+                continue;
+            };
             let Changed { group, reached } = next;
             let better = self.judged(&reached) < self.judged(&best);
             let changed = (&group[..], &reached.choice[..]);
@@ -264,6 +270,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         if kld < reached.kld {
             self.record.measured_kld = kld;
             self.record.predicted_kld = None;
+            if matches!(self.search.aim, Aim::Smallest { kld: allowed } if kld <= allowed) {
+                self.record.bound_by = None;
+            }
             return Ok((recipe, encodings));
         }
         Ok((plan, reached.encodings))
