@@ -263,8 +263,9 @@ struct QuantizeArgs {
     #[arg(long, value_name = "FILE.json", help_heading = "Run")]
     report: Option<PathBuf>,
 
-    /// Show the plan and write nothing; only some rows of the weights are looked at, so that a weight
-    /// that is no number may be found by the real run only
+    /// Show the plan and write nothing, after the search and the training; at --effort fast in a
+    /// moment, as only some rows of the weights are looked at, so that a weight that is no number may
+    /// be found by the real run only
     #[arg(long, help_heading = "Run")]
     dry_run: bool,
 
