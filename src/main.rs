@@ -74,6 +74,14 @@ fn opencog(command: OpenCogCommand) -> anyhow::Result<()> {
             let exported = companion::export(&args.job())?;
             if quiet { Ok(()) } else { print_of_written(&exported.to_string(), "text") }
         }
+        OpenCogCommand::Query(args) => {
+            let answer = companion::query(&args.job())?;
+            print(&answer.to_string())?;
+            if !answer.is_complete {
+                say(&format!("the first {} matches; --limit allows more", answer.matches.len()));
+            }
+            Ok(())
+        }
         OpenCogCommand::Stats { file } => print(&companion::stats(&file)?),
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::companion::{AttentionCoding, Enabled, ExportJob, PackJob, Request};
+use crate::companion::{AttentionCoding, Enabled, ExportJob, PackJob, QueryJob, Request};
 use crate::opencog::atomspace::codec::{Codec, TOLERANCE};
 use crate::opencog::atomspace::companion::{Form, TruthCoding};
 use crate::opencog::atomspace::export::Target;
@@ -20,6 +20,15 @@ Examples:
   opencog-qat opencog pack --validate --report kb.json kb.scm kb.opencog.gguf
   opencog-qat opencog pack --moses best.combo best.opencog.gguf";
 
+const QUERY_HELP: &str = "\
+Prints a line of the variables' names, then one for each match: the atoms, separated by tabs. Of a
+pattern without variables it says yes or no.
+
+Example, who is whatever Kecia is:
+  opencog-qat opencog query kb.opencog.gguf '
+    (Inheritance (Variable \"$who\") (Variable \"$what\"))
+    (Inheritance (Concept \"Kecia\") (Variable \"$what\"))'";
+
 /// What can be done with OpenCog data alone.
 #[derive(Debug, Subcommand)]
 pub enum OpenCogCommand {
@@ -30,6 +39,11 @@ pub enum OpenCogCommand {
 
     /// Write the atoms of a companion as AtomSpace text again, its MOSES programs, or both
     Export(ExportArgs),
+
+    /// Find what the variables of a pattern stand for, in a companion, where it lies, or in AtomSpace
+    /// text
+    #[command(after_help = QUERY_HELP)]
+    Query(QueryArgs),
 
     /// Tell what a companion, or an AtomSpace text, holds
     Stats {
@@ -92,6 +106,21 @@ pub struct ExportArgs {
     /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// What `opencog query` is asked for.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// A companion, or AtomSpace text
+    #[arg(value_name = "KB.opencog.gguf")]
+    file: PathBuf,
+
+    /// Links that must all be there, as AtomSpace text; each VariableNode stands for any atom
+    pattern: String,
+
+    /// The most matches to print
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    limit: usize,
 }
 
 /// How OpenCog data is read and coded.
@@ -227,6 +256,14 @@ impl ExportArgs {
     pub fn job(self) -> ExportJob {
         let ExportArgs { companion, output, moses, target, force, .. } = self;
         ExportJob { companion, output, moses, target, force }
+    }
+}
+
+impl QueryArgs {
+    /// The job.
+    pub fn job(self) -> QueryJob {
+        let QueryArgs { file, pattern, limit } = self;
+        QueryJob { file, pattern, limit }
     }
 }
 

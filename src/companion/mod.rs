@@ -1,13 +1,15 @@
 //! OpenCog data on its way to a companion file and back: what is asked for, read, coded, written.
 //!
 //! A companion is packed alone ([`pack`]), or made beside a model that is quantized. [`export`]
-//! writes its atoms as text again, [`stats`] tells what there is.
+//! writes its atoms as text again, [`stats`] tells what there is, [`query`](query()) finds what matches a
+//! pattern.
 
 mod carried;
 mod code;
 mod made;
 mod named;
 mod opened;
+mod query;
 mod read;
 mod request;
 mod run;
@@ -16,6 +18,7 @@ mod validate;
 pub(crate) use made::Companion;
 pub(crate) use named::{NAME_KEY, SHA256_KEY};
 pub use named::{Named, State, named};
+pub use query::{Answer, QueryJob, query};
 pub use request::{AttentionCoding, Enabled, Request};
 pub use run::{ExportJob, Exported, PackJob, export, pack, stats};
 

@@ -1,5 +1,6 @@
 //! OpenCog data: packed, told of, written again, alone and beside a model.
 
+use assert_cmd::assert::OutputAssertExt;
 use opencog_qat::gguf::{Gguf, Value};
 use opencog_qat::opencog::atomspace::companion::PackedSpace;
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
@@ -18,7 +19,8 @@ const ATOMS: &str = r#"(use-modules (opencog))
 (cog-set-value! (Concept "cat") (Predicate "weight") (FloatValue 4.5 0.25))
 "#;
 
-const PROGRAMS: &str = "+($x 0.5)\n*($x 1.25)\n$x\n";
+/// What MOSES measured of them comes back too, where it did.
+const PROGRAMS: &str = "-1.5 +($x 0.5)\n-2 *($x 1.25) [score=-2, complexity=2]\n$x\n";
 const TABLE: &str = "t,x\n1.5,1.0\n2.5,2.5\n4,3.25\n";
 
 fn folder() -> Folder {
@@ -124,6 +126,37 @@ fn programs_are_packed_alone() {
         let shown = folder.run(&format!("opencog {wrong}")).code(2);
         shown.stderr(predicate::str::contains("required"));
     }
+}
+
+#[test]
+fn patterns_are_matched_in_texts_and_in_companions() {
+    let folder = folder();
+    folder.run("opencog pack -q kb.scm kb.opencog.gguf").success();
+    folder.run("opencog pack -q --at-rest kb.scm rest.opencog.gguf").success();
+    let ask = |file: &str, pattern: &str, flags: &[&str]| {
+        let args = [&["opencog", "query", file, pattern], flags].concat();
+        folder.command(env!("CARGO_BIN_EXE_opencog-qat"), &args).assert()
+    };
+    let both = r#"(Inheritance (Variable "$x") (Variable "$y"))
+        (List (Variable "$x") (Concept "cat"))"#;
+    for file in ["kb.scm", "kb.opencog.gguf", "rest.opencog.gguf"] {
+        let found = "$x\t$y\n(ConceptNode \"dog\")\t(ConceptNode \"animal\")\n";
+        ask(file, both, &[]).success().stdout(found).stderr("");
+        let is = |of: &str| format!(r#"(Inheritance (Concept "{of}") (Concept "animal"))"#);
+        ask(file, &is("cat"), &[]).success().stdout("yes\n");
+        ask(file, &is("cow"), &[]).success().stdout("no\n");
+        let any = r#"(Inheritance (Variable "$x") (Concept "animal"))"#;
+        let shown = ask(file, any, &["--limit", "1"]).success();
+        shown
+            .stdout(predicate::str::contains("$x\n(ConceptNode"))
+            .stderr(predicate::str::contains("the first 1 matches; --limit allows more"));
+    }
+    let wrong = predicate::str::contains("kb.scm: the pattern: ");
+    ask("kb.scm", r#"(Inheritance (Concept "cat""#, &[]).code(1).stderr(wrong);
+    let node = predicate::str::contains("a clause of a query is a link");
+    ask("kb.scm", r#"(Concept "cat")"#, &[]).code(1).stderr(node);
+    let missing = predicate::str::contains("no.scm");
+    ask("no.scm", &both, &[]).code(1).stderr(missing);
 }
 
 #[test]

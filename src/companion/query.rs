@@ -1,0 +1,73 @@
+//! Asks a companion, or a text of atoms, for all that matches a pattern.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::Error;
+use crate::opencog::atomspace::AtomStore;
+use crate::opencog::atomspace::export::print_atom;
+use crate::opencog::atomspace::query::{Query, TruthFilter};
+
+use super::opened::Opened;
+use super::{Request, read};
+
+/// What to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryJob {
+    /// A companion, or AtomSpace text.
+    pub file: PathBuf,
+    /// Links that must all be there, as AtomSpace text in which each `VariableNode` stands for any
+    /// atom.
+    pub pattern: String,
+    /// The most matches to find.
+    pub limit: usize,
+}
+
+/// What a pattern's variables can stand for. As text it has a line of their names, then one for each
+/// match, separated by tabs; of a pattern without variables it says `yes` or `no`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The names of the variables.
+    pub variables: Vec<String>,
+    /// For each match the atoms, as text.
+    pub matches: Vec<Vec<String>>,
+    /// Whether these are all matches there are.
+    pub is_complete: bool,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.variables.is_empty() {
+            return writeln!(f, "{}", if self.matches.is_empty() { "no" } else { "yes" });
+        }
+        writeln!(f, "{}", self.variables.join("\t"))?;
+        self.matches.iter().try_for_each(|atoms| writeln!(f, "{}", atoms.join("\t")))
+    }
+}
+
+/// Asks.
+///
+/// # Errors
+/// The file cannot be read or is broken, or the pattern is none.
+pub fn query(job: &QueryJob) -> Result<Answer, Error> {
+    match read::is_gguf(&job.file)? {
+        true => answer(&Opened::open(&job.file)?.space()?, job),
+        false => answer(&read::atomspace(&job.file, &Request::default())?.0, job),
+    }
+}
+
+fn answer(store: &impl AtomStore, job: &QueryJob) -> Result<Answer, Error> {
+    let query = Query::parse(&job.pattern, store)
+        .map_err(|e| Error::opencog(&job.file, format!("the pattern: {e}")))?;
+    let matches = query.matches(store, TruthFilter::Any, job.limit);
+    let text = |&atom| {
+        let mut text = Vec::new();
+        print_atom(store, atom, &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    Ok(Answer {
+        variables: query.variables.into_iter().map(|variable| variable.name).collect(),
+        matches: matches.iter().map(|atoms| atoms.iter().map(text).collect()).collect(),
+        is_complete: matches.is_complete,
+    })
+}
