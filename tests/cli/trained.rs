@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use opencog_qat::gguf::Format;
+use opencog_qat::gguf::{Format, TensorInfo, TensorSpec, Writer};
 use predicates::prelude::*;
 use serde_json::Value as Json;
 
@@ -107,6 +107,65 @@ fn bytes_depend_neither_on_threads_nor_on_being_killed() {
     folder.run(&format!("--threads 2 {flags} out.gguf")).success();
     assert!(folder.read("out.gguf") == folder.read("undisturbed.gguf"));
     assert!(!folder.path("out.gguf.work").exists());
+}
+
+#[test]
+fn a_second_round_goes_on_too() {
+    let folder = Folder::with_tiny();
+    let formats = "--batches 1 --seq-len 64 --formats Q4_0,IQ4_NL,Q5_1,Q8_0";
+    let flags = format!("--effort thorough --accuracy 0.02 {formats} --report r.json in.gguf");
+    folder.run(&format!("{flags} undisturbed.gguf")).success();
+    let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+    assert_eq!(report["search"]["trained"].as_array().unwrap().len(), 2, "there are two rounds");
+    let mut run = folder.program(&format!("--quiet {flags} out.gguf")).spawn().unwrap();
+    let kept = folder.path("out.gguf.work/trained-1-1-layer.kept");
+    while !kept.exists() {
+        assert!(run.try_wait().unwrap().is_none(), "it was too fast");
+        sleep(Duration::from_millis(1));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    folder.run(&format!("{flags} out.gguf")).success();
+    assert!(folder.read("out.gguf") == folder.read("undisturbed.gguf"));
+}
+
+/// `in.gguf` with its norms in 16 bits, as some files have them.
+fn with_f16_norms(folder: &Folder) {
+    let gguf = folder.open("in.gguf");
+    let is_norm = |tensor: &TensorInfo| tensor.format == Format::F32;
+    let spec = |tensor: &TensorInfo| match is_norm(tensor) {
+        true => TensorSpec { format: Format::F16, ..tensor.spec() },
+        false => tensor.spec(),
+    };
+    let specs: Vec<TensorSpec> = gguf.tensors().iter().map(spec).collect();
+    let name = folder.path("norms.gguf");
+    let mut writer = Writer::new(Vec::new(), &name, gguf.metadata(), &specs).unwrap();
+    for tensor in gguf.tensors() {
+        let data = gguf.data(tensor);
+        let float = |bytes: &[u8; 4]| half::f16::from_f32(f32::from_le_bytes(*bytes)).to_le_bytes();
+        let halved: Vec<u8> = data.as_chunks().0.iter().flat_map(float).collect();
+        writer.tensor_bytes(if is_norm(tensor) { &halved } else { data }).unwrap();
+    }
+    fs::write(name, writer.finish().unwrap()).unwrap();
+}
+
+#[test]
+fn norms_that_the_file_does_not_hold_in_32_bits_stay_what_they_were() {
+    let folder = Folder::with_tiny();
+    with_f16_norms(&folder);
+    let flags = format!("--effort thorough {LITTLE} --train-tokens 2000 --report r.json");
+    folder.run(&format!("{flags} norms.gguf out.gguf")).success();
+    let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+    let layer = &report["search"]["trained"][0]["layers"][0];
+    assert!(layer["after"].as_f64() < layer["before"].as_f64(), "{layer}");
+    let (input, output) = (folder.open("norms.gguf"), folder.open("out.gguf"));
+    for tensor in input.tensors().iter().filter(|tensor| tensor.name.contains("norm")) {
+        let now = output.tensor(&tensor.name).unwrap();
+        assert_eq!(now.format, Format::F16);
+        assert!(output.data(now) == input.data(tensor), "{}", tensor.name);
+    }
+    let decided = report["search"]["measured_kld"].as_f64().unwrap();
+    assert!((decided - kld(&report)).abs() < 1e-9, "what decided is what is in the file");
 }
 
 #[test]
