@@ -18,6 +18,7 @@ mod print;
 mod read;
 mod renewal;
 mod score;
+mod sparse;
 mod storage;
 mod table;
 mod tree;

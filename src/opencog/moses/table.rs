@@ -1,8 +1,9 @@
-//! Tables as MOSES reads them: values separated by commas, blanks or tabs.
+//! Tables as MOSES reads them: values separated by commas, blanks or tabs, or sparse ones.
 
 use std::collections::HashMap;
 use std::fmt;
 
+use super::sparse::{Dense, dense, is_sparse};
 use super::types::Type;
 
 /// Rows of inputs and of what programs are to say of them.
@@ -97,14 +98,16 @@ impl Table {
     /// Lines that begin with `#`, `;` or `!` are comments. The first row holds labels where a word
     /// stands above a column of something else. A column is boolean where all its values are 0, 1,
     /// T, F, t or f, of numbers where all are, and of words where one is not.
+    ///
+    /// Where rows have pairs as in `earn, issued : 1, results : 2`, what a row does not name is 0;
+    /// all columns that are made of pairs have one type.
     pub fn read(
         text: &str,
         target: Option<&ColumnChoice>,
         weight: Option<&ColumnChoice>,
     ) -> Result<Table, TableError> {
-        let mut rows = rows(text)?;
-        let labels = labels(&mut rows);
-        let width = rows[0].1.len();
+        let Cells { labels, rows, kinds } = Cells::read(text)?;
+        let width = kinds.len();
         let target = target.map_or(Ok(0), |choice| choice.find(&labels, width))?;
         let weight = weight.map(|choice| choice.find(&labels, width)).transpose()?;
         if weight == Some(target) {
@@ -112,8 +115,8 @@ impl Table {
                 "expected a target beside the weights, found the same column".into(),
             ));
         }
-        check_finite(&rows)?;
-        let column = |at: usize| column(&rows, at);
+        check_finite(&rows, &kinds)?;
+        let column = |at: usize| column(&rows, at, kinds[at]);
         let is_input = |at: &usize| *at != target && Some(*at) != weight;
         let weights = match weight.map(column) {
             None => None,
@@ -174,17 +177,47 @@ fn whole(fault: String) -> TableError {
     TableError { line: 0, fault }
 }
 
-/// The line of each row, and its cells. At least one row, all of the same width, of 2 or more.
-fn rows(text: &str) -> Result<Vec<(usize, Vec<String>)>, TableError> {
-    let mut rows: Vec<(usize, Vec<String>)> = Vec::new();
-    for (line, content) in (1..).zip(text.lines()) {
-        if content.trim().is_empty() || content.starts_with(['#', ';', '!']) {
-            continue;
+/// The line of a row, and its cells.
+pub(super) type Row = (usize, Vec<String>);
+
+/// A table as text.
+struct Cells {
+    labels: Option<Vec<String>>,
+    /// One at least, all of the same width, of 2 or more.
+    rows: Vec<Row>,
+    /// What the columns hold.
+    kinds: Vec<Kind>,
+}
+
+impl Cells {
+    fn read(text: &str) -> Result<Cells, TableError> {
+        if is_sparse(lines(text)) {
+            let Dense { labels, rows, fixed } = dense(lines(text))?;
+            let rows = checked(rows)?;
+            let mut kinds: Vec<Kind> =
+                (0..labels.len()).map(|at| column_kind(&rows, &[at])).collect();
+            let paired: Vec<usize> = (fixed..labels.len()).collect();
+            kinds[fixed..].fill(column_kind(&rows, &paired));
+            return Ok(Cells { labels: Some(labels), rows, kinds });
         }
-        if content.contains(" : ") {
-            let fault = "expected a value, found ` : `: sparse rows are not read";
-            return Err(TableError { line, fault: fault.into() });
-        }
+        let mut rows = checked(rows(text)?)?;
+        let labels = take_labels(&mut rows);
+        let kinds = (0..rows[0].1.len()).map(|at| column_kind(&rows, &[at])).collect();
+        Ok(Cells { labels, rows, kinds })
+    }
+}
+
+/// The lines that are no comments, counted from 1.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_row =
+        |(_, line): &(usize, &str)| !line.trim().is_empty() && !line.starts_with(['#', ';', '!']);
+    (1..).zip(text.lines()).filter(is_row)
+}
+
+/// All of the same width.
+fn rows(text: &str) -> Result<Vec<Row>, TableError> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (line, content) in lines(text) {
         let cells = cells(content).map_err(|fault| TableError { line, fault })?;
         let width = rows.first().map_or(cells.len(), |(_, cells)| cells.len());
         if cells.len() != width {
@@ -193,6 +226,11 @@ fn rows(text: &str) -> Result<Vec<(usize, Vec<String>)>, TableError> {
         }
         rows.push((line, cells));
     }
+    Ok(rows)
+}
+
+/// Refuses a table without rows, or of one column.
+fn checked(rows: Vec<Row>) -> Result<Vec<Row>, TableError> {
     match rows.first() {
         None => Err(whole("expected rows, found none".into())),
         Some((line, cells)) if cells.len() < 2 => {
@@ -265,18 +303,18 @@ fn kind(cell: &str) -> Kind {
     }
 }
 
-/// What a column holds. T and F among numbers are words.
-fn column_kind(rows: &[(usize, Vec<String>)], at: usize) -> Kind {
-    let cells = || rows.iter().map(|(_, cells)| cells[at].as_str());
+/// What columns hold together. T and F among numbers are words.
+fn column_kind(rows: &[Row], columns: &[usize]) -> Kind {
+    let cells =
+        || rows.iter().flat_map(|(_, cells)| columns.iter().map(move |&at| cells[at].as_str()));
     let kind = cells().map(kind).max().unwrap_or(Kind::Boolean);
     let all_numbers = || cells().all(|cell| contin(cell).is_some());
     if kind == Kind::Contin && !all_numbers() { Kind::Enumerated } else { kind }
 }
 
 /// Refuses what is not finite in a column of numbers.
-fn check_finite(rows: &[(usize, Vec<String>)]) -> Result<(), TableError> {
-    let of_numbers = |at: &usize| column_kind(rows, *at) == Kind::Contin;
-    let columns: Vec<usize> = (0..rows[0].1.len()).filter(of_numbers).collect();
+fn check_finite(rows: &[Row], kinds: &[Kind]) -> Result<(), TableError> {
+    let columns: Vec<usize> = (0..kinds.len()).filter(|&at| kinds[at] == Kind::Contin).collect();
     for (line, cells) in rows {
         let is_odd = |at: &&usize| contin(&cells[**at]).is_none_or(|value| !value.is_finite());
         if let Some(&at) = columns.iter().find(is_odd) {
@@ -288,19 +326,19 @@ fn check_finite(rows: &[(usize, Vec<String>)]) -> Result<(), TableError> {
 }
 
 /// Takes the first row out where it holds labels.
-fn labels(rows: &mut Vec<(usize, Vec<String>)>) -> Option<Vec<String>> {
+fn take_labels(rows: &mut Vec<Row>) -> Option<Vec<String>> {
     let (first, rest) = rows.split_first()?;
     let is_word = |at: usize| kind(&first.1[at]) == Kind::Enumerated;
-    let is_label = |at: usize| is_word(at) && column_kind(rest, at) != Kind::Enumerated;
+    let is_label = |at: usize| is_word(at) && column_kind(rest, &[at]) != Kind::Enumerated;
     if rest.is_empty() || !(0..first.1.len()).any(is_label) {
         return None;
     }
     Some(rows.remove(0).1)
 }
 
-fn column(rows: &[(usize, Vec<String>)], at: usize) -> Column {
+fn column(rows: &[Row], at: usize, kind: Kind) -> Column {
     let cells = || rows.iter().map(|(_, cells)| cells[at].as_str());
-    match column_kind(rows, at) {
+    match kind {
         Kind::Boolean => Column::Boolean(cells().filter_map(boolean).collect()),
         Kind::Contin => Column::Contin(cells().filter_map(contin).collect()),
         Kind::Enumerated => Column::Enumerated(cells().map(String::from).collect()),
@@ -364,11 +402,29 @@ mod tests {
         assert_eq!(read("a,b\n1,,2"), Err("line 2: expected a value, found `,`".into()));
         assert_eq!(read("1\n2"), Err("line 1: expected 2 columns or more, found 1".into()));
         assert_eq!(read("#\n"), Err("expected rows, found none".into()));
-        assert!(read("a,b\n1,x : 2").unwrap_err().contains("sparse"));
+        let pairs = "expected 1 values, then pairs such as `a : 1`";
+        assert_eq!(read("x, a : 1\nx, b"), Err(format!("line 2: {pairs}")));
+        assert_eq!(read("t\na : 1, x"), Err(format!("line 2: {pairs}")));
         let odd = Err("line 3: expected a finite number, found `nan`".into());
         assert_eq!(read("t,x\n1.5,2\nnan,3\n2.5,4"), odd);
         assert_eq!(read("t,x\n1.5,2\nnan,inf\n2.5,-inf"), odd);
         assert!(read("t,x\nred,2\nnan,3").is_ok(), "a word among words");
+    }
+
+    #[test]
+    fn sparse_tables_are_read() {
+        let text = "# words\nearn, issued : 1, results : 2\nacq, ending : 1\n";
+        let table = read(text).unwrap();
+        assert_eq!(table.labels, ["ending", "issued", "results"]);
+        assert_eq!(table.target, Column::Enumerated(vec!["earn".into(), "acq".into()]));
+        let contin = |values: [f64; 2]| Column::Contin(values.to_vec());
+        assert_eq!(table.inputs, [contin([0.0, 1.0]), contin([1.0, 0.0]), contin([2.0, 0.0])]);
+
+        let target = ColumnChoice::Label("b".into());
+        let table = Table::read("t,x\n0,2.5, b : 1\n1,3, a : 1", Some(&target), None).unwrap();
+        assert_eq!(table.labels, ["t", "x", "a"]);
+        assert_eq!(table.target, Column::Boolean(vec![true, false]));
+        assert_eq!(table.inputs[1], contin([2.5, 3.0]));
     }
 
     #[test]
