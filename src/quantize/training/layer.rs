@@ -31,8 +31,8 @@ impl Default for Training {
     fn default() -> Training {
         Training {
             passes: 4,
-            batch: 4,
-            weight_rate: 8e-3,
+            batch: 2,
+            weight_rate: 6e-3,
             scale_rate: 5e-4,
             gain_rate: 5e-4,
             seed: 0,
