@@ -219,7 +219,7 @@ struct QuantizeArgs {
     #[arg(long, default_value = "standard", value_parser = effort, help_heading = "Plan")]
     effort: Effort,
 
-    /// Batches of text that the model writes at --effort standard and thorough [default: 6, or 10 at
+    /// Batches of text that the model writes at --effort standard and thorough [default: 6, or 9 at
     /// --effort thorough]
     #[arg(long, value_name = "N", help_heading = "Calibration")]
     batches: Option<usize>,

@@ -204,7 +204,7 @@ impl Config {
 
     /// Batches of calibration text.
     pub fn batches(&self) -> usize {
-        self.calibration.batches.unwrap_or(if self.trains() { 10 } else { 6 })
+        self.calibration.batches.unwrap_or(if self.trains() { 9 } else { 6 })
     }
 
     /// Sequences of a batch of calibration text.
@@ -435,7 +435,7 @@ mod tests {
         assert!(refused(|c| c.time = time).starts_with("--time 1h30m: is what training may take"));
         let thorough = Config { time, effort: Effort::Thorough, ..Config::default() };
         assert_eq!(thorough.validate(), Ok(()));
-        assert!(thorough.to_string().contains(" --effort thorough --batches 10 --batch-size 16 "));
+        assert!(thorough.to_string().contains(" --effort thorough --batches 9 --batch-size 16 "));
         assert!(thorough.to_string().contains(" --time 1h30m "));
         let none = Config { time: Some(Duration::ZERO), ..thorough.clone() };
         assert!(none.validate().unwrap_err().to_string().starts_with("--time 0s:"));

@@ -1,5 +1,6 @@
 //! Training of what the search found, measured as the search is.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use crate::gguf::{Format, Gguf};
@@ -19,8 +20,9 @@ use super::{Progressive, Reached};
 pub const EXPECTED_SHARE: f64 = 0.7;
 /// Rounds of training, at most.
 const ROUNDS: usize = 2;
-/// A trained model within this share below the allowed KLD is not worth another round.
-const NEAR: f64 = 0.08;
+/// Where training gives a model of a KLD in these shares of the allowed one, formats that are changed
+/// afterwards do the rest, and another round is not worth its time.
+const NEAR: RangeInclusive<f64> = 0.8..=1.1;
 
 impl Progressive<'_, '_, '_> {
     /// Trains a finished model.
@@ -49,8 +51,7 @@ impl Progressive<'_, '_, '_> {
             share = if untrained.kld > 0.0 { kld / untrained.kld } else { 1.0 };
             let choice = untrained.choice.clone();
             tries.add(self, Reached { choice, encodings, predicted, kld });
-            let near = (allowed * (1.0 - NEAR)..=allowed).contains(&kld);
-            if near || rounds_left == 1 {
+            if NEAR.contains(&(kld / allowed)) || rounds_left == 1 {
                 break;
             }
             // Its training may give a little less.
@@ -62,7 +63,7 @@ impl Progressive<'_, '_, '_> {
             untrained = next;
         }
         let best = tries.within.or(tries.above).unwrap_or(untrained);
-        // What is still missing, a few tensors make good.
+        // What is still missing, or to spare, a few tensors make good.
         self.fit(best, allowed)
     }
 
