@@ -82,7 +82,7 @@ fn opencog(command: OpenCogCommand) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        OpenCogCommand::Stats { file } => print(&companion::stats(&file)?),
+        OpenCogCommand::Stats { file, aliases } => print(&companion::stats(&file, &aliases.alias)?),
     }
 }
 

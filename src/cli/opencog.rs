@@ -49,6 +49,10 @@ pub enum OpenCogCommand {
     Stats {
         /// The file
         file: PathBuf,
+
+        /// Words of a text
+        #[command(flatten)]
+        aliases: AliasArgs,
     },
 }
 
@@ -121,6 +125,19 @@ pub struct QueryArgs {
     /// The most matches to print
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
+
+    #[command(flatten)]
+    aliases: AliasArgs,
+}
+
+/// Words that stand for types.
+#[derive(Debug, Args)]
+pub struct AliasArgs {
+    /// A word that the text uses for a type without defining it, as e=EvaluationLink; several with
+    /// commas, or the flag again
+    #[arg(long, value_name = "WORD=TYPE", value_delimiter = ',', value_parser = alias)]
+    #[arg(help_heading = "OpenCog data")]
+    pub alias: Vec<(String, String)>,
 }
 
 /// How OpenCog data is read and coded.
@@ -132,11 +149,8 @@ pub struct CodingArgs {
     #[arg(help_heading = "OpenCog data")]
     tv_merge: TvMerge,
 
-    /// A word that the text uses for a type without defining it, as e=EvaluationLink; several with
-    /// commas, or the flag again
-    #[arg(long, value_name = "WORD=TYPE", value_delimiter = ',', value_parser = alias)]
-    #[arg(help_heading = "OpenCog data")]
-    alias: Vec<(String, String)>,
+    #[command(flatten)]
+    aliases: AliasArgs,
 
     /// How truth values are kept: chosen, which loses nothing where at most 256 are distinct, else
     /// at most 0.5 % of a strength or a count; exact; or by name: palette, guarded-uniform8,
@@ -224,7 +238,7 @@ impl CodingArgs {
         Request {
             atomspace,
             tv_merge: self.tv_merge,
-            aliases: self.alias,
+            aliases: self.aliases.alias,
             truth: self.truth,
             attention: self.attention,
             moses: self.moses,
@@ -262,8 +276,8 @@ impl ExportArgs {
 impl QueryArgs {
     /// The job.
     pub fn job(self) -> QueryJob {
-        let QueryArgs { file, pattern, limit } = self;
-        QueryJob { file, pattern, limit }
+        let QueryArgs { file, pattern, limit, aliases } = self;
+        QueryJob { file, pattern, limit, aliases: aliases.alias }
     }
 }
 

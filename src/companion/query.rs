@@ -21,6 +21,8 @@ pub struct QueryJob {
     pub pattern: String,
     /// The most matches to find.
     pub limit: usize,
+    /// Words that a text uses for types without defining them, and these.
+    pub aliases: Vec<(String, String)>,
 }
 
 /// What a pattern's variables can stand for. As text it has a line of their names, then one for each
@@ -52,7 +54,10 @@ impl fmt::Display for Answer {
 pub fn query(job: &QueryJob) -> Result<Answer, Error> {
     match read::is_gguf(&job.file)? {
         true => answer(&Opened::open(&job.file)?.space()?, job),
-        false => answer(&read::atomspace(&job.file, &Request::default())?.0, job),
+        false => {
+            let request = Request { aliases: job.aliases.clone(), ..Request::default() };
+            answer(&read::atomspace(&job.file, &request)?.0, job)
+        }
     }
 }
 

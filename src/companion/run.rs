@@ -173,24 +173,30 @@ fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Erro
     Ok(file)
 }
 
-/// What a companion, or a text of atoms, holds: several lines.
+/// What a companion, or a text of atoms, holds: several lines. `aliases` are words that a text uses for
+/// types without defining them, and these.
 ///
 /// # Errors
 /// The file cannot be read or is broken.
-pub fn stats(path: &Path) -> Result<String, Error> {
+pub fn stats(path: &Path, aliases: &[(String, String)]) -> Result<String, Error> {
     let doing = "cannot open the companion or AtomSpace text";
     File::open(path).map_err(|e| Error::file(path, doing, e))?;
     let mut out = format!("{}\n\n", path.display());
     let written = match read::is_gguf(path)? {
         true => companion_stats(path, &mut out)?,
-        false => text_stats(path, &mut out)?,
+        false => text_stats(path, aliases, &mut out)?,
     };
     written.expect("writing to a string cannot fail");
     Ok(out)
 }
 
-fn text_stats(path: &Path, out: &mut String) -> Result<fmt::Result, Error> {
-    let (space, summary) = read::atomspace(path, &Request::default())?;
+fn text_stats(
+    path: &Path,
+    aliases: &[(String, String)],
+    out: &mut String,
+) -> Result<fmt::Result, Error> {
+    let request = Request { aliases: aliases.to_vec(), ..Request::default() };
+    let (space, summary) = read::atomspace(path, &request)?;
     let report = AtomSpaceReport {
         values_taken: Some(summary.values_taken),
         values_ignored: Some(summary.values_ignored),

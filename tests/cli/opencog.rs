@@ -190,6 +190,13 @@ fn words_that_a_text_does_not_define_are_told_to_it() {
     );
     folder.run(&format!("--effort fast {alias} --atomspace words.scm in.gguf out.gguf")).success();
     assert!(folder.read("out.opencog.gguf") == folder.read("kb.opencog.gguf"));
+    let told = folder.run(&format!("opencog stats {alias} words.scm")).success();
+    told.stdout(predicate::str::contains("atoms        5"));
+    let pattern = r#"(Evaluation (Predicate "likes") (List (Concept "dog") (Variable "$x")))"#;
+    let args =
+        ["opencog", "query", "--alias", "e=EvaluationLink,p=Predicate", "words.scm", pattern];
+    let found = folder.command(env!("CARGO_BIN_EXE_opencog-qat"), &args).assert().success();
+    found.stdout("$x\n(ConceptNode \"cat\")\n");
     for wrong in ["e", "e=", "=List"] {
         let pack = format!("opencog pack --alias {wrong} words.scm x.opencog.gguf");
         folder.run(&pack).code(2).stderr(predicate::str::contains("expected WORD=TYPE"));
