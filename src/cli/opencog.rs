@@ -21,8 +21,8 @@ Examples:
   opencog-qat opencog pack --moses best.combo best.opencog.gguf";
 
 const QUERY_HELP: &str = "\
-Prints a line of the variables' names, then one for each match: the atoms, separated by tabs. Of a
-pattern without variables it says yes or no.
+Prints a line of the variables' names, then one for each match: the atoms, separated by tabs (those
+in names are \\t, line feeds \\n). Of a pattern without variables it says yes or no.
 
 Example, who is whatever Kecia is:
   opencog-qat opencog query kb.opencog.gguf '
@@ -123,7 +123,7 @@ pub struct QueryArgs {
     pattern: String,
 
     /// The most matches to print
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = limit)]
     limit: usize,
 
     #[command(flatten)]
@@ -291,6 +291,10 @@ impl ModelArgs {
         };
         Request { enabled, ..self.coding.request(self.atomspace) }
     }
+}
+
+fn limit(number: &str) -> Result<usize, String> {
+    number.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "expected a number from 1".into())
 }
 
 fn tv_merge(name: &str) -> Result<TvMerge, String> {

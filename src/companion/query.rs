@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::opencog::atomspace::AtomStore;
-use crate::opencog::atomspace::export::print_atom;
+use crate::opencog::atomspace::export::print_atom_within;
 use crate::opencog::atomspace::query::{Query, TruthFilter};
+use crate::opencog::atomspace::{AtomId, AtomStore};
 
 use super::opened::Opened;
 use super::{Request, read};
@@ -25,8 +25,12 @@ pub struct QueryJob {
     pub aliases: Vec<(String, String)>,
 }
 
+/// The longest answer, in bytes of text.
+const LONGEST: usize = 1 << 26;
+
 /// What a pattern's variables can stand for. As text it has a line of their names, then one for each
-/// match, separated by tabs; of a pattern without variables it says `yes` or `no`.
+/// match, separated by tabs; of a pattern without variables it says `yes` or `no`. Tabs and line feeds
+/// in names are `\t` and `\n` there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The names of the variables.
@@ -50,7 +54,7 @@ impl fmt::Display for Answer {
 /// Asks.
 ///
 /// # Errors
-/// The file cannot be read or is broken, or the pattern is none.
+/// The file cannot be read or is broken, the pattern is none, or the answer too long.
 pub fn query(job: &QueryJob) -> Result<Answer, Error> {
     match read::is_gguf(&job.file)? {
         true => answer(&Opened::open(&job.file)?.space()?, job),
@@ -65,14 +69,24 @@ fn answer(store: &impl AtomStore, job: &QueryJob) -> Result<Answer, Error> {
     let query = Query::parse(&job.pattern, store)
         .map_err(|e| Error::opencog(&job.file, format!("the pattern: {e}")))?;
     let matches = query.matches(store, TruthFilter::Any, job.limit);
-    let text = |&atom| {
+    let mut room = LONGEST;
+    let mut text = |&atom: &AtomId| {
         let mut text = Vec::new();
-        print_atom(store, atom, &mut text);
-        String::from_utf8_lossy(&text).into_owned()
+        if !print_atom_within(store, atom, room, &mut text) {
+            let fault = format!("the answer is longer than {LONGEST} bytes; --limit allows less");
+            return Err(Error::opencog(&job.file, fault));
+        }
+        room -= text.len();
+        Ok(in_a_line(&String::from_utf8_lossy(&text)))
     };
+    let texts = matches.iter().map(|atoms| atoms.iter().map(&mut text).collect());
     Ok(Answer {
-        variables: query.variables.into_iter().map(|variable| variable.name).collect(),
-        matches: matches.iter().map(|atoms| atoms.iter().map(text).collect()).collect(),
+        matches: texts.collect::<Result<_, _>>()?,
+        variables: query.variables.iter().map(|variable| in_a_line(&variable.name)).collect(),
         is_complete: matches.is_complete,
     })
+}
+
+fn in_a_line(text: &str) -> String {
+    text.replace('\t', "\\t").replace('\n', "\\n")
 }

@@ -87,6 +87,13 @@ fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
     Ok(Programs { ensemble, table: Some(table) })
 }
 
+/// What some programs begin a text with; it is no part of it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 fn text(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|e| Error::file(path, "cannot read it", e))
+    let mut text = fs::read_to_string(path).map_err(|e| Error::file(path, "cannot read it", e))?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.remove(0);
+    }
+    Ok(text)
 }

@@ -157,6 +157,31 @@ fn patterns_are_matched_in_texts_and_in_companions() {
     ask("kb.scm", r#"(Concept "cat")"#, &[]).code(1).stderr(node);
     let missing = predicate::str::contains("no.scm");
     ask("no.scm", &both, &[]).code(1).stderr(missing);
+    ask("kb.scm", both, &["--limit", "0"]).code(2);
+    let refused = |pattern: &str, why: &'static str| {
+        ask("kb.scm", pattern, &[]).code(1).stderr(predicate::str::contains(why));
+    };
+    refused("", "expected links, found none");
+    refused(r#"(Inheritance (stv 1 1) (Variable "$x") (Concept "animal"))"#, "found values");
+    refused(&format!("(List {})", "(List) ".repeat(1100)), "a query has at most 1000 atoms");
+}
+
+#[test]
+fn answers_have_a_line_for_each_match_and_an_end() {
+    let folder = Folder::empty();
+    folder.write("names.scm", b"(List (Concept \"a\tb\nc\") (Concept \"d\"))");
+    let pattern = r#"(List (Variable "$x") (Variable "$y"))"#;
+    let ask = |file: &str| {
+        folder.command(env!("CARGO_BIN_EXE_opencog-qat"), &["opencog", "query", file, pattern])
+    };
+    let line = "$x\t$y\n(ConceptNode \"a\\tb\\nc\")\t(ConceptNode \"d\")\n";
+    ask("names.scm").assert().success().stdout(line);
+    // As text it has 2^60 atoms.
+    let doubled = |i: u32| format!("(define a{} (List a{i} a{i}))\n", i + 1);
+    let text: String = (0..60).map(doubled).collect();
+    folder.write("dag.scm", format!("(define a0 (List))\n{text}(Set a60)").as_bytes());
+    let long = predicate::str::contains("dag.scm: the answer is longer than");
+    ask("dag.scm").assert().code(1).stderr(long);
 }
 
 #[test]

@@ -20,8 +20,8 @@ pub enum Target {
     /// With truth values, as until October 2025.
     #[default]
     AtomSpace5_0,
-    /// Without: the numbers of a truth value are a `FloatValue` under its key, so that two numbers
-    /// are read as a simple one, three as one with a count.
+    /// Without: the numbers of a truth value are a `FloatValue`, of which two under its key are read
+    /// as a simple one, three as one with a count.
     AtomSpace2026,
 }
 
@@ -35,8 +35,8 @@ pub struct ExportSummary {
     pub rejected: u64,
     /// Names and strings of `StringValue`s with a line feed, which the fast reader takes out of them.
     pub texts_of_lines: u64,
-    /// Truth values of which the target cannot say what they are: their numbers alone mean those of
-    /// a simple one, or of one with a count.
+    /// Truth values of which the target cannot say what they are. Under their own key, their numbers
+    /// alone mean those of a simple one, or of one with a count; elsewhere no numbers mean a truth value.
     pub kinds_lost: u64,
     /// Values under the key of truth values that are none. The AtomSpace with truth values takes them
     /// in, and a program that then asks for the truth value may crash.
@@ -96,7 +96,7 @@ fn texts_of_lines(store: &impl AtomStore, atom: AtomId) -> u64 {
 fn kinds_lost(store: &impl AtomStore, atom: AtomId) -> u64 {
     let is_lost = |truth: TruthValue| !matches!(truth.kind(), TruthKind::Simple | TruthKind::Count);
     let of_value = |value: ValueRef| match value {
-        ValueRef::Truth(truth) => u64::from(is_lost(truth)),
+        ValueRef::Truth(_) => 1,
         _ => 0,
     };
     let of_values = store.values(atom).map(|(_, value)| sum_over(value, &of_value));
@@ -245,13 +245,24 @@ fn print_key(name: &[u8], out: &mut Vec<u8>) {
 
 /// An atom without its values; how deep it is nested costs no stack.
 pub fn print_atom(store: &impl AtomStore, atom: AtomId, out: &mut Vec<u8>) {
+    print_atom_within(store, atom, usize::MAX, out);
+}
+
+/// An atom without its values, where `out` does not become longer than `most` by it; whether it did
+/// not. Links that hold each other in many ways are long.
+pub fn print_atom_within(
+    store: &impl AtomStore,
+    atom: AtomId,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> bool {
     if print_node(store, atom, out) {
-        return;
+        return out.len() <= most;
     }
     open(store, store.type_of(atom), out);
     out.push(b' ');
     let mut links = vec![store.outgoing(atom)];
-    while let Some(link) = links.last_mut() {
+    while let Some(link) = links.last_mut().filter(|_| out.len() <= most) {
         match link.next() {
             Some(held) if print_node(store, held, out) => (),
             Some(held) => {
@@ -269,6 +280,7 @@ pub fn print_atom(store: &impl AtomStore, atom: AtomId, out: &mut Vec<u8>) {
             }
         }
     }
+    out.len() <= most
 }
 
 fn open(store: &impl AtomStore, of: TypeId, out: &mut Vec<u8>) {
@@ -409,10 +421,11 @@ mod tests {
     #[test]
     fn truth_values_that_the_target_cannot_name_are_counted() {
         let text = "(Concept \"a\" (stv 1 1)) (Concept \"b\" (ctv 1 1 1)) (Concept \"c\" (etv 1 2))
-            (Concept \"d\" (itv 0 1 0.9) (alist (cons (Concept \"a\") (LinkValue (itv 0 1 1)))))";
+            (Concept \"d\" (itv 0 1 0.9) (alist (cons (Concept \"a\") (LinkValue (itv 0 1 1) (stv 1 1)))))
+            (Concept \"e\" (alist (cons (Concept \"a\") (stv 1 1))))";
         let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
         let lost = |target| export(&space, target, &mut Vec::new()).unwrap().kinds_lost;
-        assert_eq!((lost(Target::AtomSpace5_0), lost(Target::AtomSpace2026)), (0, 3));
+        assert_eq!((lost(Target::AtomSpace5_0), lost(Target::AtomSpace2026)), (0, 5));
     }
 
     #[test]

@@ -1,74 +1,99 @@
 //! Sparse tables as MOSES reads them (`istreamSparseITable` of its `table_io.cc`): some columns that
 //! all rows have, then pairs, `earn, issued : 1, results : 2`. What a row does not name is 0 there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::table::{Row, TableError};
+use super::table::{Row, TableError, cells};
 
 /// What stands between a name and its value.
 const PAIRED: &str = " : ";
+/// A table is sparse where one of so many lines has pairs.
+const LOOKED_AT: usize = 20;
+/// The most values of a table in full.
+const MOST: usize = 100_000_000;
 
 /// A sparse table in full.
 #[derive(Debug)]
 pub(super) struct Dense {
-    /// Of the columns that all rows have, where the file has them, then the names in pairs.
+    /// Of the columns that all rows have, then the names in pairs.
     pub labels: Vec<String>,
     pub rows: Vec<Row>,
     /// How many columns all rows have.
     pub fixed: usize,
 }
 
-/// Whether a table is sparse: its first row, or the one after the labels, has pairs.
-pub(super) fn is_sparse<'t>(mut lines: impl Iterator<Item = (usize, &'t str)>) -> bool {
-    lines.by_ref().take(2).any(|(_, line)| line.contains(PAIRED))
+/// A row as it is written.
+struct Sparse {
+    line: usize,
+    /// What all rows have.
+    fixed: Vec<String>,
+    pairs: BTreeMap<String, String>,
+}
+
+/// Whether a table is sparse.
+pub(super) fn is_sparse<'t>(lines: impl Iterator<Item = (usize, &'t str)>) -> bool {
+    lines.take(LOOKED_AT).any(|(_, line)| line.contains(PAIRED))
 }
 
 /// Reads the lines of a sparse table.
 pub(super) fn dense<'t>(
     lines: impl Iterator<Item = (usize, &'t str)>,
 ) -> Result<Dense, TableError> {
-    let mut lines = lines.peekable();
-    let header = lines.next_if(|(_, line)| !line.contains(PAIRED));
-    let header: Vec<String> = header.map_or(Vec::new(), |(_, line)| cells(line));
-    let rows: Vec<(usize, Vec<String>)> = lines.map(|(line, text)| (line, cells(text))).collect();
-    let fixed = match (header.len(), rows.first()) {
-        (0, Some((_, cells))) => cells.iter().take_while(|cell| !cell.contains(PAIRED)).count(),
-        (len, _) => len,
+    let split = |(line, text): (usize, &str)| match cells(text, &[',']) {
+        Ok(cells) => Ok((line, cells.iter().map(|cell| cell.trim().to_owned()).collect())),
+        Err(fault) => Err(TableError { line, fault }),
     };
-    let split: Vec<(usize, Vec<String>, BTreeMap<String, String>)> = rows
-        .into_iter()
-        .map(|(line, mut cells)| {
-            let pairs = cells.split_off(fixed.min(cells.len()));
-            let is_whole = cells.len() == fixed && !cells.iter().any(|cell| cell.contains(PAIRED));
-            let pairs: Option<BTreeMap<String, String>> =
-                pairs.iter().map(|cell| pair(cell)).collect();
-            match pairs.filter(|_| is_whole) {
-                Some(pairs) => Ok((line, cells, pairs)),
-                None => {
-                    let fault = format!("expected {fixed} values, then pairs such as `a : 1`");
-                    Err(TableError { line, fault })
-                }
-            }
-        })
-        .collect::<Result<_, _>>()?;
-    let names: BTreeSet<&String> = split.iter().flat_map(|(_, _, pairs)| pairs.keys()).collect();
-    let mut labels = header;
-    labels.resize(fixed, String::new());
-    labels.extend(names.iter().map(|name| name.to_string()));
-    let value = |pairs: &BTreeMap<String, String>, name: &String| {
-        pairs.get(name).cloned().unwrap_or_else(|| "0".into())
+    let mut rows: Vec<(usize, Vec<String>)> = lines.map(split).collect::<Result<_, _>>()?;
+    let has_pairs = |(_, cells): &(usize, Vec<String>)| cells.iter().any(|c| c.contains(PAIRED));
+    let labels = match rows.first() {
+        Some(first) if !has_pairs(first) => rows.remove(0).1,
+        first => {
+            let cells = first.map_or(&[][..], |(_, cells)| cells);
+            let fixed = cells.iter().take_while(|cell| !cell.contains(PAIRED)).count();
+            (1..=fixed).map(|place| format!("column{place}")).collect()
+        }
     };
-    let row = |(line, fixed, pairs): &(usize, Vec<String>, BTreeMap<String, String>)| {
-        let values = names.iter().map(|name| value(pairs, name));
-        (*line, fixed.iter().cloned().chain(values).collect())
-    };
-    let rows = split.iter().map(row).collect();
-    Ok(Dense { labels, rows, fixed })
+    let sparse = |(line, cells)| Sparse::new(line, cells, labels.len());
+    let rows: Vec<Sparse> = rows.into_iter().map(sparse).collect::<Result<_, _>>()?;
+    in_full(labels, rows)
 }
 
-/// What stands between commas.
-fn cells(line: &str) -> Vec<String> {
-    line.split(',').map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect()
+impl Sparse {
+    fn new(line: usize, mut cells: Vec<String>, fixed: usize) -> Result<Sparse, TableError> {
+        let pairs = cells.split_off(fixed.min(cells.len()));
+        let is_whole = cells.len() == fixed && !cells.iter().any(|cell| cell.contains(PAIRED));
+        let pairs: Option<BTreeMap<String, String>> = pairs.iter().map(|cell| pair(cell)).collect();
+        match pairs.filter(|_| is_whole) {
+            Some(pairs) => Ok(Sparse { line, fixed: cells, pairs }),
+            None => {
+                let fault = format!("expected {fixed} values, then pairs such as `a : 1`");
+                Err(TableError { line, fault })
+            }
+        }
+    }
+}
+
+/// The table with a column for each name, after those of these labels.
+fn in_full(mut labels: Vec<String>, rows: Vec<Sparse>) -> Result<Dense, TableError> {
+    let fixed = labels.len();
+    let names: BTreeSet<String> = rows.iter().flat_map(|row| row.pairs.keys().cloned()).collect();
+    let (count, width) = (rows.len(), fixed + names.len());
+    if count.saturating_mul(width) > MOST {
+        let fault = format!(
+            "{count} rows of {width} columns, most of them 0, are more than the {MOST} values that \
+             are read"
+        );
+        return Err(TableError { line: 0, fault });
+    }
+    let row = |mut row: Sparse| {
+        let value = |name: &String| row.pairs.remove(name).map_or(Cow::Borrowed("0"), Cow::Owned);
+        let values: Vec<Cow<'static, str>> = names.iter().map(value).collect();
+        (row.line, row.fixed.into_iter().map(Cow::Owned).chain(values).collect())
+    };
+    let rows = rows.into_iter().map(row).collect();
+    labels.extend(names.iter().cloned());
+    Ok(Dense { labels, rows, fixed })
 }
 
 fn pair(cell: &str) -> Option<(String, String)> {

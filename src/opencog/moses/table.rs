@@ -1,5 +1,6 @@
 //! Tables as MOSES reads them: values separated by commas, blanks or tabs, or sparse ones.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -178,7 +179,7 @@ fn whole(fault: String) -> TableError {
 }
 
 /// The line of a row, and its cells.
-pub(super) type Row = (usize, Vec<String>);
+pub(super) type Row = (usize, Vec<Cow<'static, str>>);
 
 /// A table as text.
 struct Cells {
@@ -218,13 +219,14 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn rows(text: &str) -> Result<Vec<Row>, TableError> {
     let mut rows: Vec<Row> = Vec::new();
     for (line, content) in lines(text) {
-        let cells = cells(content).map_err(|fault| TableError { line, fault })?;
+        let cells = cells(content, &[',', ' ', '\t']);
+        let cells = cells.map_err(|fault| TableError { line, fault })?;
         let width = rows.first().map_or(cells.len(), |(_, cells)| cells.len());
         if cells.len() != width {
             let fault = format!("expected {width} values, found {}", cells.len());
             return Err(TableError { line, fault });
         }
-        rows.push((line, cells));
+        rows.push((line, cells.into_iter().map(Cow::Owned).collect()));
     }
     Ok(rows)
 }
@@ -240,9 +242,9 @@ fn checked(rows: Vec<Row>) -> Result<Vec<Row>, TableError> {
     }
 }
 
-/// The cells of a line. Blanks around a comma belong to it. A cell may be quoted, and `\` takes the
-/// next character as it is.
-fn cells(line: &str) -> Result<Vec<String>, String> {
+/// The cells of a line, between separators. Blanks around a comma belong to it, where they separate
+/// too. A cell may be quoted, and `\` takes the next character as it is.
+pub(super) fn cells(line: &str, separators: &[char]) -> Result<Vec<String>, String> {
     let mut cells = Vec::new();
     let mut cell = String::new();
     let mut characters = line.trim().chars().peekable();
@@ -251,9 +253,9 @@ fn cells(line: &str) -> Result<Vec<String>, String> {
         match c {
             '"' => quoted = !quoted,
             '\\' => cell.extend(characters.next()),
-            ',' | ' ' | '\t' if !quoted => {
+            c if separators.contains(&c) && !quoted => {
                 let mut commas = usize::from(c == ',');
-                while let Some(next) = characters.next_if(|c| matches!(c, ',' | ' ' | '\t')) {
+                while let Some(next) = characters.next_if(|c| separators.contains(c)) {
                     commas += usize::from(next == ',');
                 }
                 if commas > 1 || cell.is_empty() {
@@ -305,8 +307,7 @@ fn kind(cell: &str) -> Kind {
 
 /// What columns hold together. T and F among numbers are words.
 fn column_kind(rows: &[Row], columns: &[usize]) -> Kind {
-    let cells =
-        || rows.iter().flat_map(|(_, cells)| columns.iter().map(move |&at| cells[at].as_str()));
+    let cells = || rows.iter().flat_map(|(_, cells)| columns.iter().map(move |&at| &*cells[at]));
     let kind = cells().map(kind).max().unwrap_or(Kind::Boolean);
     let all_numbers = || cells().all(|cell| contin(cell).is_some());
     if kind == Kind::Contin && !all_numbers() { Kind::Enumerated } else { kind }
@@ -333,11 +334,11 @@ fn take_labels(rows: &mut Vec<Row>) -> Option<Vec<String>> {
     if rest.is_empty() || !(0..first.1.len()).any(is_label) {
         return None;
     }
-    Some(rows.remove(0).1)
+    Some(rows.remove(0).1.into_iter().map(Cow::into_owned).collect())
 }
 
 fn column(rows: &[Row], at: usize, kind: Kind) -> Column {
-    let cells = || rows.iter().map(|(_, cells)| cells[at].as_str());
+    let cells = || rows.iter().map(|(_, cells)| &*cells[at]);
     match kind {
         Kind::Boolean => Column::Boolean(cells().filter_map(boolean).collect()),
         Kind::Contin => Column::Contin(cells().filter_map(contin).collect()),
@@ -392,8 +393,9 @@ mod tests {
 
     #[test]
     fn cells_may_be_quoted() {
-        assert_eq!(cells("\"a b\",c\\,d , e").unwrap(), ["a b", "c,d", "e"]);
-        assert_eq!(cells("1   2\t3 ").unwrap(), ["1", "2", "3"]);
+        let cells = |line| cells(line, &[',', ' ', '\t']).unwrap();
+        assert_eq!(cells("\"a b\",c\\,d , e"), ["a b", "c,d", "e"]);
+        assert_eq!(cells("1   2\t3 "), ["1", "2", "3"]);
     }
 
     #[test]
@@ -421,10 +423,25 @@ mod tests {
         assert_eq!(table.inputs, [contin([0.0, 1.0]), contin([1.0, 0.0]), contin([2.0, 0.0])]);
 
         let target = ColumnChoice::Label("b".into());
-        let table = Table::read("t,x\n0,2.5, b : 1\n1,3, a : 1", Some(&target), None).unwrap();
+        let table = "t,x\n0,2.5, b : 1\n1,3, \"a\" : 1";
+        let table = Table::read(table, Some(&target), None).unwrap();
         assert_eq!(table.labels, ["t", "x", "a"]);
         assert_eq!(table.target, Column::Boolean(vec![true, false]));
         assert_eq!(table.inputs[1], contin([2.5, 3.0]));
+
+        // A row may have no pairs; names may be quoted.
+        let table = read("t,x\n0,1\n0,1\n1,2, \"a, b\" : 1").unwrap();
+        assert_eq!(table.labels, ["x", "a, b"]);
+        assert_eq!(table.inputs[1], Column::Boolean(vec![false, false, true]));
+        // Columns without labels get some, as those of pairs have.
+        assert_eq!(read("0,1, a : 1\n1,2").unwrap().labels, ["column2", "a"]);
+    }
+
+    #[test]
+    fn a_sparse_table_that_would_be_huge_is_refused() {
+        let rows: String = (0..15_000).map(|i| format!("1, name{i} : 1\n")).collect();
+        let error = read(&rows).unwrap_err();
+        assert!(error.contains("15000 rows of 15001 columns"), "{error}");
     }
 
     #[test]

@@ -11,15 +11,17 @@ const OF_MOSES: [&str; 5] =
 
 impl Ensemble {
     /// Writes the text that [`Ensemble::read`] reads: lines of MOSES,
-    /// `SCORE PROGRAM [score=.., complexity=..]`, or, where something is measured of all programs
-    /// that MOSES knows nothing of, a table of MOZI.
+    /// `SCORE PROGRAM [score=.., complexity=..]`, or, where something else than MOSES does is measured
+    /// of all programs, or no score, a table of MOZI.
     ///
     /// # Errors
     /// `out` does not take it.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let is_known = |measure: &Measure| OF_MOSES.contains(&measure.name.as_str());
         let is_whole = |measure: &Measure| !measure.values.iter().any(|value| value.is_nan());
-        match !self.measures.iter().all(is_known) && self.measures.iter().all(is_whole) {
+        let is_scored = self.measure("score").is_some() && self.measures.iter().all(is_known);
+        let is_table = !self.measures.is_empty() && self.measures.iter().all(is_whole);
+        match is_table && !is_scored {
             true => self.write_table(out),
             false => self.write_lines(out),
         }
@@ -41,8 +43,8 @@ impl Ensemble {
             write!(out, "{}", self.text(number))?;
             // What is there already is not said again.
             if known.iter().any(|(name, _)| name != "score") {
-                let pairs: Vec<String> =
-                    known.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let pair = |(name, value): &(String, f64)| format!("{}={value}", in_pair(name));
+                let pairs: Vec<String> = known.iter().map(pair).collect();
                 write!(out, " [{}]", pairs.join(", "))?;
             }
             writeln!(out)?;
@@ -66,6 +68,11 @@ impl Ensemble {
     fn text(&self, number: usize) -> String {
         print(&self.programs[number], &self.names, Digits::Shortest)
     }
+}
+
+/// A name as it may stand in a pair, which ends with what no name there may have.
+fn in_pair(name: &str) -> String {
+    name.replace(['=', ',', ']'], "_")
 }
 
 #[cfg(test)]
@@ -93,8 +100,17 @@ mod tests {
 
     #[test]
     fn tables_of_mozi_come_back() {
-        let table = "model,complexity,recall_test\nor(and(!$A $B) $C),3,0.5\n$A,1,0.25\n";
-        assert_eq!(written(table), table);
+        for (names, values) in [("complexity,recall_test", "1,0.5"), ("complexity", "1")] {
+            let table = format!("model,{names}\nor(and(!$A $B) $C),{values}\n$A,{values}\n");
+            assert_eq!(written(&table), table);
+        }
+    }
+
+    #[test]
+    fn odd_names_of_measures_stay_apart() {
+        let text = written("model,a]b,c=d\n$1,nan,2\n$2,3,4\n");
+        assert_eq!(text, "$1 [c_d=2]\n$2 [a_b=3, c_d=4]\n");
+        assert_eq!(written(&text), text);
     }
 
     #[test]

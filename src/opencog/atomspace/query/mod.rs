@@ -108,17 +108,38 @@ impl Matches {
     }
 }
 
+/// The most atoms of a pattern, each counted as often as it is written.
+const MOST_WRITTEN: u64 = 1000;
+
+/// An error where a pattern is too large. Terms have what they hold in them, be it the same.
+fn check_size(pattern: &impl AtomStore) -> Result<(), Error> {
+    let mut sizes: Vec<u64> = Vec::with_capacity(pattern.atom_count());
+    for atom in pattern.atoms() {
+        let held = pattern.outgoing(atom).map(|held| sizes[held.index()]);
+        sizes.push(held.fold(1, u64::saturating_add));
+    }
+    if sizes.iter().any(|&size| size > MOST_WRITTEN) || sizes.len() as u64 > MOST_WRITTEN {
+        return Err(Error::Parameter(format!("a query has at most {MOST_WRITTEN} atoms")));
+    }
+    Ok(())
+}
+
 impl Query {
     /// The query that a text is for a store: each form at the top is a clause, each `VariableNode` a
     /// variable.
     ///
     /// # Errors
-    /// The text is broken, has something else than atoms in it, or a clause is no link.
+    /// The text is broken, has something else than atoms in it, more than 1000 of them or none, or a
+    /// clause is no link.
     pub fn parse(text: &str, store: &impl AtomStore) -> Result<Query, Error> {
         let (pattern, summary) = read(text.as_bytes(), &ReadOptions::default())?;
         if !summary.skipped.is_empty() {
             return Err(Error::Parameter(format!("a query has only atoms: {}", summary.skipped)));
         }
+        if summary.values_taken > 0 || summary.values_ignored > 0 {
+            return Err(Error::Parameter("a query has only atoms, found values".into()));
+        }
+        check_size(&pattern)?;
         let mut query = Query::default();
         let mut terms: Vec<Term> = Vec::with_capacity(pattern.atom_count());
         for atom in pattern.atoms() {
@@ -131,6 +152,9 @@ impl Query {
                 return Err(Error::Parameter("a clause of a query is a link".into()));
             }
             query.clauses.push(terms[root.index()].clone());
+        }
+        if query.clauses.is_empty() {
+            return Err(Error::Parameter("expected links, found none".into()));
         }
         Ok(query)
     }

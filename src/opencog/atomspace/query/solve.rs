@@ -62,7 +62,7 @@ enum Goals<'g> {
     Met,
     Same(&'g Term, AtomId, &'g Goals<'g>),
     InOrder(&'g [Term], &'g [AtomId], &'g Goals<'g>),
-    InAnyOrder(&'g [Term], &'g [AtomId], &'g Goals<'g>),
+    InAnyOrder(&'g [&'g Term], &'g [AtomId], &'g Goals<'g>),
 }
 
 impl<'a, S: AtomStore> Search<'a, S> {
@@ -170,6 +170,9 @@ impl<'a, S: AtomStore> Search<'a, S> {
 
     /// Meets the goals in every way there is, and each time the other clauses.
     fn meet(&mut self, goals: &Goals) {
+        if !self.is_complete {
+            return;
+        }
         match *goals {
             Goals::Met => self.next_clause(),
             Goals::Same(term, atom, rest) => self.same(term, atom, rest),
@@ -219,7 +222,12 @@ impl<'a, S: AtomStore> Search<'a, S> {
         }
         let atoms: Vec<AtomId> = self.store.outgoing(atom).collect();
         match self.store.types()[of.index()].unordered {
-            true => self.meet(&Goals::InAnyOrder(held, &atoms, rest)),
+            true => {
+                // What is known comes first: it tells at once whether there is any way.
+                let mut held: Vec<&Term> = held.iter().collect();
+                held.sort_by_key(|term| matches!(self.resolve(term), Resolved::Open));
+                self.meet(&Goals::InAnyOrder(&held, &atoms, rest));
+            }
             false => self.meet(&Goals::InOrder(held, &atoms, rest)),
         }
     }

@@ -173,3 +173,18 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn few_matches_of_large_unordered_links_take_little_time() {
+    let held = |node: &str| (0..16).map(|i| format!("({node} \"{i}\")")).collect::<String>();
+    let set = space(&format!("(Set {})", held("Concept")));
+    // 16! ways, of which one is asked for.
+    let query = Query::parse(&format!("(Set {})", held("Variable")), &set).unwrap();
+    let matches = query.matches(&set, TruthFilter::Any, 1);
+    assert_eq!((matches.len(), matches.is_complete), (1, false));
+    // What is known rules all ways out at once, though it comes last.
+    let known = held("Variable").replace("(Variable \"15\")", "(Concept \"other\")");
+    let both = space(&format!("(Set {}) (Concept \"other\")", held("Concept")));
+    let query = Query::parse(&format!("(Set {known})"), &both).unwrap();
+    assert!(query.matches(&both, TruthFilter::Any, 1).is_empty());
+}
