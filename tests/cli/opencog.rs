@@ -156,7 +156,7 @@ fn patterns_are_matched_in_texts_and_in_companions() {
     let node = predicate::str::contains("a clause of a query is a link");
     ask("kb.scm", r#"(Concept "cat")"#, &[]).code(1).stderr(node);
     let missing = predicate::str::contains("no.scm");
-    ask("no.scm", &both, &[]).code(1).stderr(missing);
+    ask("no.scm", both, &[]).code(1).stderr(missing);
     ask("kb.scm", both, &["--limit", "0"]).code(2);
     let refused = |pattern: &str, why: &'static str| {
         ask("kb.scm", pattern, &[]).code(1).stderr(predicate::str::contains(why));
