@@ -17,7 +17,7 @@ use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
 use crate::same_file::refuse_same_files;
 use crate::sha256;
 use crate::threads;
-use crate::work::{Foreign, Work, WorkError, work_folder};
+use crate::work::{Foreign, Work, work_folder};
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,10 +138,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let mut report = Report::of(run);
     report.warnings.extend(doubt);
     let report_file = report_file.map(|file| written(&report, file)).transpose()?;
-    if let Some(made) = &made {
-        let hash = || sha256::of_file(made.path());
-        let hash = hash().map_err(|e| Error::file(made.path(), "cannot read it again", e))?;
-        work.remember(WRITTEN, || Ok::<_, WorkError>(hash))?;
+    if let (Some(made), Work::Folder { .. }) = (&made, &work) {
+        let failed = |e| Error::file(made.path(), "cannot read it again", e);
+        work.remember(WRITTEN, || sha256::of_file(made.path()).map_err(failed))?;
     }
     // Nothing has its name before everything is on the disk. What may still fail is a change of
     // names, and once the model has its own, the run has done its work.
