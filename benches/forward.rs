@@ -5,12 +5,12 @@
 
 #[path = "../tests/fetched/mod.rs"]
 mod fetched;
+mod product;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use gemm::{Parallelism, gemm};
 use opencog_qat::gguf::Gguf;
 use opencog_qat::model::{Matrix, Model, Session, Tokenizer, Unobserved, Wanted};
 
@@ -126,34 +126,7 @@ impl Products {
         let most = |size: fn(&Product) -> usize| self.all.iter().map(size).max().unwrap();
         let x = vec![0.5f32; most(|(m, _, k, _)| m * k)];
         let mut y = vec![0.0f32; most(|(m, n, _, _)| m * n)];
-        let mut run = |(m, n, k, w): &Product| {
-            let (m, n, k) = (*m, *n, *k);
-            assert!(x.len() >= m * k && y.len() >= m * n && w.len() == n * k);
-            // SAFETY: x holds m x k values, w n x k and y m x n, as just checked.
-            unsafe {
-                gemm(
-                    m,
-                    n,
-                    k,
-                    y.as_mut_ptr(),
-                    1,
-                    n as isize,
-                    false,
-                    x.as_ptr(),
-                    1,
-                    k as isize,
-                    w.as_ptr(),
-                    k as isize,
-                    1,
-                    0.0,
-                    1.0,
-                    false,
-                    false,
-                    false,
-                    Parallelism::Rayon(THREADS),
-                );
-            }
-        };
+        let mut run = |(m, n, k, w): &Product| product::bare((*m, *n, *k), &x, w, &mut y, THREADS);
         let (head, layer) = self.all.split_last().unwrap();
         let start = Instant::now();
         for _ in 0..self.layers {

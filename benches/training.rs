@@ -6,6 +6,7 @@
 
 mod arena;
 mod process;
+mod product;
 #[path = "../tests/random_models/mod.rs"]
 #[allow(unused_imports, reason = "it is for tests too")]
 mod random_models;
@@ -13,7 +14,6 @@ mod random_models;
 use std::time::Instant;
 
 use arena::{Arena, CHUNKS, Run, bytes, write_random};
-use gemm::{Parallelism, gemm};
 use serde_json::Value as Json;
 
 /// Wanted: our KLD as a share of that of llama-quantize's file with an importance matrix.
@@ -124,35 +124,12 @@ fn print(run: &Run) {
 fn bare_rate() -> f64 {
     let (m, n, k) = (2048, 1536, 576);
     let (x, w, mut y) = (vec![0.5f32; m * k], vec![0.5f32; n * k], vec![0.0f32; m * n]);
-    let mut product = || {
+    let mut rate = || {
         let start = Instant::now();
-        // SAFETY: x holds m x k values, w n x k and y m x n, as just made.
-        unsafe {
-            gemm(
-                m,
-                n,
-                k,
-                y.as_mut_ptr(),
-                1,
-                n as isize,
-                false,
-                x.as_ptr(),
-                1,
-                k as isize,
-                w.as_ptr(),
-                k as isize,
-                1,
-                0.0f32,
-                1.0f32,
-                false,
-                false,
-                false,
-                Parallelism::Rayon(THREADS),
-            );
-        }
+        product::bare((m, n, k), &x, &w, &mut y, THREADS);
         (2 * m * n * k) as f64 / start.elapsed().as_secs_f64() / 1e9
     };
-    let mut rates: Vec<f64> = (0..50).map(|_| product()).collect();
+    let mut rates: Vec<f64> = (0..50).map(|_| rate()).collect();
     rates.sort_unstable_by(f64::total_cmp);
     rates[rates.len() / 2]
 }

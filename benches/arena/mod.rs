@@ -88,24 +88,24 @@ impl Arena {
     /// A recipe of llama-quantize, with the importance matrix or without: its file.
     pub fn recipe(&self, recipe: &str, matrix: bool) -> PathBuf {
         let name = format!("{recipe}{}.gguf", if matrix { "-matrix" } else { "" });
-        let file = self.folder.join(name);
-        if !file.exists() {
-            let mut command = Command::new(fetched::llama_cpp("llama-quantize"));
-            if matrix {
-                command.arg("--imatrix").arg(&self.matrix);
-            }
-            said(command.arg(&self.model).arg(&file).args([recipe, "2"]));
-        }
-        file
+        self.llama_quantize(&name, &[], matrix, recipe)
     }
 
     /// All tensors in one format, by llama-quantize with the importance matrix: its file.
     pub fn pure(&self, format: &str) -> PathBuf {
-        let file = self.folder.join(format!("pure-{format}-matrix.gguf"));
+        self.llama_quantize(&format!("pure-{format}-matrix.gguf"), &["--pure"], true, format)
+    }
+
+    /// A file of llama-quantize, made where it is not there yet.
+    fn llama_quantize(&self, name: &str, flags: &[&str], matrix: bool, of: &str) -> PathBuf {
+        let file = self.folder.join(name);
         if !file.exists() {
             let mut command = Command::new(fetched::llama_cpp("llama-quantize"));
-            command.arg("--pure").arg("--imatrix").arg(&self.matrix);
-            said(command.arg(&self.model).arg(&file).args([format, "2"]));
+            command.args(flags);
+            if matrix {
+                command.arg("--imatrix").arg(&self.matrix);
+            }
+            said(command.arg(&self.model).arg(&file).args([of, "2"]));
         }
         file
     }

@@ -80,6 +80,11 @@ impl Folder {
         self.command(PROGRAM, &args.split_whitespace().collect::<Vec<_>>())
     }
 
+    /// Runs the program with these arguments, which may have spaces in them, to its end.
+    pub fn run_with(&self, args: &[&str]) -> Assert {
+        self.command(PROGRAM, args).assert()
+    }
+
     /// Runs the program to its end.
     pub fn run(&self, args: &str) -> Assert {
         self.program(args).assert()

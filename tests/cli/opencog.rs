@@ -1,6 +1,5 @@
 //! OpenCog data: packed, told of, written again, alone and beside a model.
 
-use assert_cmd::assert::OutputAssertExt;
 use opencog_qat::gguf::{Gguf, Value};
 use opencog_qat::opencog::atomspace::companion::PackedSpace;
 use opencog_qat::opencog::atomspace::read::{ReadOptions, read};
@@ -134,8 +133,7 @@ fn patterns_are_matched_in_texts_and_in_companions() {
     folder.run("opencog pack -q kb.scm kb.opencog.gguf").success();
     folder.run("opencog pack -q --at-rest kb.scm rest.opencog.gguf").success();
     let ask = |file: &str, pattern: &str, flags: &[&str]| {
-        let args = [&["opencog", "query", file, pattern], flags].concat();
-        folder.command(env!("CARGO_BIN_EXE_opencog-qat"), &args).assert()
+        folder.run_with(&[&["opencog", "query", file, pattern], flags].concat())
     };
     let both = r#"(Inheritance (Variable "$x") (Variable "$y"))
         (List (Variable "$x") (Concept "cat"))"#;
@@ -171,17 +169,15 @@ fn answers_have_a_line_for_each_match_and_an_end() {
     let folder = Folder::empty();
     folder.write("names.scm", b"(List (Concept \"a\tb\nc\") (Concept \"d\"))");
     let pattern = r#"(List (Variable "$x") (Variable "$y"))"#;
-    let ask = |file: &str| {
-        folder.command(env!("CARGO_BIN_EXE_opencog-qat"), &["opencog", "query", file, pattern])
-    };
+    let ask = |file: &str| folder.run_with(&["opencog", "query", file, pattern]);
     let line = "$x\t$y\n(ConceptNode \"a\\tb\\nc\")\t(ConceptNode \"d\")\n";
-    ask("names.scm").assert().success().stdout(line);
+    ask("names.scm").success().stdout(line);
     // As text it has 2^60 atoms.
     let doubled = |i: u32| format!("(define a{} (List a{i} a{i}))\n", i + 1);
     let text: String = (0..60).map(doubled).collect();
     folder.write("dag.scm", format!("(define a0 (List))\n{text}(Set a60)").as_bytes());
     let long = predicate::str::contains("dag.scm: the answer is longer than");
-    ask("dag.scm").assert().code(1).stderr(long);
+    ask("dag.scm").code(1).stderr(long);
 }
 
 #[test]
@@ -220,8 +216,7 @@ fn words_that_a_text_does_not_define_are_told_to_it() {
     let pattern = r#"(Evaluation (Predicate "likes") (List (Concept "dog") (Variable "$x")))"#;
     let args =
         ["opencog", "query", "--alias", "e=EvaluationLink,p=Predicate", "words.scm", pattern];
-    let found = folder.command(env!("CARGO_BIN_EXE_opencog-qat"), &args).assert().success();
-    found.stdout("$x\n(ConceptNode \"cat\")\n");
+    folder.run_with(&args).success().stdout("$x\n(ConceptNode \"cat\")\n");
     for wrong in ["e", "e=", "=List"] {
         let pack = format!("opencog pack --alias {wrong} words.scm x.opencog.gguf");
         folder.run(&pack).code(2).stderr(predicate::str::contains("expected WORD=TYPE"));

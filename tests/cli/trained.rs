@@ -84,6 +84,19 @@ fn the_allowed_degradation_is_held_in_no_more_bytes() {
     }
 }
 
+/// Starts a run to `out.gguf`, and kills it when it has kept an entry of this name.
+#[track_caller]
+fn kill_once_kept(folder: &Folder, flags: &str, entry: &str) {
+    let mut run = folder.program(&format!("--quiet {flags}")).spawn().unwrap();
+    let kept = folder.path("out.gguf.work").join(entry);
+    while !kept.exists() {
+        assert!(run.try_wait().unwrap().is_none(), "it was too fast");
+        sleep(Duration::from_millis(1));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
 #[test]
 fn bytes_depend_neither_on_threads_nor_on_being_killed() {
     let folder = Folder::with_tiny();
@@ -117,14 +130,7 @@ fn a_second_round_goes_on_too() {
     folder.run(&format!("{flags} undisturbed.gguf")).success();
     let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
     assert_eq!(report["search"]["trained"].as_array().unwrap().len(), 2, "there are two rounds");
-    let mut run = folder.program(&format!("--quiet {flags} out.gguf")).spawn().unwrap();
-    let kept = folder.path("out.gguf.work/trained-1-1-layer.kept");
-    while !kept.exists() {
-        assert!(run.try_wait().unwrap().is_none(), "it was too fast");
-        sleep(Duration::from_millis(1));
-    }
-    run.kill().unwrap();
-    run.wait().unwrap();
+    kill_once_kept(&folder, &format!("{flags} out.gguf"), "trained-1-1-layer.kept");
     folder.run(&format!("{flags} out.gguf")).success();
     assert!(folder.read("out.gguf") == folder.read("undisturbed.gguf"));
 }
@@ -204,14 +210,7 @@ fn time_limits_training() {
 fn time_that_was_used_before_counts() {
     let folder = Folder::with_tiny();
     let flags = format!("--effort thorough --time 1h {LITTLE} --report r.json in.gguf out.gguf");
-    let mut run = folder.program(&format!("--quiet {flags}")).spawn().unwrap();
-    let kept = folder.path("out.gguf.work/trained-0-1-layer.kept");
-    while !kept.exists() {
-        assert!(run.try_wait().unwrap().is_none(), "it was too fast");
-        sleep(Duration::from_millis(1));
-    }
-    run.kill().unwrap();
-    run.wait().unwrap();
+    kill_once_kept(&folder, &flags, "trained-0-1-layer.kept");
     let before = fs::read_to_string(folder.path("out.gguf.work/manifest")).unwrap();
     assert!(before.contains("--time 1h "), "{before}");
     let first = fs::read(folder.path("out.gguf.work/trained-0-0-layer.kept")).unwrap();

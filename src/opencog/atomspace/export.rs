@@ -139,13 +139,20 @@ fn check_size(store: &impl AtomStore) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many atoms the text consists of, in the keys and values of atoms too.
-fn atoms_written(store: &impl AtomStore) -> u64 {
+/// Of how many atoms the text of each atom consists, those that it holds counted as often as they are
+/// written.
+pub(super) fn sizes_as_text(store: &impl AtomStore) -> Vec<u64> {
     let mut sizes: Vec<u64> = Vec::with_capacity(store.atom_count());
     for atom in store.atoms() {
         let held = store.outgoing(atom).map(|held| sizes[held.index()]);
         sizes.push(held.fold(1, u64::saturating_add));
     }
+    sizes
+}
+
+/// How many atoms the text consists of, in the keys and values of atoms too.
+fn atoms_written(store: &impl AtomStore) -> u64 {
+    let sizes = sizes_as_text(store);
     let line = |atom: AtomId| {
         let of_values = store
             .values(atom)

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::atom_store::{AtomId, AtomStore};
 use super::error::Error;
+use super::export::sizes_as_text;
 use super::read::{ReadOptions, read};
 use super::types::TypeId;
 use super::value::TruthValue;
@@ -113,11 +114,7 @@ const MOST_WRITTEN: u64 = 1000;
 
 /// An error where a pattern is too large. Terms have what they hold in them, be it the same.
 fn check_size(pattern: &impl AtomStore) -> Result<(), Error> {
-    let mut sizes: Vec<u64> = Vec::with_capacity(pattern.atom_count());
-    for atom in pattern.atoms() {
-        let held = pattern.outgoing(atom).map(|held| sizes[held.index()]);
-        sizes.push(held.fold(1, u64::saturating_add));
-    }
+    let sizes = sizes_as_text(pattern);
     if sizes.iter().any(|&size| size > MOST_WRITTEN) || sizes.len() as u64 > MOST_WRITTEN {
         return Err(Error::Parameter(format!("a query has at most {MOST_WRITTEN} atoms")));
     }
