@@ -19,3 +19,4 @@ mod shapes;
 mod terminal;
 mod trained;
 mod usage;
+mod validated;
