@@ -41,6 +41,8 @@ const EMPHASIS: f64 = 1.6;
 const HEAD_ELSEWHERE: f64 = 1.25;
 /// Chunks of held-out text that probes are measured on.
 const PROBE_CHUNKS: usize = 4;
+/// The same where they are only told, as every tensor can have one format only.
+const TOLD_CHUNKS: usize = 1;
 
 /// A search on its way.
 pub struct Progressive<'p, 's, 'a> {
@@ -95,15 +97,21 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         }
     }
 
+    /// Whether every tensor can have one format only.
+    fn is_forced(&self) -> bool {
+        self.sensitivities.iter().all(|s| s.candidates.len() == 1)
+    }
+
     /// Measures what groups of tensors cost in their smallest formats, and fits the factors.
     pub fn probe(&mut self) -> Result<(), SearchError> {
         let probes = |s: &Sensitivity| (s.name.clone(), s.candidates[s.probe()].format);
         let todo = self.sensitivities.iter().map(probes).collect();
         let encodings = encode_plainly(self.context(), "probe", &todo)?;
+        let chunks = if self.is_forced() { TOLD_CHUNKS } else { PROBE_CHUNKS };
         for group in Group::all(self.sensitivities) {
             let members = self.sensitivities.iter().filter(|s| group.holds(s));
             let names: Vec<&str> = members.clone().map(|s| s.name.as_str()).collect();
-            let kld = self.kld(&encodings, &|name| names.contains(&name), PROBE_CHUNKS)?;
+            let kld = self.kld(&encodings, &|name| names.contains(&name), chunks)?;
             let formats = members.map(|s| s.candidates[s.probe()].format.name()).collect();
             self.record.probes.push(Probe { group, formats, measured_kld: kld });
         }
@@ -120,8 +128,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut encodings = Encodings::new();
         let (mut kld, mut predicted, mut revisions) = (0.0, 0.0, 0);
         // Where nothing can be chosen, no step could be planned anew.
-        let is_forced = self.sensitivities.iter().all(|s| s.candidates.len() == 1);
-        let steps = if is_forced { 1 } else { STEPS };
+        let steps = if self.is_forced() { 1 } else { STEPS };
         for step in 0.. {
             let mut pending: Vec<usize> = (0..all)
                 .filter(|&i| !encodings.contains_key(&self.sensitivities[i].name))
