@@ -140,6 +140,21 @@ fn gradient_of<'g>(gradients: &'g DenseLayer, part: &str, kind: &str) -> &'g [f3
     }
 }
 
+/// Of the weights alone, or on the way to the input: the same but for the rounding of one sum.
+#[track_caller]
+fn assert_alike(alone: &DenseLayer, gradients: &DenseLayer) {
+    for map in Map::ALL {
+        assert_eq!(alone[map].values, gradients[map].values, "{map:?}");
+        assert_eq!(alone[map].bias, gradients[map].bias, "{map:?}");
+    }
+    for gain in Gain::ALL {
+        let largest = gradients[gain].iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        for (alone, gradient) in alone[gain].iter().zip(&gradients[gain]) {
+            assert!((alone - gradient).abs() <= 1e-4 * largest, "{gain:?}: {alone}, {gradient}");
+        }
+    }
+}
+
 /// The gradients of the weights of each layer, where those of the logits are `c`.
 fn by_hand(model: &Model, tokens: &[u32], c: &[f32]) -> (usize, Vec<DenseLayer>) {
     let shape = &model.shape;
@@ -150,8 +165,9 @@ fn by_hand(model: &Model, tokens: &[u32], c: &[f32]) -> (usize, Vec<DenseLayer>)
     for (number, layer) in model.weights.layers.iter().enumerate() {
         let place = LayerPlace::new(model, number, tokens.len());
         let (weights, mut tape) = (DenseLayer::of(layer), Tape::default());
-        x = tape.forward(&place, &weights, &x, &lengths).to_vec();
-        passes.push((place, weights, tape));
+        let input = x;
+        x = tape.forward(&place, &weights, &input, &lengths).to_vec();
+        passes.push((place, weights, tape, input));
     }
     let hidden = Session::new(model).hidden(&[tokens], Wanted::All, &mut Unobserved).unwrap();
     let mut normed = x.clone();
@@ -178,9 +194,13 @@ fn by_hand(model: &Model, tokens: &[u32], c: &[f32]) -> (usize, Vec<DenseLayer>)
     let gain = &model.weights.output_norm;
     norm_backward(&x, gain, shape.norm_epsilon, &mut gradient, &mut of_gain);
     let mut all = Vec::new();
-    for (place, weights, tape) in passes.iter_mut().rev() {
-        let mut gradients = weights.zeros();
+    for (place, weights, tape, input) in passes.iter_mut().rev() {
+        let (mut gradients, mut alone) = (weights.zeros(), weights.zeros());
+        let mut again = Tape::default();
+        again.forward(place, weights, input, &lengths);
+        again.backward_weights(place, weights, &gradient, &mut alone);
         gradient = tape.backward(place, weights, &gradient, &mut gradients).to_vec();
+        assert_alike(&alone, &gradients);
         all.insert(0, gradients);
     }
     (passes.len(), all)

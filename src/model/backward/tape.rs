@@ -129,6 +129,39 @@ impl Tape {
         gradient: &[f32],
         gradients: &mut DenseLayer,
     ) -> &[f32] {
+        self.backward_to_attention(place_of, weights, gradient, gradients);
+        let Back { x, narrow, q, k, v, .. } = &mut self.back;
+        let maps =
+            [(&weights[Map::Q], &q[..]), (&weights[Map::K], &k[..]), (&weights[Map::V], &v[..])];
+        input_gradient(&maps, narrow);
+        let epsilon = place_of.shape.norm_epsilon;
+        norm_back(&self.x, weights, Gain::Attention, epsilon, narrow, gradients);
+        add(x, narrow);
+        x
+    }
+
+    /// The gradients of the weights alone, by one matrix product less than
+    /// [`backward`](Self::backward).
+    pub fn backward_weights(
+        &mut self,
+        place_of: &LayerPlace,
+        weights: &DenseLayer,
+        gradient: &[f32],
+        gradients: &mut DenseLayer,
+    ) {
+        self.backward_to_attention(place_of, weights, gradient, gradients);
+        gradients[Gain::Attention] = gain_gradient(weights, gradients);
+    }
+
+    /// The way back to queries, keys and values: `gradients` holds those of all weights but the first
+    /// norm's.
+    fn backward_to_attention(
+        &mut self,
+        place_of: &LayerPlace,
+        weights: &DenseLayer,
+        gradient: &[f32],
+        gradients: &mut DenseLayer,
+    ) {
         let LayerPlace { shape, layer, ref rope } = *place_of;
         let (epsilon, window) = (shape.norm_epsilon, shape.window_of(layer));
         let Back { x, narrow, gated, attended, q, k, v, heads } = &mut self.back;
@@ -181,12 +214,6 @@ impl Tape {
         for (map, gradient) in [(Map::Q, &*q), (Map::K, &*k), (Map::V, &*v)] {
             weight_gradient(gradient, &self.attention_normed, &mut gradients[map]);
         }
-        let maps =
-            [(&weights[Map::Q], &q[..]), (&weights[Map::K], &k[..]), (&weights[Map::V], &v[..])];
-        input_gradient(&maps, narrow);
-        norm_back(&self.x, weights, Gain::Attention, epsilon, narrow, gradients);
-        add(x, narrow);
-        x
     }
 
     fn lay_out(&mut self, lengths: &[usize]) {
@@ -248,6 +275,29 @@ fn norm_back(
     if !weights[gain].is_empty() {
         norm_backward(x, &weights[gain], epsilon, gradient, &mut gradients[gain]);
     }
+}
+
+/// The gradient of the gain before attention, by those of the maps that read what it lets through.
+///
+/// A map `W` of inputs `n = g x` has the gradient `D = sum d n^T` over tokens, with that of its
+/// outputs `d`. That of `n` is `W^T d`, so that of `g_j` is `sum x_j (W^T d)_j = sum_o W_oj D_oj / g_j`.
+/// A gain of 0 lets nothing through and has none.
+fn gain_gradient(weights: &DenseLayer, gradients: &DenseLayer) -> Vec<f32> {
+    let gain = &weights[Gain::Attention];
+    let mut sums = vec![0.0; gain.len()];
+    for map in [Map::Q, Map::K, Map::V] {
+        let rows = weights[map].values.chunks_exact(gain.len());
+        for (weights, gradients) in rows.zip(gradients[map].values.chunks_exact(gain.len())) {
+            for ((sum, weight), gradient) in sums.iter_mut().zip(weights).zip(gradients) {
+                *sum += f64::from(*weight) * f64::from(*gradient);
+            }
+        }
+    }
+    let of = |(sum, gain): (&f64, &f32)| match *gain {
+        0.0 => 0.0,
+        gain => (sum / f64::from(gain)) as f32,
+    };
+    sums.iter().zip(gain).map(of).collect()
 }
 
 /// Rotates gradients of placed queries or keys back.
