@@ -50,14 +50,6 @@ impl Step {
         *square += (1.0 - KEEP_SQUARE) * (gradient * gradient - *square);
         -rate * (*mean * self.mean_scale) / ((*square * self.square_scale).sqrt() + NONE)
     }
-
-    /// Moves all numbers.
-    pub fn take(self, rate: f32, gradients: &[f32], moments: &mut Moments, numbers: &mut [f32]) {
-        let moments = moments.means.iter_mut().zip(&mut moments.squares);
-        for ((number, gradient), (mean, square)) in numbers.iter_mut().zip(gradients).zip(moments) {
-            *number += self.by(rate, *gradient, mean, square);
-        }
-    }
 }
 
 /// How far the middle of step `number` of `steps` lies on the way from 1 to 0, which is half a wave
@@ -67,21 +59,36 @@ pub fn cosine_decay(number: usize, steps: usize) -> f32 {
     (0.5 * (1.0 + (std::f64::consts::PI * along).cos())) as f32
 }
 
+/// How far step `number` goes, where the first `share` of `steps` go further and further: the first
+/// gradients, of which nothing is known yet, would move all numbers alike.
+pub fn warm_up(number: usize, steps: usize, share: f64) -> f32 {
+    let along = number as f64 / (share * steps as f64).max(1.0);
+    along.min(1.0) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_first_step_is_the_rate_and_the_minimum_is_found() {
-        let (mut numbers, mut moments) = (vec![3.0f32, -1e-3], Moments::new(2));
-        Step::new(1).take(0.1, &[1e-6, -5e4], &mut moments, &mut numbers);
-        assert!((numbers[0] - 2.9).abs() < 1e-6 && (numbers[1] - 0.099).abs() < 1e-6);
-        let (mut numbers, mut moments) = (vec![3.0f32], Moments::new(1));
-        for number in 1..=400 {
-            let gradient = [2.0 * (numbers[0] - 1.0)];
-            let rate = 0.1 * (1.0 - number as f32 / 400.0);
-            Step::new(number).take(rate, &gradient, &mut moments, &mut numbers);
+        for (start, gradient, expected) in [(3.0, 1e-6, 2.9), (-1e-3, -5e4, 0.099)] {
+            let (mut mean, mut square) = (0.0, 0.0);
+            let after = start + Step::new(1).by(0.1, gradient, &mut mean, &mut square);
+            assert!((after - expected).abs() < 1e-6, "{after}");
         }
-        assert!((numbers[0] - 1.0).abs() < 1e-2, "{}", numbers[0]);
+        let (mut x, mut mean, mut square) = (3.0f32, 0.0, 0.0);
+        for number in 1..=400 {
+            let rate = 0.1 * (1.0 - number as f32 / 400.0);
+            x += Step::new(number).by(rate, 2.0 * (x - 1.0), &mut mean, &mut square);
+        }
+        assert!((x - 1.0).abs() < 1e-2, "{x}");
+    }
+
+    #[test]
+    fn the_first_tenth_goes_further_and_further() {
+        let of = |number| warm_up(number, 40, 0.1);
+        assert_eq!([1, 2, 4, 5, 40].map(of), [0.25, 0.5, 1.0, 1.0, 1.0]);
+        assert_eq!(warm_up(1, 3, 0.1), 1.0);
     }
 }

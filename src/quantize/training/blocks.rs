@@ -14,6 +14,7 @@ use crate::work::Work;
 use super::examples::Examples;
 use super::layer::{Learning, TrainedLayer, Training, train_layer};
 use super::parts::{beginning, name, part_names, parts};
+use super::readers::channel_weights;
 use super::time_budget::TimeBudget;
 
 /// What training works on.
@@ -55,8 +56,8 @@ pub struct TrainedBlock {
     pub layer: usize,
     /// How often the text was passed.
     pub passes: usize,
-    /// The squared error of what the layer gives, as a share of its square, on held-out text,
-    /// before.
+    /// The squared error of what the layer gives, as a share of its square, each channel weighted
+    /// by what it is to those who read it, on held-out text, before.
     pub before: f64,
     /// And after.
     pub after: f64,
@@ -88,8 +89,9 @@ pub fn train_blocks(
         let parts = parts(encodings, number);
         let mut advanced = 0;
         if !parts.is_empty() {
+            let channel_weights = channel_weights(model, number, full_stream.stream());
             let examples = Examples {
-                width: model.shape.width,
+                channel_weights: &channel_weights,
                 lengths: &lengths,
                 inputs: stream.stream(),
                 targets: full_stream.stream(),

@@ -16,7 +16,7 @@ use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
 use crate::quantize::search::SearchError;
 use crate::work::Work;
 
-use super::adam::{Step, cosine_decay};
+use super::adam::{Step, cosine_decay, warm_up};
 use super::examples::order;
 use super::latent_layer::FirstSteps;
 use super::states::States;
@@ -47,12 +47,14 @@ pub struct EndToEnd<'b, 'a> {
 pub struct EndToEndTraining {
     /// Sequences of one step.
     pub batch: usize,
-    /// The first step of the weights of a matrix, in steps of its grid.
+    /// The longest step of the weights of a matrix, in steps of its grid.
     pub weight_rate: f32,
-    /// The first step of scales and minimums, as a share of their size.
+    /// The longest step of scales and minimums, as a share of their size.
     pub scale_rate: f32,
-    /// The first step of the gains of norms, as a share of their size.
+    /// The longest step of the gains of norms, each as a share of its size.
     pub gain_rate: f32,
+    /// The share of all steps after which they are longest.
+    pub warm_up: f64,
     /// How often held-out text is measured on the way, the end included.
     pub checks: usize,
     /// Decides the order of the sequences.
@@ -63,9 +65,10 @@ impl Default for EndToEndTraining {
     fn default() -> EndToEndTraining {
         EndToEndTraining {
             batch: 4,
-            weight_rate: 5e-3,
-            scale_rate: 5e-4,
-            gain_rate: 5e-4,
+            weight_rate: 2e-3,
+            scale_rate: 1e-4,
+            gain_rate: 1e-4,
+            warm_up: 0.1,
             checks: 4,
             seed: 0,
         }
@@ -128,7 +131,9 @@ struct Run<'b, 'a, 't> {
     /// The sequences of each step.
     batches: Vec<Vec<usize>>,
     full: Session<'b, 'a>,
-    /// What the full-precision model makes of each batch of held-out text, once it is needed.
+    /// What the full-precision model makes of each sequence that is learnt from, once it is needed.
+    taught: Vec<Option<Vec<f32>>>,
+    /// And of each batch of held-out text.
     held_out: Vec<Vec<f32>>,
     /// Tokens that progress has heard of.
     told: usize,
@@ -138,8 +143,8 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
     fn new(context: &'b EndToEnd<'b, 'a>, student: Student<'t>) -> Run<'b, 'a, 't> {
         let &EndToEnd { model, learn, tokens, training, .. } = context;
         let batches = batches(learn, tokens, training);
-        let full = Session::new(model);
-        Run { context, student, at: 0, batches, full, held_out: Vec::new(), told: 0 }
+        let (full, taught) = (Session::new(model), vec![None; learn.len()]);
+        Run { context, student, at: 0, batches, full, taught, held_out: Vec::new(), told: 0 }
     }
 
     /// Steps until a check.
@@ -223,16 +228,32 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
         for index in self.steps(self.at)..self.steps(self.at + 1) {
             let sequences = self.batches[index].iter().map(|&sequence| learn[sequence]);
             let sequences: Vec<&[u32]> = sequences.collect();
-            let hidden = hidden(&mut self.full, &sequences)?;
+            let hidden = self.taught(index)?;
             let lesson = Lesson { sequences: &sequences, hidden: &hidden };
             let (number, tokens) = (index + 1, sequences.concat().len());
-            let decay = cosine_decay(number, all);
+            let warm_up = warm_up(number, all, self.context.training.warm_up);
+            let decay = warm_up * cosine_decay(number, all);
             let kl = self.student.learn(lesson, Step::new(number), decay)?;
             tracing::debug!(number, kld = kl / tokens as f64, "step");
             self.tell(self.tokens(number));
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// What the full-precision model makes of the sequences of a step, each looked at alone, so that
+    /// nothing depends on which of them were seen before.
+    fn taught(&mut self, index: usize) -> Result<Vec<f32>, ModelError> {
+        let mut together = Vec::new();
+        for &sequence in &self.batches[index] {
+            let taught = match self.taught[sequence].take() {
+                Some(taught) => taught,
+                None => hidden(&mut self.full, &[self.context.learn[sequence]])?,
+            };
+            together.extend_from_slice(&taught);
+            self.taught[sequence] = Some(taught);
+        }
+        Ok(together)
     }
 }
 

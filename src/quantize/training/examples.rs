@@ -8,8 +8,8 @@ use rand_pcg::Pcg64Mcg;
 /// Sequences before and after a layer. Those that are learnt from come first.
 #[derive(Debug, Clone, Copy)]
 pub struct Examples<'e> {
-    /// Length of the residual stream.
-    pub width: usize,
+    /// How much each channel of the residual stream weighs.
+    pub channel_weights: &'e [f32],
     /// Tokens of each sequence.
     pub lengths: &'e [usize],
     /// The residual stream that enters the layer: tokens x width.
@@ -46,7 +46,8 @@ impl Examples<'_> {
     /// Where the values of a sequence lie.
     fn values(&self, sequence: usize) -> Range<usize> {
         let start: usize = self.lengths[..sequence].iter().sum();
-        start * self.width..(start + self.lengths[sequence]) * self.width
+        let width = self.channel_weights.len();
+        start * width..(start + self.lengths[sequence]) * width
     }
 
     /// The sequences that judge.
@@ -74,7 +75,7 @@ mod tests {
         let inputs: Vec<f32> = (0..12).map(|i| i as f32).collect();
         let targets: Vec<f32> = inputs.iter().map(|x| -x).collect();
         let examples = Examples {
-            width: 2,
+            channel_weights: &[1.0, 1.0],
             lengths: &[1, 2, 3],
             inputs: &inputs,
             targets: &targets,

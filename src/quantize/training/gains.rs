@@ -2,12 +2,15 @@
 
 use super::adam::{Moments, Step};
 
+/// A gain moves as if it were at least this share of their root mean square, so that none stays at 0.
+const LEAST: f32 = 0.01;
+
 /// Gains that learn.
 #[derive(Debug, Clone)]
 pub struct LatentGains {
     values: Vec<f32>,
     moments: Moments,
-    /// The first step, as a share of their size.
+    /// The first step of each, as a share of its size.
     first: f32,
 }
 
@@ -24,8 +27,15 @@ impl LatentGains {
 
     /// One step along their gradients, `decay` times as far as the first one.
     pub fn step(&mut self, step: Step, decay: f32, gradients: &[f32]) {
-        let rate = self.first * decay * root_mean_square(&self.values);
-        step.take(rate, gradients, &mut self.moments, &mut self.values);
+        let least = LEAST * root_mean_square(&self.values);
+        let rate = self.first * decay;
+        let Moments { means, squares } = &mut self.moments;
+        let moments = means.iter_mut().zip(squares);
+        for ((value, gradient), (mean, square)) in
+            self.values.iter_mut().zip(gradients).zip(moments)
+        {
+            *value += step.by(rate * value.abs().max(least), *gradient, mean, square);
+        }
     }
 
     /// As the file holds them.
@@ -43,4 +53,24 @@ impl LatentGains {
 fn root_mean_square(x: &[f32]) -> f32 {
     let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     (squares / x.len().max(1) as f64).sqrt() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Gemma has them: some gains are thousands of times as large as others.
+    #[test]
+    fn each_gain_moves_by_a_share_of_its_own_size() {
+        let start = [1000.0, 10.0, 100.0, 0.0];
+        let mut gains = LatentGains::new(&start, 1e-2);
+        gains.step(Step::new(1), 0.5, &[1.0, -1e-3, 1e3, -1.0]);
+        let least = LEAST * root_mean_square(&start);
+        for ((after, before), share) in
+            gains.values().iter().zip(&start).zip([-1000.0, 10.0, -100.0, least])
+        {
+            let expected = before + 5e-3 * share;
+            assert!((after - expected).abs() < 1e-4 * share.abs(), "{after} for {expected}");
+        }
+    }
 }

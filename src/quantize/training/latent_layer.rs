@@ -36,7 +36,7 @@ pub struct FirstSteps {
     pub weights: f32,
     /// Those of scales and minimums, as a share of their size.
     pub scales: f32,
-    /// Those of the gains of norms, as a share of their size.
+    /// Those of the gains of norms, each as a share of its size.
     pub gains: f32,
 }
 

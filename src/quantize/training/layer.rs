@@ -21,7 +21,7 @@ pub struct Training {
     pub weight_rate: f32,
     /// The first step of scales and minimums, as a share of their size.
     pub scale_rate: f32,
-    /// The first step of the gains of norms, as a share of their size.
+    /// The first step of the gains of norms, each as a share of its size.
     pub gain_rate: f32,
     /// Decides the order of the sequences.
     pub seed: u64,
@@ -102,7 +102,7 @@ pub fn train_layer(
             number += 1;
             examples.gather(sequences, &mut trainee.batch);
             let decay = cosine_decay(number, steps);
-            let loss = trainee.learn(Step::new(number), decay, examples.width);
+            let loss = trainee.learn(Step::new(number), decay, examples.channel_weights);
             let tokens = trainee.batch.lengths.iter().sum();
             on_step(Learning { tokens, loss, held_out: best.after });
         }
@@ -136,16 +136,17 @@ impl<'t> Trainee<'t> {
     }
 
     /// Passes the batch through the layer, and returns the loss.
-    fn forward(&mut self, width: usize) -> f64 {
+    fn forward(&mut self, channel_weights: &[f32]) -> f64 {
         let Batch { lengths, inputs, targets } = &self.batch;
         let y = self.tape.forward(self.place, &self.weights, inputs, lengths);
-        relative_loss(y, targets, width, &mut self.gradient)
+        relative_loss(y, targets, channel_weights, &mut self.gradient)
     }
 
     /// One step on the batch, and the loss before it.
-    fn learn(&mut self, step: Step, decay: f32, width: usize) -> f64 {
-        let loss = self.forward(width);
-        self.tape.backward(self.place, &self.weights, &self.gradient, &mut self.gradients);
+    fn learn(&mut self, step: Step, decay: f32, channel_weights: &[f32]) -> f64 {
+        let loss = self.forward(channel_weights);
+        let Trainee { place, weights, gradient, gradients, .. } = self;
+        self.tape.backward_weights(place, weights, gradient, gradients);
         self.latent.step(step, decay, &self.gradients);
         self.latent.evaluate(&mut self.weights);
         loss
@@ -156,7 +157,7 @@ impl<'t> Trainee<'t> {
         for sequences in examples.held_out().chunks(batch) {
             examples.gather(sequences, &mut self.batch);
             let here: usize = self.batch.lengths.iter().sum();
-            sum += self.forward(examples.width) * here as f64;
+            sum += self.forward(examples.channel_weights) * here as f64;
             tokens += here;
         }
         sum / tokens.max(1) as f64

@@ -16,6 +16,7 @@ mod latent_layer;
 mod layer;
 mod loss;
 mod parts;
+mod readers;
 mod states;
 mod student;
 #[cfg(test)]

@@ -23,6 +23,7 @@ const SHORT: EndToEndTraining = EndToEndTraining {
     weight_rate: 1e-2,
     scale_rate: 1e-3,
     gain_rate: 1e-3,
+    warm_up: 0.0,
     checks: 3,
     seed: 1,
 };
