@@ -2,7 +2,8 @@
 
 use super::adam::{Moments, Step};
 
-/// A gain moves as if it were at least this share of their root mean square, so that none stays at 0.
+/// A gain moves as if it were at least this share of their root mean square, so that small ones can
+/// grow and change their sign.
 const LEAST: f32 = 0.01;
 
 /// Gains that learn.

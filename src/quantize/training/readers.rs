@@ -4,6 +4,9 @@ use rayon::prelude::*;
 
 use crate::model::{Layer, Model};
 
+/// Tokens of one task.
+const TOKENS: usize = 512;
+
 /// How much an error in each channel of the residual stream after a layer weighs.
 ///
 /// The later layers and the output head read the stream through norms, which divide it by its root
@@ -33,14 +36,19 @@ pub fn channel_weights(model: &Model, layer: usize, stream: &[f32]) -> Vec<f32> 
 /// The mean over tokens of each channel's square, as a share of the token's.
 fn mean_squares(stream: &[f32], width: usize) -> Vec<f64> {
     let square = |x: &f32| f64::from(*x).powi(2);
-    let tokens: Vec<&[f32]> = stream.chunks_exact(width).collect();
-    let size = |token: &[f32]| token.iter().map(square).sum::<f64>().max(f64::MIN_POSITIVE);
-    let sizes: Vec<f64> = tokens.par_iter().map(|token| size(token)).collect();
-    let mean = |channel: usize| {
-        let shares = tokens.iter().zip(&sizes).map(|(token, size)| square(&token[channel]) / size);
-        shares.sum::<f64>() / tokens.len().max(1) as f64
-    };
-    (0..width).into_par_iter().map(mean).collect()
+    let tasks = stream.par_chunks(TOKENS * width).map(|tokens| {
+        let mut shares = vec![0.0; width];
+        for token in tokens.chunks_exact(width) {
+            let size = token.iter().map(square).sum::<f64>().max(f64::MIN_POSITIVE);
+            shares.iter_mut().zip(token).for_each(|(share, x)| *share += square(x) / size);
+        }
+        shares
+    });
+    // In the order of the text, so that any number of threads gives the same.
+    let tasks: Vec<Vec<f64>> = tasks.collect();
+    let tokens = (stream.len() / width).max(1) as f64;
+    let mean = |channel: usize| tasks.iter().map(|shares| shares[channel]).sum::<f64>() / tokens;
+    (0..width).map(mean).collect()
 }
 
 #[cfg(test)]
