@@ -5,6 +5,8 @@
 //! multiples of their super-block's unit, before the weights are rounded to them. Gradients pass
 //! rounding as if it were not there (straight through).
 
+use std::ops::RangeInclusive;
+
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -251,7 +253,7 @@ impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
             let slopes =
                 descend(levels, step, rates, grid.held, weights, gradients, means, squares);
             grid.descend(step, rates, slopes);
-            grid.held = nearest_grid(format, units[i / subs_of_block], grid.wanted);
+            grid.hold(format, units[i / subs_of_block]);
         }
     }
 }
@@ -260,7 +262,7 @@ impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
 ///
 /// Inside the grid a weight stands for `scale * round((w - min) / scale) + min`, and rounding has
 /// the slope of what it rounds; beyond its ends the outermost level counts, whatever the weight,
-/// which therefore moves inwards only.
+/// which therefore moves inwards only. On a grid without extent all is the minimum.
 #[expect(clippy::too_many_arguments, reason = "columns of one table")]
 #[inline(always)]
 fn descend<const N: usize>(
@@ -283,7 +285,7 @@ fn descend<const N: usize>(
         let (place, gradient) = (places[i], gradients[i]);
         let above = place > high;
         let below = place < low;
-        let inside = !(above | below);
+        let inside = !(above | below) & (grid.scale != 0.0);
         of_scale[i] = gradient * (nearest[i] - if inside { place } else { 0.0 });
         of_min[i] = if inside { 0.0 } else { gradient };
         let push = gradient * outward;
@@ -314,4 +316,22 @@ impl LatentGrid {
         wanted.scale += step.by(rates.scales, slopes.scale, &mut means.scale, &mut squares.scale);
         wanted.min += step.by(rates.mins, slopes.min, &mut means.min, &mut squares.min);
     }
+
+    /// Rounds what is wanted to what the file can hold. Beyond the last multiple of a super-block's
+    /// unit it stops where the way back is as short as within.
+    #[inline(always)]
+    fn hold(&mut self, format: Format, unit: SubGrid) {
+        let LatentGrid { held, wanted, .. } = self;
+        *held = nearest_grid(format, unit, *wanted);
+        if sub_len(format) < format.block_len() {
+            let near = |held: f32, unit: f32| held - 0.5 * unit.abs()..=held + 0.5 * unit.abs();
+            wanted.scale = clamp(wanted.scale, near(held.scale, unit.scale));
+            wanted.min = clamp(wanted.min, near(held.min, unit.min));
+        }
+    }
+}
+
+#[inline(always)]
+fn clamp(x: f32, range: RangeInclusive<f32>) -> f32 {
+    x.max(*range.start()).min(*range.end())
 }

@@ -1,6 +1,7 @@
 use super::super::adam::Step;
 use super::super::latent::{Latent, Rates};
 use super::numbers;
+use crate::block::codes::{Levels, SubGrid, sub_len, unit};
 use crate::block::{self, can_encode};
 use crate::gguf::Format;
 
@@ -78,5 +79,117 @@ fn weights_and_grids_learn() {
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         assert!(last < 0.5 * first, "{format}: {first} became {last}");
+    }
+}
+
+/// The numbers of a latent, as `visit` shows them.
+struct Numbers {
+    weights: Vec<f32>,
+    /// Of each sub-block: what is held, what is wanted, and the mean gradient.
+    grids: Vec<[SubGrid; 3]>,
+}
+
+impl Numbers {
+    fn of(latent: &mut Latent, weights: usize) -> Numbers {
+        let mut all = Vec::new();
+        latent.visit(&mut |x: &mut f32| all.push(*x));
+        let grid = |numbers: &[f32]| {
+            [0, 2, 4].map(|at| SubGrid { scale: numbers[at], min: numbers[at + 1] })
+        };
+        Numbers {
+            weights: all[..weights].to_vec(),
+            grids: all[3 * weights..].chunks_exact(8).map(grid).collect(),
+        }
+    }
+}
+
+/// What a weight stands for on a grid near `at`, with the step of rounding there as a constant: its
+/// slopes are those that pass rounding.
+fn straight_through(levels: Levels, at: SubGrid, near: [f64; 2], weight: f32) -> f64 {
+    let (low, high) = levels.borders();
+    let rounded = |place: f32| {
+        let mut place = [place];
+        levels.round(&mut place);
+        f64::from(place[0])
+    };
+    let [scale, min] = near;
+    let place = at.place(weight);
+    if at.scale == 0.0 || place < low || place > high {
+        return scale * rounded(place) + min;
+    }
+    let step = rounded(place) - f64::from(place);
+    scale * ((f64::from(weight) - min) / scale + step) + min
+}
+
+#[test]
+fn gradients_of_grids_are_those_of_what_passes_rounding() {
+    for format in encodable() {
+        let (levels, sub) = (Levels::of(format), sub_len(format));
+        let mut full = numbers(4 * 512, 1);
+        // A sub-block that may have no extent, and weights beyond the ends of their grids.
+        full[512..512 + sub].fill(-0.5);
+        let start = encoded(format, &full);
+        full.iter_mut().step_by(13).for_each(|x| *x *= 3.0);
+        full[512..512 + sub].fill(-0.5);
+        let mut latent = Latent::new(format, &start, &full);
+        let gradients = numbers(full.len(), 2);
+        let before = Numbers::of(&mut latent, full.len());
+        let still = Rates { weights: 0.0, scales: 0.0, mins: 0.0 };
+        latent.step(Step::new(1), still, &gradients);
+        let after = Numbers::of(&mut latent, full.len());
+        let has_min = before.grids.iter().any(|[held, ..]| held.min != 0.0);
+        let subs = before.weights.chunks(sub).zip(gradients.chunks(sub));
+        for (k, (weights, gradients)) in subs.enumerate() {
+            let ([held, ..], [.., mean]) = (before.grids[k], after.grids[k]);
+            let loss = |near: [f64; 2]| -> f64 {
+                let value = |&weight: &f32| straight_through(levels, held, near, weight);
+                let values = weights.iter().map(value).zip(gradients);
+                values.map(|(value, &gradient)| value * f64::from(gradient)).sum()
+            };
+            let at = [f64::from(held.scale), f64::from(held.min)];
+            for (i, found) in [mean.scale, mean.min].into_iter().enumerate() {
+                if i == 1 && !has_min {
+                    continue;
+                }
+                let step = 1e-4 * at[0].abs().max(1e-3);
+                let [ahead, behind] = [step, -step].map(|by| {
+                    let mut near = at;
+                    near[i] += by;
+                    loss(near)
+                });
+                let expected = (ahead - behind) / (2.0 * step);
+                let found = f64::from(found) / 0.1;
+                assert!(
+                    (found - expected).abs() < 1e-3 * (1.0 + expected.abs()),
+                    "{format}, sub-block {k}, {i}: {found} for {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_wanted_stays_near_what_can_be_held() {
+    for format in [Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::IQ4_XS] {
+        let full = numbers(4 * 256, 1);
+        let start = encoded(format, &full);
+        let mut latent = Latent::new(format, &start, &full);
+        let far = Rates { weights: 0.0, scales: 1e-2, mins: 1e-2 };
+        let gradients = numbers(full.len(), 2);
+        (1..=50).for_each(|step| latent.step(Step::new(step), far, &gradients));
+        let grids = Numbers::of(&mut latent, full.len()).grids;
+        let of_blocks = grids.chunks(256 / sub_len(format));
+        for (grids, block) in of_blocks.zip(start.chunks(format.block_bytes())) {
+            let unit = unit(format, block);
+            for [held, wanted, _] in grids {
+                let near =
+                    |held: f32, wanted: f32, unit: f32| (held - wanted).abs() <= 0.501 * unit.abs();
+                assert!(
+                    near(held.scale, wanted.scale, unit.scale),
+                    "{format}: {held:?} {wanted:?}"
+                );
+                assert!(near(held.min, wanted.min, unit.min), "{format}: {held:?} {wanted:?}");
+            }
+        }
     }
 }
