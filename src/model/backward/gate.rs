@@ -51,6 +51,8 @@ fn silu(x: f32) -> (f32, f32) {
 fn gelu(x: f32) -> (f32, f32) {
     const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769;
     let sigmoid = 1.0 / (1.0 + exp(-TWICE_SQRT_2_OVER_PI * x * (1.0 + 0.044_715 * x * x)));
-    let slope = TWICE_SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044_715 * x * x);
-    (x * sigmoid, sigmoid * (1.0 + x * (1.0 - sigmoid) * slope))
+    // Far out the slope is 0 or 1 and its parts infinite.
+    let near = x.clamp(-1e3, 1e3);
+    let slope = TWICE_SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044_715 * near * near);
+    (x * sigmoid, sigmoid * (1.0 + near * (1.0 - sigmoid) * slope))
 }

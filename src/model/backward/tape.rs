@@ -141,7 +141,7 @@ impl Tape {
     }
 
     /// The gradients of the weights alone, by one matrix product less than
-    /// [`backward`](Self::backward).
+    /// [`backward`](Self::backward) where no gain before attention is 0.
     pub fn backward_weights(
         &mut self,
         place_of: &LayerPlace,
@@ -149,6 +149,10 @@ impl Tape {
         gradient: &[f32],
         gradients: &mut DenseLayer,
     ) {
+        if weights[Gain::Attention].contains(&0.0) {
+            self.backward(place_of, weights, gradient, gradients);
+            return;
+        }
         self.backward_to_attention(place_of, weights, gradient, gradients);
         gradients[Gain::Attention] = gain_gradient(weights, gradients);
     }
@@ -281,7 +285,7 @@ fn norm_back(
 ///
 /// A map `W` of inputs `n = g x` has the gradient `D = sum d n^T` over tokens, with that of its
 /// outputs `d`. That of `n` is `W^T d`, so that of `g_j` is `sum x_j (W^T d)_j = sum_o W_oj D_oj / g_j`.
-/// A gain of 0 lets nothing through and has none.
+/// No gain may be 0.
 fn gain_gradient(weights: &DenseLayer, gradients: &DenseLayer) -> Vec<f32> {
     let gain = &weights[Gain::Attention];
     let mut sums = vec![0.0; gain.len()];
@@ -293,10 +297,7 @@ fn gain_gradient(weights: &DenseLayer, gradients: &DenseLayer) -> Vec<f32> {
             }
         }
     }
-    let of = |(sum, gain): (&f64, &f32)| match *gain {
-        0.0 => 0.0,
-        gain => (sum / f64::from(gain)) as f32,
-    };
+    let of = |(sum, gain): (&f64, &f32)| (sum / f64::from(*gain)) as f32;
     sums.iter().zip(gain).map(of).collect()
 }
 

@@ -76,10 +76,12 @@ fn gates_go_back() {
         check("gate", &gate, &of_gate, |gate| sum(gate, &wide(&up)));
         check("up", &up, &of_up, |up| sum(&wide(&gate), up));
     }
-    for extreme in [-1e30, -200.0, 200.0, 1e30] {
-        let (mut gate, mut up) = (vec![extreme], vec![1.0]);
-        gate_backward(Activation::Silu, &[1.0], &mut gate, &mut up);
-        assert_eq!((gate[0], up[0]), if extreme > 0.0 { (1.0, extreme) } else { (0.0, 0.0) });
+    for activation in [Activation::Silu, Activation::Gelu] {
+        for extreme in [-1e30, -200.0, 200.0, 1e30] {
+            let (mut gate, mut up) = (vec![extreme], vec![1.0]);
+            gate_backward(activation, &[1.0], &mut gate, &mut up);
+            assert_eq!((gate[0], up[0]), if extreme > 0.0 { (1.0, extreme) } else { (0.0, 0.0) });
+        }
     }
 }
 

@@ -25,7 +25,11 @@ pub fn channel_weights(model: &Model, layer: usize, stream: &[f32]) -> Vec<f32> 
     for gains in gains.chain([&model.weights.output_norm]) {
         let seen =
             gains.iter().zip(&squares).map(|(gain, square)| f64::from(*gain).powi(2) * square);
-        let seen: f64 = seen.sum::<f64>().max(f64::MIN_POSITIVE);
+        let seen: f64 = seen.sum();
+        // Reads nothing, so that no error reaches it.
+        if seen == 0.0 {
+            continue;
+        }
         for (weight, gain) in weights.iter_mut().zip(gains) {
             *weight += f64::from(*gain).powi(2) / seen;
         }
@@ -101,5 +105,11 @@ mod tests {
         let weights = channel_weights(&model, last - 1, &stream(&vec![3.0; width]));
         assert!((weights[1] / weights[0] - 2.0).abs() < 1e-5, "{} {}", weights[0], weights[1]);
         assert!(weights[2..].iter().all(|weight| *weight == 0.0));
+        // One that reads only what is always 0 reads nothing.
+        model.weights.layers[last].attention_norm = only(2, 1.0);
+        let mut sizes = vec![3.0; width];
+        sizes[2] = 0.0;
+        let weights = channel_weights(&model, last - 1, &stream(&sizes));
+        assert!(weights[1] > 0.0 && weights[2] == 0.0, "{} {}", weights[1], weights[2]);
     }
 }
