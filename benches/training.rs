@@ -72,40 +72,42 @@ fn smallest(arena: &Arena) {
     print(&trained);
 }
 
-/// Tokens that the model writes at `--effort thorough`, and those of them that are learnt from: of the
-/// 144 sequences, a tenth is held out, but 16 at least.
+/// Tokens that the model writes at `--effort thorough`, and those of a step of training.
 const WRITTEN: f64 = 144.0 * 512.0;
-const LEARNT: f64 = 128.0 * 512.0;
+const STEP: f64 = 2.0 * 512.0;
 
 /// What a run took. For its products count the text, each weight once for a token, and training, each
-/// weight of a layer three times for a token that is learnt from: there and back. Those that measure
-/// and encode do not count.
+/// weight of a layer three times for a token that is learnt from, there and back, but those of
+/// queries, keys and values twice. Those that measure and encode do not count.
 fn print(run: &Run) {
     let search = &run.report["search"];
     let rounds = search["trained"].as_array().expect("it was trained");
-    let weights = |of_layers: bool| -> f64 {
-        let tensors = run.report["tensors"].as_array().expect("there are tensors");
-        let of = |tensor: &&Json| tensor["name"].as_str().is_some_and(|n| n.starts_with("blk."));
-        let counted = tensors.iter().filter(|tensor| !of_layers || of(tensor));
-        let elements = |tensor: &Json| -> f64 {
-            let shape = tensor["shape"].as_array().expect("it has a shape");
-            shape.iter().filter_map(Json::as_f64).product()
-        };
-        counted.map(elements).sum()
+    let tensors = run.report["tensors"].as_array().expect("there are tensors");
+    let name = |tensor: &Json| tensor["name"].as_str().unwrap_or_default().to_string();
+    let elements = |tensor: &Json| -> f64 {
+        let shape = tensor["shape"].as_array().expect("it has a shape");
+        shape.iter().filter_map(Json::as_f64).product()
     };
+    let all: f64 = tensors.iter().map(elements).sum();
+    let of_layers = tensors.iter().filter(|tensor| name(tensor).starts_with("blk."));
+    let reads_stream =
+        |name: String| ["attn_q.", "attn_k.", "attn_v."].iter().any(|part| name.contains(part));
+    let there_and_back: f64 = of_layers
+        .map(|tensor| elements(tensor) * if reads_stream(name(tensor)) { 4.0 } else { 6.0 })
+        .sum();
     let all_layers = run.report["search"]["trained"][0]["layers"].as_array().map_or(1, Vec::len);
-    let mut products = 2.0 * weights(false) * WRITTEN;
+    let mut products = 2.0 * all * WRITTEN;
     let bare = bare_rate();
     for round in rounds {
         let number = |key: &str| round[key].as_f64().expect("it is measured");
         let [before, after, seconds] = ["untrained_kld", "trained_kld", "seconds"].map(number);
         let layers = round["layers"].as_array().expect("of layers");
-        let passes: f64 = layers.iter().filter_map(|layer| layer["passes"].as_f64()).sum();
-        let trained = 6.0 * weights(true) * LEARNT * passes / all_layers as f64;
+        let steps: f64 = layers.iter().filter_map(|layer| layer["steps"].as_f64()).sum();
+        let trained = there_and_back * STEP * steps / all_layers as f64;
         products += trained;
         println!(
-            "  own text: KLD {before:.5}, trained {after:.5}, {:.0} % of it; {seconds:.0} s, {passes} \
-             passes of layers over the text, {:.0} % of the bare rate",
+            "  own text: KLD {before:.5}, trained {after:.5}, {:.0} % of it; {seconds:.0} s, {steps} \
+             steps of layers, {:.0} % of the bare rate",
             100.0 * after / before,
             trained / seconds / bare / 1e7
         );

@@ -236,15 +236,15 @@ struct QuantizeArgs {
     #[arg(long, value_name = "FILE", help_heading = "Calibration")]
     eval_text: Option<PathBuf>,
 
-    /// Time that training may take at --effort thorough: 90s, 30m, 1h30m. Where it is short, the text
-    /// is passed fewer times, and the last layers may stay untrained: the output then depends on the
-    /// speed of the machine [default: as long as it takes]
+    /// Time that training may take at --effort thorough: 90s, 30m, 1h30m. Where it is short, all layers
+    /// have fewer steps, and the last ones may stay untrained: the output then depends on the speed of
+    /// the machine [default: as long as it takes]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     #[arg(help_heading = "Plan")]
     time: Option<Duration>,
 
     /// Tokens that the whole model also learns from at --effort thorough, end to end, after its
-    /// layers have learnt one by one; it takes 12 bytes of memory for each weight
+    /// layers have learnt one by one; it takes 14 bytes of memory for each weight
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Plan")]
     train_tokens: usize,
 

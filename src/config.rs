@@ -160,7 +160,7 @@ pub enum Effort {
 /// How much text the model writes: `batches` times `batch_size` sequences of `seq_len` tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Calibration {
-    /// Batches; `None` for 6, or 10 where weights are trained on them.
+    /// Batches; `None` for 6, or 9 where weights are trained on them.
     pub batches: Option<usize>,
     /// Sequences of a batch; `None` for 8, or 16 where weights are trained on them.
     pub batch_size: Option<usize>,

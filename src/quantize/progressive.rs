@@ -22,7 +22,7 @@ use super::size::Bytes;
 mod fitting;
 mod trained;
 
-pub use trained::EXPECTED_SHARE;
+pub use trained::expected_share;
 
 /// Steps in which the tensors are quantized.
 const STEPS: usize = 3;
@@ -498,7 +498,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
 /// How much more a tensor counts than it costs on the model's own text, before training: training
 /// layer by layer leaves the output head as it is, and all else with a share of its cost.
 fn elsewhere(search: &Search, sensitivity: &Sensitivity) -> f64 {
-    let trained = if search.trains() { EXPECTED_SHARE } else { 1.0 };
+    let trained = if search.trains() { expected_share(search.config) } else { 1.0 };
     match place(&sensitivity.name, search.model.weights.tied) {
         Some(HEAD) => HEAD_ELSEWHERE / trained,
         _ => 1.0,

@@ -16,7 +16,7 @@ use crate::work::{Work, WorkError};
 use super::encode::EncodeError;
 use super::encoded::Encodings;
 use super::plan::{Plan, PlanError};
-use super::progressive::{EXPECTED_SHARE, Progressive};
+use super::progressive::{Progressive, expected_share};
 use super::searchable::Searchable;
 use super::sensitivity::{Bands, Group};
 use super::survey::{Survey, survey};
@@ -166,12 +166,12 @@ pub struct Step {
     pub kept: bool,
 }
 
-/// One round of training: all layers, one after another.
+/// One round of training: all layers one after another, and together where that is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainedRound {
     /// KLD before.
     pub untrained_kld: f64,
-    /// KLD after.
+    /// KLD of what lost least after.
     pub trained_kld: f64,
     /// How long it took.
     pub seconds: f64,
@@ -243,7 +243,9 @@ impl<'s> Search<'s, '_> {
     /// What is searched for before anything is trained.
     pub(super) fn untrained_aim(&self) -> Aim {
         match self.aim {
-            Aim::Smallest { kld } if self.trains() => Aim::Smallest { kld: kld / EXPECTED_SHARE },
+            Aim::Smallest { kld } if self.trains() => {
+                Aim::Smallest { kld: kld / expected_share(self.config) }
+            }
             aim => aim,
         }
     }

@@ -117,11 +117,12 @@ fn write_training(out: &mut String, report: &Report) -> fmt::Result {
                 100.0 * worst
             )?,
         }
-        if let [first, .., last] = &end_to_end[..] {
+        let best = end_to_end.iter().min_by(|a, b| a.kld.total_cmp(&b.kld));
+        if let (Some(first), Some(best)) = (end_to_end.first(), best) {
             writeln!(
                 out,
-                "               end to end, on {} tokens: KLD on all of the held-out text {:.5} -> {:.5}",
-                last.tokens, first.kld, last.kld
+                "               end to end, best after {} tokens: KLD on all of the held-out text {:.5} -> {:.5}",
+                best.tokens, first.kld, best.kld
             )?;
         }
     }

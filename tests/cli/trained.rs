@@ -45,7 +45,7 @@ fn training_lowers_the_loss_at_the_same_size_and_the_summary_says_so() {
     let layers = round["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 4, "{round}");
     for (i, layer) in layers.iter().enumerate() {
-        assert_eq!((&layer["layer"], &layer["passes"]), (&Json::from(i), &Json::from(4)));
+        assert_eq!((&layer["layer"], &layer["steps"]), (&Json::from(i), &Json::from(4 * 10)));
         assert!(layer["after"].as_f64() <= layer["before"].as_f64(), "{layer}");
     }
     let steps = thorough["search"]["steps"].as_array().unwrap();
@@ -95,6 +95,13 @@ fn kill_once_kept(folder: &Folder, flags: &str, entry: &str) {
     }
     run.kill().unwrap();
     run.wait().unwrap();
+}
+
+/// What a run to `out.gguf` kept under this name.
+fn kept(folder: &Folder, name: &str) -> Json {
+    let entry = folder.read(&format!("out.gguf.work/{name}.kept"));
+    // A hash follows.
+    serde_json::from_slice(&entry[..entry.len() - 32]).unwrap()
 }
 
 #[test]
@@ -207,21 +214,37 @@ fn time_limits_training() {
 }
 
 #[test]
-fn time_that_was_used_before_counts() {
+fn a_run_with_a_time_limit_goes_on_and_counts_what_was_used() {
     let folder = Folder::with_tiny();
     let flags = format!("--effort thorough --time 1h {LITTLE} --report r.json in.gguf out.gguf");
     kill_once_kept(&folder, &flags, "trained-0-1-layer.kept");
     let before = fs::read_to_string(folder.path("out.gguf.work/manifest")).unwrap();
     assert!(before.contains("--time 1h "), "{before}");
-    let first = fs::read(folder.path("out.gguf.work/trained-0-0-layer.kept")).unwrap();
-    // The hash that follows may hold any byte.
-    let mut values = serde_json::Deserializer::from_slice(&first).into_iter::<Json>();
-    let first = values.next().unwrap().unwrap();
+    let seconds = |layer: usize| {
+        kept(&folder, &format!("trained-0-{layer}-layer"))["seconds"].as_f64().unwrap()
+    };
+    let used = seconds(0) + seconds(1);
     folder.run(&flags).success();
     let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
     let round = &report["search"]["trained"][0];
-    assert!(round["seconds"].as_f64() > first["seconds"].as_f64());
-    let passes = |layer: &Json| layer["passes"].as_u64().unwrap();
-    let passes: Vec<u64> = round["layers"].as_array().unwrap().iter().map(passes).collect();
-    assert_eq!(passes, [4; 4], "an hour is enough");
+    let all = round["seconds"].as_f64().unwrap();
+    assert!(all > used, "{all} s, of them {used} before");
+    let steps = |layer: &Json| layer["steps"].as_u64().unwrap();
+    let steps: Vec<u64> = round["layers"].as_array().unwrap().iter().map(steps).collect();
+    assert_eq!(steps, [steps[0]; 4], "an hour is enough");
+}
+
+#[test]
+fn what_time_is_enough_for_end_to_end_is_kept() {
+    let folder = Folder::with_tiny();
+    let flags = format!("--effort thorough --train-tokens 3000 --time 1h {LITTLE}");
+    let flags = format!("{flags} --report r.json in.gguf out.gguf");
+    kill_once_kept(&folder, &flags, "end-to-end-0-1.kept");
+    assert_eq!(kept(&folder, "end-to-end-0-tokens"), 3000, "an hour is enough for all");
+    let check = kept(&folder, "end-to-end-0-1");
+    folder.run(&flags).success();
+    let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
+    let round = &report["search"]["trained"][0];
+    assert_eq!(round["end_to_end"][1], check["check"], "it went on from there");
+    assert!(round["seconds"].as_f64() > check["seconds"].as_f64());
 }

@@ -1,35 +1,47 @@
 //! Training of what the search found, measured as the search is.
 
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::config::Config;
 use crate::gguf::{Format, Gguf};
-use crate::model::Role;
+use crate::model::{Role, layer_part};
 use crate::quantize::encoded::Encodings;
 use crate::quantize::search::{Search, SearchError, StepKind, TrainedRound};
 use crate::quantize::training::{
-    BlockTraining, Check, EndToEnd, EndToEndTraining, Trained, TrainedBlock, Training,
+    BlockTraining, EndToEnd, EndToEndTraining, TokenCost, Trained, TrainedWhole, Training,
     train_blocks, train_end_to_end,
 };
 
 use super::fitting::{CLOSE, Tries};
 use super::{Progressive, Reached};
 
-/// What training is expected to leave of the KLD, before any was tried, as it does of SmolLM2's at
-/// `--accuracy 0.02`; the first round corrects it.
-pub const EXPECTED_SHARE: f64 = 0.8;
+/// What training layer by layer is expected to leave of the KLD, before any was tried, as it does of
+/// SmolLM2's at `--accuracy 0.02`; the first round corrects it.
+const EXPECTED_SHARE: f64 = 0.8;
+/// And what training end to end leaves of that.
+const EXPECTED_END_TO_END: f64 = 0.9;
 /// Rounds of training, at most.
 const ROUNDS: usize = 2;
 /// Where training gives a model of a KLD in these shares of the allowed one, formats that are changed
 /// afterwards do the rest, and another round is not worth its time.
 const NEAR: RangeInclusive<f64> = 0.8..=1.1;
 
+/// What training is expected to leave of the KLD, before any was tried.
+pub fn expected_share(config: &Config) -> f64 {
+    match config.train_tokens {
+        0 => EXPECTED_SHARE,
+        _ => EXPECTED_SHARE * EXPECTED_END_TO_END,
+    }
+}
+
 impl Progressive<'_, '_, '_> {
     /// Trains a finished model.
     pub fn train_finished(&mut self, encodings: Encodings) -> Result<Encodings, SearchError> {
         let kld = self.record.measured_kld;
         let before = Measured { encodings, kld };
-        let Measured { encodings, kld } = self.train(before, EXPECTED_SHARE * kld, 1)?;
+        let Measured { encodings, kld } =
+            self.train(before, expected_share(self.search.config) * kld)?;
         self.record.measured_kld = kld;
         Ok(encodings)
     }
@@ -41,17 +53,18 @@ impl Progressive<'_, '_, '_> {
         allowed: f64,
     ) -> Result<Reached, SearchError> {
         let mut tries = Tries { allowed, within: None, above: None };
-        let mut share = EXPECTED_SHARE;
+        let mut share = expected_share(self.search.config);
         let mut untrained = self.fit(reached, allowed / share)?;
         for rounds_left in (1..=ROUNDS).rev() {
             let Reached { encodings, kld, .. } = untrained.clone();
             let predicted = share * kld;
-            let trained = self.train(Measured { encodings, kld }, predicted, rounds_left)?;
-            let Measured { encodings, kld } = trained;
+            let Measured { encodings, kld } = self.train(Measured { encodings, kld }, predicted)?;
             share = if untrained.kld > 0.0 { kld / untrained.kld } else { 1.0 };
             let choice = untrained.choice.clone();
             tries.add(self, Reached { choice, encodings, predicted, kld });
-            if NEAR.contains(&(kld / allowed)) || rounds_left == 1 {
+            let used = self.record.trained.last().map_or(0.0, |round| round.seconds);
+            let is_time = self.time_left().is_none_or(|left| left.as_secs_f64() >= used);
+            if NEAR.contains(&(kld / allowed)) || rounds_left == 1 || !is_time {
                 break;
             }
             // Its training may give a little less.
@@ -67,35 +80,32 @@ impl Progressive<'_, '_, '_> {
         self.fit(best, allowed)
     }
 
-    /// Trains a model, of which this KLD is predicted then, and which is left as it is where it
-    /// loses more for it. So many rounds share the time that is left.
-    fn train(
-        &mut self,
-        before: Measured,
-        predicted: f64,
-        rounds: usize,
-    ) -> Result<Measured, SearchError> {
-        let time = self.time_left().map(|time| time / rounds as u32);
-        let Trained { encodings, blocks, seconds } = self.train_blocks(&before.encodings, time)?;
+    /// Trains a model, of which this KLD is predicted then: layer by layer, then end to end where that
+    /// is asked for. What loses least is returned, which may be the model as it was.
+    fn train(&mut self, before: Measured, predicted: f64) -> Result<Measured, SearchError> {
+        let untrained_kld = before.kld;
+        let time = self.time_left();
+        let by_layers = self.train_blocks(&before.encodings, time)?;
+        let left = time.map(|time| time.saturating_sub(Duration::from_secs_f64(by_layers.seconds)));
+        let tokens = self.tokens_end_to_end(left, &by_layers)?;
+        let Trained { encodings, blocks, mut seconds } = by_layers;
         let mut after = self.measured(encodings)?;
-        let (since, mut end_to_end) = (Instant::now(), Vec::new());
-        let tokens = self.tokens_within(time, seconds, &blocks);
+        let mut end_to_end = Vec::new();
         if tokens > 0 {
             let best = if after.kld < before.kld { &after } else { &before };
-            let (encodings, checks) = self.train_whole(&best.encodings, tokens)?;
-            after = self.measured(encodings)?;
-            end_to_end = checks;
+            let whole = self.train_whole(&best.encodings, tokens)?;
+            let trained = self.measured(whole.encodings)?;
+            after = after.or_better(trained);
+            seconds += whole.seconds;
+            end_to_end = whole.checks;
         }
-        let better = after.kld < before.kld;
-        self.note(StepKind::Train, (&[], &[]), predicted, after.kld, better);
-        self.record.trained.push(TrainedRound {
-            untrained_kld: before.kld,
-            trained_kld: after.kld,
-            seconds: seconds + since.elapsed().as_secs_f64(),
-            layers: blocks,
-            end_to_end,
-        });
-        Ok(if better { after } else { before })
+        let trained_kld = after.kld;
+        let better = trained_kld < untrained_kld;
+        self.note(StepKind::Train, (&[], &[]), predicted, trained_kld, better);
+        let layers = blocks;
+        let round = TrainedRound { untrained_kld, trained_kld, seconds, layers, end_to_end };
+        self.record.trained.push(round);
+        Ok(before.or_better(after))
     }
 
     /// Trains layer by layer.
@@ -120,7 +130,7 @@ impl Progressive<'_, '_, '_> {
         &self,
         encodings: &Encodings,
         tokens: usize,
-    ) -> Result<(Encodings, Vec<Check>), SearchError> {
+    ) -> Result<TrainedWhole, SearchError> {
         let Search { model, config, sequences: learn, held_out, work, progress, .. } = *self.search;
         let training = EndToEndTraining::default();
         let gain_rate = self.gain_rate(training.gain_rate);
@@ -145,27 +155,40 @@ impl Progressive<'_, '_, '_> {
         Ok(Measured { kld: self.whole_kld(&encodings)?, encodings })
     }
 
-    /// The tokens that the whole model learns from: as many as were asked for, as far as there is
-    /// time, where training layer by layer took so long.
-    fn tokens_within(
+    /// The tokens that the whole model learns from: as many as were asked for, as far as they can be
+    /// learnt from in the time that is left, where training layer by layer took so long. Kept, as a
+    /// run that goes on would find another time.
+    fn tokens_end_to_end(
         &self,
-        time: Option<Duration>,
-        seconds: f64,
-        blocks: &[TrainedBlock],
-    ) -> usize {
-        /// A token costs twice as much end to end: each layer is passed twice on the way there, and
-        /// then there are the full-precision model and the output head.
-        const DEARER: f64 = 2.0;
+        left: Option<Duration>,
+        by_layers: &Trained,
+    ) -> Result<usize, SearchError> {
         let asked = self.search.config.train_tokens;
-        let Some(time) = time else { return asked };
-        let text: usize = self.search.sequences.iter().map(|tokens| tokens.len()).sum();
-        let passes: usize = blocks.iter().map(|block| block.passes).sum();
-        let of_all_layers = (text * passes) as f64 / self.search.model.shape.layers as f64;
-        let left = time.as_secs_f64() - seconds;
-        if of_all_layers == 0.0 || left <= 0.0 {
+        let Some(left) = left.filter(|_| asked > 0) else { return Ok(asked) };
+        let name = format!("end-to-end-{}-tokens", self.record.trained.len());
+        self.search.work.remember(&name, || Ok(asked.min(self.affordable(left, by_layers))))
+    }
+
+    /// The tokens that can be learnt from end to end in this time; 0 where they would be too few.
+    fn affordable(&self, time: Duration, by_layers: &Trained) -> usize {
+        /// Fewer do nothing for the model.
+        const LEAST_STEPS: usize = 16;
+        let Search { model, gguf, sequences, held_out, .. } = *self.search;
+        let tokens = |text: &[&[u32]]| text.iter().map(|tokens| tokens.len()).sum::<usize>();
+        let steps: usize = by_layers.blocks.iter().map(|block| block.steps).sum();
+        if steps == 0 {
             return 0;
         }
-        asked.min((left / (DEARER * seconds / of_all_layers)) as usize)
+        let sequence = tokens(sequences) as f64 / sequences.len() as f64;
+        let learnt = (steps * Training::default().batch) as f64 * sequence;
+        let seconds = by_layers.seconds / learnt * model.shape.layers as f64;
+        let of_layers = gguf.tensors().iter().filter(|tensor| layer_part(&tensor.name).is_some());
+        let weights = of_layers.map(|tensor| tensor.elements() as usize).sum();
+        let cost = TokenCost::new(weights, model.shape.width * model.weights.vocabulary());
+        let EndToEndTraining { checks, batch, .. } = EndToEndTraining::default();
+        let affordable = cost.affordable(time, seconds, (checks + 1) * tokens(held_out));
+        let least = LEAST_STEPS * batch * sequence as usize;
+        if affordable < least { 0 } else { affordable }
     }
 
     /// The time that training may still take, where it is limited.
@@ -187,4 +210,11 @@ fn norms_are_f32(gguf: &Gguf) -> bool {
 struct Measured {
     encodings: Encodings,
     kld: f64,
+}
+
+impl Measured {
+    /// This, or `other` where that loses less.
+    fn or_better(self, other: Measured) -> Measured {
+        if other.kld < self.kld { other } else { self }
+    }
 }

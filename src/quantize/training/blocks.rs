@@ -27,8 +27,8 @@ pub struct BlockTraining<'b, 'a> {
     pub held_out: &'b [&'b [u32]],
     /// How layers are trained.
     pub training: Training,
-    /// How long it may take. Where that is too short for all passes, there are fewer; where it is
-    /// too short for one, the last layers stay untrained.
+    /// How long it may take. Where that is too short for all steps, there are fewer; where it is
+    /// too short for a few, the last layers stay untrained.
     pub time: Option<Duration>,
     /// Names what is kept among all that this run trains.
     pub round: usize,
@@ -54,8 +54,8 @@ pub struct Trained {
 pub struct TrainedBlock {
     /// Counted from 0.
     pub layer: usize,
-    /// How often the text was passed.
-    pub passes: usize,
+    /// How many batches it learnt from.
+    pub steps: usize,
     /// The squared error of what the layer gives, as a share of its square, each channel weighted
     /// by what it is to those who read it, on held-out text, before.
     pub before: f64,
@@ -109,7 +109,7 @@ pub fn train_blocks(
                 progress.advance(step.tokens as u64);
             })?;
             let Some(Learnt { kept: Kept { block, seconds }, encodings }) = learnt else { break };
-            budget.spend(seconds, block.passes);
+            budget.spend(seconds, block.steps);
             trained.seconds += seconds;
             if block.after < block.before {
                 trained.encodings.extend(encodings);
@@ -166,37 +166,36 @@ impl Block<'_, '_> {
         let mut made = None;
         let kept = work.remember(&self.kept_as("layer"), || {
             let layers = model.shape.layers - self.number;
-            let passes = budget.passes(training.passes, layers, || self.seconds_of_a_pass());
-            if passes == 0 {
+            let all = training.steps(self.examples.learnt);
+            let steps = budget.steps(all, layers, || self.seconds_of_a_step());
+            if steps == 0 {
                 return Ok(None);
             }
-            let (block, encodings) = self.train(passes, on_step)?;
+            let (block, encodings) = self.train(steps, on_step)?;
             made = Some(encodings);
             Ok::<_, SearchError>(Some(Kept { block, seconds: since.elapsed().as_secs_f64() }))
         })?;
         let Some(kept) = kept else { return Ok(None) };
-        let encodings = match made.or_else(|| self.recalled(kept.block.passes)) {
+        let encodings = match made.or_else(|| self.recalled(kept.block.steps)) {
             Some(encodings) => encodings,
-            None => self.train(kept.block.passes, on_step)?.1,
+            None => self.train(kept.block.steps, on_step)?.1,
         };
         Ok(Some(Learnt { kept, encodings }))
     }
 
-    /// How long a pass over the text takes, as one step tells, whose result is dropped.
-    fn seconds_of_a_pass(&self) -> f64 {
+    /// How long a step takes, as the second of two tells, whose results are dropped.
+    fn seconds_of_a_step(&self) -> f64 {
         let Examples { lengths, learnt, .. } = self.examples;
-        let batch = self.context.training.batch.min(learnt);
-        let examples = Examples { lengths: &lengths[..batch], learnt: batch, ..self.examples };
-        let start = Instant::now();
-        self.train_on(examples, 1, &mut |_| {});
-        let tokens = |lengths: &[usize]| lengths.iter().sum::<usize>() as f64;
-        start.elapsed().as_secs_f64() * tokens(&lengths[..learnt]) / tokens(&lengths[..batch])
+        let examples = Examples { lengths: &lengths[..learnt], ..self.examples };
+        let mut ends = Vec::new();
+        self.train_on(examples, 2, &mut |_| ends.push(Instant::now()));
+        ends[ends.len() - 1].duration_since(ends[0]).as_secs_f64()
     }
 
     fn train_on(
         &self,
         examples: Examples,
-        passes: usize,
+        steps: usize,
         on_step: &mut dyn FnMut(Learning),
     ) -> TrainedLayer {
         let BlockTraining { model, training, .. } = *self.context;
@@ -204,21 +203,21 @@ impl Block<'_, '_> {
         let longest = examples.lengths.iter().max().copied().unwrap_or(0);
         let place = LayerPlace::new(model, self.number, longest);
         let seed = training.seed.wrapping_add(self.number as u64);
-        let training = Training { seed, passes, ..training };
-        train_layer(&place, dense, self.parts, examples, training, on_step)
+        let training = Training { seed, ..training };
+        train_layer(&place, dense, self.parts, examples, training, steps, on_step)
     }
 
     fn train(
         &self,
-        passes: usize,
+        steps: usize,
         on_step: &mut dyn FnMut(Learning),
     ) -> Result<(TrainedBlock, Encodings), SearchError> {
-        let layer = self.train_on(self.examples, passes, on_step);
+        let layer = self.train_on(self.examples, steps, on_step);
         let TrainedLayer { before, after, .. } = layer;
-        let block = TrainedBlock { layer: self.number, passes, before, after };
-        tracing::info!(layer = self.number, passes, before, after, "trained");
+        let block = TrainedBlock { layer: self.number, steps, before, after };
+        tracing::info!(layer = self.number, steps, before, after, "trained");
         let mut contents = layer.contents;
-        let encodings = self.entries(passes).into_iter().map(|entry| {
+        let encodings = self.entries(steps).into_iter().map(|entry| {
             let bytes = contents.remove(entry.part).unwrap_or_default();
             let work = self.context.work;
             let bytes =
@@ -231,21 +230,21 @@ impl Block<'_, '_> {
     }
 
     /// What an earlier run kept, where it is whole.
-    fn recalled(&self, passes: usize) -> Option<Encodings> {
-        let kept = self.entries(passes).into_iter().map(|entry| {
+    fn recalled(&self, steps: usize) -> Option<Encodings> {
+        let kept = self.entries(steps).into_iter().map(|entry| {
             let bytes = self.context.work.recall_bytes(&entry.kept_as, Some(entry.bytes))?;
             Some((name(self.number, entry.part), Encoded { format: entry.format, bytes }))
         });
         kept.collect()
     }
 
-    /// All that is trained in the layer, in so many passes.
-    fn entries(&self, passes: usize) -> Vec<Entry> {
+    /// All that is trained in the layer, in so many steps.
+    fn entries(&self, steps: usize) -> Vec<Entry> {
         let entry = |part: &'static str, format: Format, bytes: usize| Entry {
             part,
             format,
             bytes: bytes as u64,
-            kept_as: self.kept_as(&format!("{part}-{format}-{passes}")),
+            kept_as: self.kept_as(&format!("{part}-{format}-{steps}")),
         };
         let matrix = |&(map, encoded): &(Map, &Encoded)| {
             entry(map.part(), encoded.format, encoded.bytes.len())

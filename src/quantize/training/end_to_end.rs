@@ -8,6 +8,8 @@
 //! All layers are trained at once, so their latents are in memory, as told in `student.rs`. At each
 //! check they are kept in the work folder, as told in `states.rs`.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
@@ -49,7 +51,7 @@ pub struct EndToEndTraining {
     pub batch: usize,
     /// The longest step of the weights of a matrix, in steps of its grid.
     pub weight_rate: f32,
-    /// The longest step of scales and minimums, as a share of their size.
+    /// The longest step of scales, as a share of their size, and of minimums, as one of a grid step.
     pub scale_rate: f32,
     /// The longest step of the gains of norms, each as a share of its size.
     pub gain_rate: f32,
@@ -84,14 +86,31 @@ pub struct Check {
     pub kld: f64,
 }
 
-/// Trains a quantized model, whose tensors are `encodings`; those of them that are matrices of layers
-/// in block formats, and all norms, are returned trained, in the place of what they were. Also told
-/// is what was measured, first before training. Where nothing was better than that, `encodings` are
-/// returned as they are.
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct TrainedWhole {
+    /// All tensors of the quantized model: the matrices of layers in block formats and all norms as
+    /// they were when least was lost, which may be before any was trained.
+    pub encodings: Encodings,
+    /// What was measured, first before training.
+    pub checks: Vec<Check>,
+    /// How long it took, over all runs that had a part in it.
+    pub seconds: f64,
+}
+
+/// What is kept of a check beside the tensors.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Kept {
+    check: Check,
+    /// From the check before on.
+    seconds: f64,
+}
+
+/// Trains a quantized model, whose tensors are `encodings`.
 pub fn train_end_to_end(
     context: &EndToEnd,
     encodings: &Encodings,
-) -> Result<(Encodings, Vec<Check>), SearchError> {
+) -> Result<TrainedWhole, SearchError> {
     let &EndToEnd { model, training, round, work, progress, .. } = context;
     let quantized = with_encodings(model, encodings);
     let sequences = [context.learn, context.held_out].concat();
@@ -100,19 +119,26 @@ pub fn train_end_to_end(
     let mut run = Run::new(context, student);
     let tokens = run.tokens(run.steps(training.checks));
     progress.start("training end to end", Amount::Tokens(tokens as u64));
-    let (mut best, mut checks) = (encodings.clone(), Vec::<Check>::new());
+    let (mut best, mut checks, mut seconds) = (encodings.clone(), Vec::<Check>::new(), 0.0);
     for number in 0..=training.checks {
-        let check = work.remember(&format!("end-to-end-{round}-{number}"), || run.check(number))?;
+        let since = Instant::now();
+        let kept = work.remember(&format!("end-to-end-{round}-{number}"), || {
+            let check = run.check(number)?;
+            Ok::<_, SearchError>(Kept { check, seconds: since.elapsed().as_secs_f64() })
+        })?;
+        let check = kept.check;
         tracing::info!(tokens = check.tokens, kld = check.kld, "trained end to end");
         if number > 0 && checks.iter().all(|earlier| check.kld < earlier.kld) {
             best.extend(run.encodings(number)?);
         }
+        run.checked = check.kld;
         run.tell(check.tokens);
         checks.push(check);
+        seconds += kept.seconds;
     }
     States { work, round }.forget(&run.student, training.checks)?;
     progress.finish();
-    Ok((best, checks))
+    Ok(TrainedWhole { encodings: best, checks, seconds })
 }
 
 impl EndToEndTraining {
@@ -137,6 +163,8 @@ struct Run<'b, 'a, 't> {
     held_out: Vec<Vec<f32>>,
     /// Tokens that progress has heard of.
     told: usize,
+    /// KLD on held-out text, at the last check.
+    checked: f64,
 }
 
 impl<'b, 'a, 't> Run<'b, 'a, 't> {
@@ -144,7 +172,17 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
         let &EndToEnd { model, learn, tokens, training, .. } = context;
         let batches = batches(learn, tokens, training);
         let (full, taught) = (Session::new(model), vec![None; learn.len()]);
-        Run { context, student, at: 0, batches, full, taught, held_out: Vec::new(), told: 0 }
+        Run {
+            context,
+            student,
+            at: 0,
+            batches,
+            full,
+            taught,
+            held_out: Vec::new(),
+            told: 0,
+            checked: f64::NAN,
+        }
     }
 
     /// Steps until a check.
@@ -234,7 +272,10 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
             let warm_up = warm_up(number, all, self.context.training.warm_up);
             let decay = warm_up * cosine_decay(number, all);
             let kl = self.student.learn(lesson, Step::new(number), decay)?;
-            tracing::debug!(number, kld = kl / tokens as f64, "step");
+            let kld = kl / tokens as f64;
+            tracing::debug!(number, kld, "step");
+            let checked = self.checked;
+            self.context.progress.tell(&format!("KLD {kld:.4}, on held-out text {checked:.4}"));
             self.tell(self.tokens(number));
         }
         self.at += 1;

@@ -34,7 +34,7 @@ struct LatentMatrix<'t> {
 pub struct FirstSteps {
     /// Those of weights, in steps of their grid.
     pub weights: f32,
-    /// Those of scales and minimums, as a share of their size.
+    /// Those of scales, as a share of their size, and of minimums, as one of a grid step.
     pub scales: f32,
     /// Those of the gains of norms, each as a share of its size.
     pub gains: f32,

@@ -24,5 +24,6 @@ mod tests;
 mod time_budget;
 
 pub use blocks::{BlockTraining, Trained, TrainedBlock, train_blocks};
-pub use end_to_end::{Check, EndToEnd, EndToEndTraining, train_end_to_end};
+pub use end_to_end::{Check, EndToEnd, EndToEndTraining, TrainedWhole, train_end_to_end};
 pub use layer::Training;
+pub use time_budget::TokenCost;

@@ -2,7 +2,7 @@
 //!
 //! Exact numbers, so that a run that goes on from them does what a run that was never ended does,
 //! and neither loses what is learnt but not yet seen after rounding. They take as much of the disk
-//! as of memory, 12 bytes for each trained weight, and twice that while one state follows another.
+//! as of memory, 13 or 14 bytes for each trained weight, and twice that while one state follows another.
 
 use crate::quantize::search::SearchError;
 use crate::work::{Bytes, Work};

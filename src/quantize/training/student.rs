@@ -1,9 +1,9 @@
 //! A whole quantized model while it is trained.
 //!
-//! In memory are, for every weight, its latent and the two moments of its gradient, 12 bytes in all;
-//! of one batch, the residual stream before each layer; and of one layer at a time its widened
-//! weights, their gradients and its activations, which are computed anew on the way back. A layer
-//! takes its step as soon as it has its gradients.
+//! In memory are, for every weight, its latent and the two moments of its gradient, and the same of
+//! the grids: 13 bytes a weight, or 14; of one batch, the residual stream before each layer; and of
+//! one layer at a time its widened weights, their gradients and its activations, which are computed
+//! anew on the way back. A layer takes its step as soon as it has its gradients.
 
 use std::collections::BTreeMap;
 
@@ -98,8 +98,13 @@ impl<'t> Student<'t> {
             let mut gradients = weights.zeros();
             let place = &self.places[layer];
             self.tape.forward(place, &weights, input, &lengths);
-            let back = self.tape.backward(place, &weights, &gradient, &mut gradients);
-            gradient.copy_from_slice(back);
+            // The embedding does not learn.
+            if layer == 0 {
+                self.tape.backward_weights(place, &weights, &gradient, &mut gradients);
+            } else {
+                let back = self.tape.backward(place, &weights, &gradient, &mut gradients);
+                gradient.copy_from_slice(back);
+            }
             self.layers[layer].step(step, decay, &gradients);
         }
         Ok(sum)

@@ -1,12 +1,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::super::{BlockTraining, Trained, TrainedBlock, Training, train_blocks};
 use super::{contents, quantized, text, tiny};
 use crate::model::Model;
 use crate::progress::Silent;
 use crate::threads;
-use crate::work::{Foreign, Work};
+use crate::work::{Foreign, Work, WorkError};
 
 fn train(training: Training, work: &Work) -> Trained {
     train_within(None, training, work)
@@ -87,4 +89,27 @@ fn a_run_that_was_ended_goes_on() {
     let damaged = entries().find(|path| name(path).contains("ffn_down")).unwrap();
     std::fs::write(damaged, "damaged").unwrap();
     assert_eq!(run(), all);
+}
+
+#[test]
+fn time_that_an_earlier_run_used_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.gguf");
+    let open = || Work::beside(&output, "a run", Foreign::Refuse).unwrap();
+    let hour = Duration::from_secs(3600);
+    let all = train_within(Some(hour), SHORT, &open()).blocks;
+    let steps: Vec<usize> = all.iter().map(|block| block.steps).collect();
+    assert_eq!(steps, vec![SHORT.steps(8); all.len()], "an hour is enough");
+    // As if an earlier run had taken nearly all of it for the first layer, and had ended then.
+    let work = open();
+    let mut first: Json = work.recall("trained-0-0-layer").unwrap();
+    first["seconds"] = Json::from(3599.99);
+    for layer in 0..all.len() {
+        work.forget(&format!("trained-0-{layer}-layer")).unwrap();
+    }
+    work.remember::<Json, WorkError>("trained-0-0-layer", || Ok(first)).unwrap();
+    drop(work);
+    let Trained { blocks, seconds, .. } = train_within(Some(hour), SHORT, &open());
+    assert_eq!(blocks, all[..1]);
+    assert!(seconds >= 3599.99, "{seconds}");
 }

@@ -6,7 +6,7 @@ use super::super::adam::Step;
 use super::super::latent_layer::FirstSteps;
 use super::super::parts::name;
 use super::super::student::{Lesson, Student};
-use super::super::{Check, EndToEnd, EndToEndTraining, train_end_to_end};
+use super::super::{Check, EndToEnd, EndToEndTraining, TrainedWhole, train_end_to_end};
 use super::{contents, numbers, quantized, text, tiny};
 use crate::block;
 use crate::block::codes::sub_len;
@@ -40,7 +40,8 @@ fn train(
     let tokens = 500;
     let (model, round) = (&model, 0);
     let context = EndToEnd { model, learn, held_out, tokens, training, round, work, progress };
-    train_end_to_end(&context, &quantized()).unwrap()
+    let TrainedWhole { encodings, checks, .. } = train_end_to_end(&context, &quantized()).unwrap();
+    (encodings, checks)
 }
 
 #[test]
