@@ -9,8 +9,8 @@ use crate::model::{Role, layer_part};
 use crate::quantize::encoded::Encodings;
 use crate::quantize::search::{Search, SearchError, StepKind, TrainedRound};
 use crate::quantize::training::{
-    BlockTraining, EndToEnd, EndToEndTraining, TokenCost, Trained, TrainedWhole, Training,
-    train_blocks, train_end_to_end,
+    BlockTraining, EndToEnd, EndToEndTraining, StepLengths, TokenCost, Trained, TrainedWhole,
+    Training, train_blocks, train_end_to_end,
 };
 
 use super::fitting::{CLOSE, Tries};
@@ -116,8 +116,8 @@ impl Progressive<'_, '_, '_> {
     ) -> Result<Trained, SearchError> {
         let Search { model, config, sequences: learn, held_out, work, progress, .. } = *self.search;
         let training = Training::default();
-        let gain_rate = self.gain_rate(training.gain_rate);
-        let training = Training { seed: config.seed, gain_rate, ..training };
+        let longest = self.step_lengths(training.longest);
+        let training = Training { seed: config.seed, longest, ..training };
         let round = self.record.trained.len();
         train_blocks(
             &BlockTraining { model, learn, held_out, training, time, round, work, progress },
@@ -133,8 +133,8 @@ impl Progressive<'_, '_, '_> {
     ) -> Result<TrainedWhole, SearchError> {
         let Search { model, config, sequences: learn, held_out, work, progress, .. } = *self.search;
         let training = EndToEndTraining::default();
-        let gain_rate = self.gain_rate(training.gain_rate);
-        let training = EndToEndTraining { seed: config.seed, gain_rate, ..training };
+        let longest = self.step_lengths(training.longest);
+        let training = EndToEndTraining { seed: config.seed, longest, ..training };
         let round = self.record.trained.len();
         train_end_to_end(
             &EndToEnd { model, learn, held_out, tokens, training, round, work, progress },
@@ -142,9 +142,10 @@ impl Progressive<'_, '_, '_> {
         )
     }
 
-    /// The rate of gains, which do not learn where the file cannot hold what they would.
-    fn gain_rate(&self, rate: f32) -> f32 {
-        if norms_are_f32(self.search.gguf) { rate } else { 0.0 }
+    /// How far steps go: gains do not learn where the file cannot hold what they would.
+    fn step_lengths(&self, longest: StepLengths) -> StepLengths {
+        let gains = if norms_are_f32(self.search.gguf) { longest.gains } else { 0.0 };
+        StepLengths { gains, ..longest }
     }
 
     /// A model of encodings that the file can hold.

@@ -20,7 +20,7 @@ use crate::work::Work;
 
 use super::adam::{Step, cosine_decay, warm_up};
 use super::examples::order;
-use super::latent_layer::FirstSteps;
+use super::latent_layer::StepLengths;
 use super::states::States;
 use super::student::{Lesson, Student};
 
@@ -49,12 +49,8 @@ pub struct EndToEnd<'b, 'a> {
 pub struct EndToEndTraining {
     /// Sequences of one step.
     pub batch: usize,
-    /// The longest step of the weights of a matrix, in steps of its grid.
-    pub weight_rate: f32,
-    /// The longest step of scales, as a share of their size, and of minimums, as one of a grid step.
-    pub scale_rate: f32,
-    /// The longest step of the gains of norms, each as a share of its size.
-    pub gain_rate: f32,
+    /// How far the longest steps go.
+    pub longest: StepLengths,
     /// The share of all steps after which they are longest.
     pub warm_up: f64,
     /// How often held-out text is measured on the way, the end included.
@@ -67,9 +63,7 @@ impl Default for EndToEndTraining {
     fn default() -> EndToEndTraining {
         EndToEndTraining {
             batch: 4,
-            weight_rate: 2e-3,
-            scale_rate: 1e-4,
-            gain_rate: 1e-4,
+            longest: StepLengths { weights: 2e-3, scales: 1e-4, gains: 1e-4 },
             warm_up: 0.1,
             checks: 4,
             seed: 0,
@@ -115,7 +109,7 @@ pub fn train_end_to_end(
     let quantized = with_encodings(model, encodings);
     let sequences = [context.learn, context.held_out].concat();
     let longest = sequences.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
-    let student = Student::new(model, &quantized, encodings, longest, training.first_steps());
+    let student = Student::new(model, &quantized, encodings, longest, training.longest);
     let mut run = Run::new(context, student);
     let tokens = run.tokens(run.steps(training.checks));
     progress.start("training end to end", Amount::Tokens(tokens as u64));
@@ -139,13 +133,6 @@ pub fn train_end_to_end(
     States { work, round }.forget(&run.student, training.checks)?;
     progress.finish();
     Ok(TrainedWhole { encodings: best, checks, seconds })
-}
-
-impl EndToEndTraining {
-    fn first_steps(&self) -> FirstSteps {
-        let &EndToEndTraining { weight_rate, scale_rate, gain_rate, .. } = self;
-        FirstSteps { weights: weight_rate, scales: scale_rate, gains: gain_rate }
-    }
 }
 
 /// A student, and how far it is.

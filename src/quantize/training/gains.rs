@@ -11,14 +11,14 @@ const LEAST: f32 = 0.01;
 pub struct LatentGains {
     values: Vec<f32>,
     moments: Moments,
-    /// The first step of each, as a share of its size.
-    first: f32,
+    /// The longest step of each, as a share of its size.
+    longest: f32,
 }
 
 impl LatentGains {
     /// Starts from these.
-    pub fn new(values: &[f32], first: f32) -> LatentGains {
-        LatentGains { values: values.to_vec(), moments: Moments::new(values.len()), first }
+    pub fn new(values: &[f32], longest: f32) -> LatentGains {
+        LatentGains { values: values.to_vec(), moments: Moments::new(values.len()), longest }
     }
 
     /// As they are now.
@@ -26,10 +26,10 @@ impl LatentGains {
         &self.values
     }
 
-    /// One step along their gradients, `decay` times as far as the first one.
+    /// One step along their gradients, `decay` times as far as the longest.
     pub fn step(&mut self, step: Step, decay: f32, gradients: &[f32]) {
         let least = LEAST * root_mean_square(&self.values);
-        let rate = self.first * decay;
+        let rate = self.longest * decay;
         let Moments { means, squares } = &mut self.moments;
         let moments = means.iter_mut().zip(squares);
         for ((value, gradient), (mean, square)) in

@@ -25,14 +25,14 @@ struct LatentMatrix<'t> {
     map: Map,
     start: &'t Encoded,
     latent: Latent,
-    /// At the start.
+    /// At most.
     rates: Rates,
 }
 
-/// How far the first steps go.
-#[derive(Debug, Clone, Copy)]
-pub struct FirstSteps {
-    /// Those of weights, in steps of their grid.
+/// How far steps go at most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepLengths {
+    /// Those of the weights of a matrix, in steps of its grid.
     pub weights: f32,
     /// Those of scales, as a share of their size, and of minimums, as one of a grid step.
     pub scales: f32,
@@ -46,18 +46,18 @@ impl<'t> LatentLayer<'t> {
     pub fn new(
         weights: &DenseLayer,
         encoded: &[(Map, &'t Encoded)],
-        first: FirstSteps,
+        longest: StepLengths,
     ) -> LatentLayer<'t> {
         let matrix = |&(map, start): &(Map, &'t Encoded)| {
             let latent = Latent::new(start.format, &start.bytes, &weights[map].values);
-            let rates = rates(start.format, latent.typical_scale(), first);
+            let rates = rates(start.format, latent.typical_scale(), longest);
             LatentMatrix { map, start, latent, rates }
         };
         let gains = Gain::ALL.into_iter().filter(|&gain| !weights[gain].is_empty());
         LatentLayer {
             matrices: encoded.iter().map(matrix).collect(),
             gains: gains
-                .map(|gain| (gain, LatentGains::new(&weights[gain], first.gains)))
+                .map(|gain| (gain, LatentGains::new(&weights[gain], longest.gains)))
                 .collect(),
         }
     }
@@ -73,7 +73,7 @@ impl<'t> LatentLayer<'t> {
     }
 
     /// One step along the gradients of what was evaluated; it goes `decay` times as far as the
-    /// first one.
+    /// longest one.
     pub fn step(&mut self, step: Step, decay: f32, gradients: &DenseLayer) {
         for LatentMatrix { map, latent, rates, .. } in &mut self.matrices {
             latent.step(step, rates.times(decay), &gradients[*map].values);
@@ -105,10 +105,14 @@ impl<'t> LatentLayer<'t> {
     }
 }
 
-/// The first rates of a matrix whose scales are about `scale`.
-fn rates(format: Format, scale: f32, first: FirstSteps) -> Rates {
+/// The highest rates of a matrix whose scales are about `scale`.
+fn rates(format: Format, scale: f32, longest: StepLengths) -> Rates {
     let step = scale * Levels::of(format).spacing();
-    Rates { weights: first.weights * step, scales: first.scales * scale, mins: first.scales * step }
+    Rates {
+        weights: longest.weights * step,
+        scales: longest.scales * scale,
+        mins: longest.scales * step,
+    }
 }
 
 impl Rates {

@@ -7,7 +7,7 @@ use crate::quantize::encoded::Encoded;
 
 use super::adam::{Step, cosine_decay};
 use super::examples::{Batch, Examples, order};
-use super::latent_layer::{FirstSteps, LatentLayer};
+use super::latent_layer::{LatentLayer, StepLengths};
 use super::loss::relative_loss;
 
 /// How layers are trained.
@@ -17,12 +17,8 @@ pub struct Training {
     pub passes: usize,
     /// Sequences of one step.
     pub batch: usize,
-    /// The first step of the weights of a matrix, in steps of its grid.
-    pub weight_rate: f32,
-    /// The first step of scales, as a share of their size, and of minimums, as one of a grid step.
-    pub scale_rate: f32,
-    /// The first step of the gains of norms, each as a share of its size.
-    pub gain_rate: f32,
+    /// How far the first step goes, which is the longest.
+    pub longest: StepLengths,
     /// Decides the order of the sequences.
     pub seed: u64,
 }
@@ -32,9 +28,7 @@ impl Default for Training {
         Training {
             passes: 4,
             batch: 2,
-            weight_rate: 6e-3,
-            scale_rate: 5e-4,
-            gain_rate: 5e-4,
+            longest: StepLengths { weights: 6e-3, scales: 5e-4, gains: 5e-4 },
             seed: 0,
         }
     }
@@ -44,11 +38,6 @@ impl Training {
     /// All steps of a layer that learns from so many sequences.
     pub fn steps(&self, learnt: usize) -> usize {
         self.passes * learnt.div_ceil(self.batch)
-    }
-
-    fn first_steps(&self) -> FirstSteps {
-        let &Training { weight_rate, scale_rate, gain_rate, .. } = self;
-        FirstSteps { weights: weight_rate, scales: scale_rate, gains: gain_rate }
     }
 }
 
@@ -134,7 +123,7 @@ impl<'t> Trainee<'t> {
     ) -> Trainee<'t> {
         let mut trainee = Trainee {
             place,
-            latent: LatentLayer::new(&full, encoded, training.first_steps()),
+            latent: LatentLayer::new(&full, encoded, training.longest),
             gradients: full.zeros(),
             weights: full,
             tape: Tape::default(),

@@ -25,5 +25,6 @@ mod time_budget;
 
 pub use blocks::{BlockTraining, Trained, TrainedBlock, train_blocks};
 pub use end_to_end::{Check, EndToEnd, EndToEndTraining, TrainedWhole, train_end_to_end};
+pub use latent_layer::StepLengths;
 pub use layer::Training;
 pub use time_budget::TokenCost;

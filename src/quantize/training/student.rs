@@ -16,7 +16,7 @@ use crate::quantize::encoded::Encodings;
 use super::adam::Step;
 use super::gains::LatentGains;
 use super::kl::Kl;
-use super::latent_layer::{FirstSteps, LatentLayer};
+use super::latent_layer::{LatentLayer, StepLengths};
 use super::parts::{beginning, name, parts};
 
 /// The gains of the last norm.
@@ -50,19 +50,19 @@ impl<'t> Student<'t> {
         quantized: &'t Model<'t>,
         encodings: &'t Encodings,
         longest: usize,
-        first: FirstSteps,
+        steps: StepLengths,
     ) -> Student<'t> {
         let layer = |(number, full)| {
             let parts = parts(encodings, number);
             let weights = beginning(&quantized.weights.layers[number], full, &parts);
-            LatentLayer::new(&weights, &parts, first)
+            LatentLayer::new(&weights, &parts, steps)
         };
         let places = (0..model.shape.layers).map(|layer| LayerPlace::new(model, layer, longest));
         Student {
             quantized,
             places: places.collect(),
             layers: model.weights.layers.iter().enumerate().map(layer).collect(),
-            output_norm: LatentGains::new(&quantized.weights.output_norm, first.gains),
+            output_norm: LatentGains::new(&quantized.weights.output_norm, steps.gains),
             kl: Kl::new(model, quantized),
             tape: Tape::default(),
         }
@@ -77,7 +77,7 @@ impl<'t> Student<'t> {
         Ok(self.kl.sum(lesson.hidden, &self.normed(&stream)))
     }
 
-    /// One step, `decay` times as far as the first one, towards a lower KL divergence on these
+    /// One step, `decay` times as far as the longest, towards a lower KL divergence on these
     /// sequences; its sum before the step is returned.
     pub fn learn(&mut self, lesson: Lesson, step: Step, decay: f32) -> Result<f64, ModelError> {
         let lengths = lesson.lengths();

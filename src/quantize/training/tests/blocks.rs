@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use super::super::latent_layer::StepLengths;
 use super::super::{BlockTraining, Trained, TrainedBlock, Training, train_blocks};
 use super::{contents, quantized, text, tiny};
 use crate::model::Model;
@@ -25,8 +26,12 @@ fn train_within(time: Option<Duration>, training: Training, work: &Work) -> Trai
     train_blocks(&context, &quantized()).unwrap()
 }
 
-const SHORT: Training =
-    Training { passes: 2, batch: 2, weight_rate: 1e-2, scale_rate: 1e-3, gain_rate: 1e-3, seed: 1 };
+const SHORT: Training = Training {
+    passes: 2,
+    batch: 2,
+    longest: StepLengths { weights: 1e-2, scales: 1e-3, gains: 1e-3 },
+    seed: 1,
+};
 
 #[test]
 fn layers_come_nearer_and_any_number_of_threads_gives_the_same() {
@@ -43,7 +48,7 @@ fn layers_come_nearer_and_any_number_of_threads_gives_the_same() {
 
 #[test]
 fn what_is_no_better_stays_what_it_was() {
-    let training = Training { weight_rate: 50.0, ..SHORT };
+    let training = Training { longest: StepLengths { weights: 50.0, ..SHORT.longest }, ..SHORT };
     let Trained { encodings, blocks, .. } = train(training, &Work::Forgetful);
     assert!(blocks.iter().all(|block| block.after == block.before));
     assert_eq!(contents(&encodings), contents(&quantized()));

@@ -3,7 +3,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::adam::Step;
-use super::super::latent_layer::FirstSteps;
+use super::super::latent_layer::StepLengths;
 use super::super::parts::name;
 use super::super::student::{Lesson, Student};
 use super::super::{Check, EndToEnd, EndToEndTraining, TrainedWhole, train_end_to_end};
@@ -20,9 +20,7 @@ use crate::work::{Foreign, Work};
 
 const SHORT: EndToEndTraining = EndToEndTraining {
     batch: 2,
-    weight_rate: 1e-2,
-    scale_rate: 1e-3,
-    gain_rate: 1e-3,
+    longest: StepLengths { weights: 1e-2, scales: 1e-3, gains: 1e-3 },
     warm_up: 0.0,
     checks: 3,
     seed: 1,
@@ -56,7 +54,7 @@ fn what_the_model_says_comes_nearer_and_any_number_of_threads_gives_the_same() {
     // What is returned is what was measured.
     let model = Model::of(tiny()).unwrap();
     let quantized = with_encodings(&model, &trained);
-    let first = FirstSteps { weights: 0.0, scales: 0.0, gains: 0.0 };
+    let first = StepLengths { weights: 0.0, scales: 0.0, gains: 0.0 };
     let mut student = Student::new(&model, &quantized, &trained, 64, first);
     let text = text(12);
     let held_out: Vec<&[u32]> = text[8..].iter().map(Vec::as_slice).collect();
@@ -73,7 +71,8 @@ fn what_the_model_says_comes_nearer_and_any_number_of_threads_gives_the_same() {
 
 #[test]
 fn what_is_no_better_stays_what_it_was() {
-    let training = EndToEndTraining { weight_rate: 50.0, ..SHORT };
+    let training =
+        EndToEndTraining { longest: StepLengths { weights: 50.0, ..SHORT.longest }, ..SHORT };
     let (trained, checks) = train(training, &Work::Forgetful, &Silent);
     assert!(checks[1..].iter().all(|check| check.kld > checks[0].kld));
     assert_eq!(contents(&trained), contents(&quantized()));
@@ -196,7 +195,7 @@ fn gradients_are_those_of_the_loss() {
     let sequences: Vec<&[u32]> = text.iter().map(Vec::as_slice).collect();
     let hidden = Session::new(&model).hidden(&sequences, Wanted::All, &mut Unobserved).unwrap();
     let lesson = Lesson { sequences: &sequences, hidden: &hidden };
-    let still = FirstSteps { weights: 0.0, scales: 0.0, gains: 0.0 };
+    let still = StepLengths { weights: 0.0, scales: 0.0, gains: 0.0 };
     let mut student = Student::new(&model, &quantized, &encodings, 64, still);
     student.learn(lesson, Step::new(1), 1.0).unwrap();
     let gradients = gradients(&mut student, &encodings, width);
