@@ -11,7 +11,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::block::codes::{
-    Levels, SubGrid, codes, grids, nearest_grid, set_codes, set_grid, sub_len, unit,
+    Levels, SubGrid, codes, grids, has_min, nearest_grid, set_codes, set_grid, sub_len, unit,
 };
 use crate::gguf::Format;
 use crate::simd::Level;
@@ -244,7 +244,7 @@ impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
     fn with_simd<S: Simd>(self, _: S) {
         let Descend { format, step, rates, numbers, grids, units } = self.0;
         let levels = Levels::of(format);
-        let subs_of_block = format.block_len() / N;
+        let (subs_of_block, anchor) = (format.block_len() / N, anchor(format));
         let Numbers { weights, gradients, means, squares } = numbers;
         let weights = weights.as_chunks_mut::<N>().0.iter_mut().zip(gradients.as_chunks::<N>().0);
         let moments = means.as_chunks_mut::<N>().0.iter_mut().zip(squares.as_chunks_mut::<N>().0);
@@ -252,9 +252,18 @@ impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
         for (i, (((weights, gradients), (means, squares)), grid)) in subs.enumerate() {
             let slopes =
                 descend(levels, step, rates, grid.held, weights, gradients, means, squares);
-            grid.descend(step, rates, slopes);
+            grid.descend(step, rates, anchor, slopes);
             grid.hold(format, units[i / subs_of_block]);
         }
+    }
+}
+
+/// The level that stays where it is while a scale grows: 0, or the middle level where a minimum can
+/// make it so. From the lowest level the whole grid would move to one side.
+pub fn anchor(format: Format) -> f32 {
+    match Levels::of(format) {
+        Levels::Even { low, high } if has_min(format) => 0.5 * f32::from(low + high),
+        _ => 0.0,
     }
 }
 
@@ -309,12 +318,16 @@ fn sum<const N: usize>(values: &[f32; N]) -> f32 {
 }
 
 impl LatentGrid {
-    /// Moves what is wanted along its gradients.
+    /// Moves what is wanted along its gradients. The scale stretches the grid from its anchor, which
+    /// the minimum moves.
     #[inline(always)]
-    fn descend(&mut self, step: Step, rates: Rates, slopes: SubGrid) {
+    fn descend(&mut self, step: Step, rates: Rates, anchor: f32, slopes: SubGrid) {
         let LatentGrid { wanted, means, squares, .. } = self;
-        wanted.scale += step.by(rates.scales, slopes.scale, &mut means.scale, &mut squares.scale);
-        wanted.min += step.by(rates.mins, slopes.min, &mut means.min, &mut squares.min);
+        let slope = slopes.scale - anchor * slopes.min;
+        let scale = step.by(rates.scales, slope, &mut means.scale, &mut squares.scale);
+        let min = step.by(rates.mins, slopes.min, &mut means.min, &mut squares.min);
+        wanted.scale += scale;
+        wanted.min += min - anchor * scale;
     }
 
     /// Rounds what is wanted to what the file can hold. Beyond the last multiple of a super-block's

@@ -28,7 +28,7 @@ impl Default for Training {
         Training {
             passes: 4,
             batch: 2,
-            longest: StepLengths { weights: 6e-3, scales: 5e-4, gains: 5e-4 },
+            longest: StepLengths { weights: 6e-3, scales: 1e-4, gains: 5e-4 },
             seed: 0,
         }
     }
