@@ -5,8 +5,6 @@
 //! multiples of their super-block's unit, before the weights are rounded to them. Gradients pass
 //! rounding as if it were not there (straight through).
 
-use std::ops::RangeInclusive;
-
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -337,14 +335,14 @@ impl LatentGrid {
         let LatentGrid { held, wanted, .. } = self;
         *held = nearest_grid(format, unit, *wanted);
         if sub_len(format) < format.block_len() {
-            let near = |held: f32, unit: f32| held - 0.5 * unit.abs()..=held + 0.5 * unit.abs();
-            wanted.scale = clamp(wanted.scale, near(held.scale, unit.scale));
-            wanted.min = clamp(wanted.min, near(held.min, unit.min));
+            wanted.scale = within(wanted.scale, held.scale, 0.5 * unit.scale.abs());
+            wanted.min = within(wanted.min, held.min, 0.5 * unit.min.abs());
         }
     }
 }
 
+/// The number nearest to `x` that is no further than `most` from `from`.
 #[inline(always)]
-fn clamp(x: f32, range: RangeInclusive<f32>) -> f32 {
-    x.max(*range.start()).min(*range.end())
+fn within(x: f32, from: f32, most: f32) -> f32 {
+    x.max(from - most).min(from + most)
 }

@@ -52,12 +52,12 @@ impl TimeBudget {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenCost {
     /// Learnt from layer by layer: all layers once on the way there and twice on the way back.
-    pub by_layers: f64,
+    by_layers: f64,
     /// Learnt from end to end: all layers twice on the way there, twice on the way back and once in
     /// full precision; the output head once in full precision, once there and once back.
-    pub end_to_end: f64,
+    end_to_end: f64,
     /// Measured on the way: all layers once, the output head twice.
-    pub checked: f64,
+    checked: f64,
 }
 
 impl TokenCost {
