@@ -72,9 +72,8 @@ fn smallest(arena: &Arena) {
     print(&trained);
 }
 
-/// Tokens that the model writes at `--effort thorough`, and those of a step of training.
+/// Tokens that the model writes at `--effort thorough`.
 const WRITTEN: f64 = 144.0 * 512.0;
-const STEP: f64 = 2.0 * 512.0;
 
 /// What a run took. For its products count the text, each weight once for a token, and training, each
 /// weight of a layer three times for a token that is learnt from, there and back, but those of
@@ -102,12 +101,12 @@ fn print(run: &Run) {
         let number = |key: &str| round[key].as_f64().expect("it is measured");
         let [before, after, seconds] = ["untrained_kld", "trained_kld", "seconds"].map(number);
         let layers = round["layers"].as_array().expect("of layers");
-        let steps: f64 = layers.iter().filter_map(|layer| layer["steps"].as_f64()).sum();
-        let trained = there_and_back * STEP * steps / all_layers as f64;
+        let tokens: f64 = layers.iter().filter_map(|layer| layer["tokens"].as_f64()).sum();
+        let trained = there_and_back * tokens / all_layers as f64;
         products += trained;
         println!(
-            "  own text: KLD {before:.5}, trained {after:.5}, {:.0} % of it; {seconds:.0} s, {steps} \
-             steps of layers, {:.0} % of the bare rate",
+            "  own text: KLD {before:.5}, trained {after:.5}, {:.0} % of it; {seconds:.0} s, {tokens} \
+             tokens of layers, {:.0} % of the bare rate",
             100.0 * after / before,
             trained / seconds / bare / 1e7
         );

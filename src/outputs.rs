@@ -98,8 +98,7 @@ impl<'a> Outputs<'a> {
         work: &Work,
         progress: &dyn Progress,
     ) -> Result<Option<Found>, SearchError> {
-        let own = |source: &TextSource| matches!(source, TextSource::Own { .. });
-        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| own(source)) else {
+        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| source.is_own()) else {
             return Ok(None);
         };
         let aim = match config.allowed_degradation() {
@@ -137,7 +136,7 @@ impl<'a> Outputs<'a> {
         quantized.weights.round_activations();
         let measured = self.texts.iter().map(|(source, chunks)| {
             let positions = match self.reference.get() {
-                Some(reference) if matches!(source, TextSource::Own { .. }) => {
+                Some(reference) if source.is_own() => {
                     reference.compare(&self.model, &quantized, usize::MAX, progress)
                 }
                 _ => compare(&self.model, &quantized, chunks, NO_LOGITS, progress),

@@ -1,23 +1,27 @@
 //! The program on one page: the stages in order, each one call into one room.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::Error;
 use crate::calibrate::Importance;
 use crate::companion::{Companion, Request};
 use crate::config::{Config, ConfigError, Effort, Strategy};
-use crate::gguf::{self, Gguf, Metadata, OutputFile, encoded_size};
+use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::context_length;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata, run_description};
 use crate::quantize::{Encodings, Found, Plan, Record, Searchable, store};
-use crate::report::{Evaluation, Measured, Report, Run, Stage, own, write_json};
+use crate::report::{Evaluation, Measured, Report, Run, Stage, own};
 use crate::same_file::refuse_same_files;
-use crate::sha256;
 use crate::threads;
 use crate::work::{Foreign, Work, work_folder};
+
+mod files;
+
+pub(crate) use files::below_target;
+use files::{Files, WRITTEN};
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,18 +69,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let companion = Companion::beside(&gguf, job)?;
     let doubt = Companion::doubt(&gguf, job);
     let work = work(job, config, &gguf, companion.as_ref())?;
-    // Begun before the work, so that a file that cannot be written is known at once. A run that was
-    // killed as it gave the model its name made what is there.
-    let force = job.force || is_made(&work, &job.output);
-    let output = match job.dry_run {
-        true => OutputFile::check(&job.output, force).map(|()| None)?,
-        false => Some(OutputFile::create(&job.output, force)?),
-    };
-    if config.allowed_degradation().is_some() && config.effort != Effort::Fast {
-        OutputFile::check_name(&below_target(&job.output))?;
-    }
-    let create_report = |path: &PathBuf| OutputFile::create(path, true);
-    let report_file = job.report.as_ref().map(create_report).transpose()?;
+    let mut files = Files::begin(job, config, &work)?;
     clock.lap("open");
 
     let context = context(config, gguf.metadata());
@@ -99,9 +92,8 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     debug_assert!(searchable.allows(&plan), "what was chosen is within the limits");
     clock.lap(if search.is_some() { "search" } else { "plan" });
 
-    let (mut made, mut errors) = (None, vec![None; plan.tensors.len()]);
-    let mut evaluations = Vec::new();
-    if let Some(output) = output {
+    let (mut errors, mut evaluations) = (vec![None; plan.tensors.len()], Vec::new());
+    if let Some(output) = files.model.take() {
         let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         clock.lap("encode and write");
@@ -111,7 +103,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         }
         output.sync()?;
         clock.lap("sync to disk");
-        (made, errors) = (Some(output), measured);
+        (files.model, errors) = (Some(output), measured);
     }
 
     let (unmeasured, diversity) = match outputs {
@@ -121,10 +113,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let missed = missed_target(config, &evaluations, search.as_ref());
     let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
     let measured = Measured { evaluations, diversity, search, unmeasured, missed };
-    let stages = clock.stages;
     let run = Run {
         job,
-        written_to: written_to.clone(),
+        written_to,
         config,
         gguf: &gguf,
         plan: &plan,
@@ -133,44 +124,15 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         context,
         errors,
         measured,
-        stages,
+        stages: clock.stages,
     };
     let mut report = Report::of(run);
     report.warnings.extend(doubt);
-    let report_file = report_file.map(|file| written(&report, file)).transpose()?;
-    if let (Some(made), Work::Folder { .. }) = (&made, &work) {
-        let failed = |e| Error::file(made.path(), "cannot read it again", e);
-        work.remember(WRITTEN, || sha256::of_file(made.path()).map_err(failed))?;
-    }
-    // Nothing has its name before everything is on the disk. What may still fail is a change of
-    // names, and once the model has its own, the run has done its work.
-    let name_model = || match made {
-        Some(model) if written_to != job.output => model.commit_as(&written_to),
-        made => made.map_or(Ok(()), OutputFile::commit),
-    };
-    match companion {
-        Some(companion) => companion.commit_before(name_model)?,
-        None => name_model()?,
-    }
-    match report_file.map_or(Ok(()), OutputFile::commit) {
-        Err(error) if !job.dry_run => report.warnings.push(without_report(error)),
-        named => named?,
-    }
+    report.warnings.extend(files.finish(&report, &work, companion)?);
     if let Err(error) = work.finish(WRITTEN) {
         report.warnings.push(error.to_string());
     }
     Ok(report)
-}
-
-/// What the state of a run has once nothing is left to do but to give files their names: the hash of
-/// the model.
-const WRITTEN: &str = "written";
-
-/// Whether what is there is the model that an earlier run of this command made, which was killed
-/// before it could say so.
-fn is_made(work: &Work, output: &Path) -> bool {
-    let hash: Option<String> = work.recall(WRITTEN);
-    hash.is_some() && sha256::of_file(output).ok() == hash
 }
 
 /// Where the state of the run is kept.
@@ -228,19 +190,6 @@ impl<'a> Decide<'_, 'a> {
     }
 }
 
-/// The report on the disk.
-fn written(report: &Report, mut file: OutputFile) -> Result<OutputFile, Error> {
-    let written = write_json(report, &mut file);
-    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
-    file.sync()?;
-    Ok(file)
-}
-
-fn without_report(error: gguf::Error) -> String {
-    let reason = std::error::Error::source(&error).map(|reason| format!(": {reason}"));
-    format!("the model is complete, but not its report: {error}{}", reason.unwrap_or_default())
-}
-
 /// What was asked for and not reached, if anything.
 fn missed_target(
     config: &Config,
@@ -263,13 +212,6 @@ fn missed_target(
             bound.unwrap_or_default()
         )
     })
-}
-
-/// Where a model is kept that misses a target: never under the name that a script would deploy.
-pub(crate) fn below_target(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_owned();
-    name.push(".below-target");
-    name.into()
 }
 
 /// The tokens that must fit in memory: as asked, else the model's own, of which few use more than

@@ -61,7 +61,12 @@ fn values(file: &Gguf, tensor: &TensorInfo) -> Vec<f32> {
 
 fn check(variant: &Variant) {
     let file = Gguf::from_bytes(variant.name, variant.golden_file()).unwrap();
-    let file = moved(&file, |_, _| {});
+    // A gain of 0 hides a channel from the maps after it, by whose gradients that of a gain is found.
+    let file = moved(&file, |tensor, values| {
+        if tensor.name == "blk.0.attn_norm.weight" {
+            values[3] = 0.0;
+        }
+    });
     let model = Model::of(&file).unwrap();
     assert!(model.shape.logit_cap.is_none(), "the loss has no cap");
     let vocabulary = model.weights.vocabulary();

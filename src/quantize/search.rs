@@ -177,8 +177,12 @@ pub struct TrainedRound {
     pub seconds: f64,
     /// The layers that were trained.
     pub layers: Vec<TrainedBlock>,
+    /// Layers that there was no time for.
+    pub layers_left: usize,
     /// What was measured while all layers were trained together, where they were.
     pub end_to_end: Vec<Check>,
+    /// Tokens that they were to learn from, and that there was no time for.
+    pub tokens_left: usize,
 }
 
 /// A tensor and the format that it got.

@@ -62,6 +62,13 @@ pub enum TextSource {
     },
 }
 
+impl TextSource {
+    /// Whether the full-precision model wrote it.
+    pub fn is_own(&self) -> bool {
+        matches!(self, TextSource::Own { .. })
+    }
+}
+
 impl fmt::Display for TextSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

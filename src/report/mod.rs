@@ -189,7 +189,7 @@ fn warnings(run: &Run) -> Vec<String> {
 
 /// The evaluation on the model's own text.
 pub(crate) fn own(evaluations: &[Evaluation]) -> Option<&Evaluation> {
-    evaluations.iter().find(|evaluation| matches!(evaluation.text, TextSource::Own { .. }))
+    evaluations.iter().find(|evaluation| evaluation.text.is_own())
 }
 
 impl Report {

@@ -98,7 +98,7 @@ fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
 /// One line for each round of training.
 fn write_training(out: &mut String, report: &Report) -> fmt::Result {
     for round in report.search.iter().flat_map(|record| &record.trained) {
-        let TrainedRound { untrained_kld, trained_kld, seconds, layers, end_to_end } = round;
+        let TrainedRound { untrained_kld, trained_kld, seconds, layers, layers_left, .. } = round;
         writeln!(
             out,
             "  training     KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;"
@@ -108,8 +108,9 @@ fn write_training(out: &mut String, report: &Report) -> fmt::Result {
             (best.min(share), worst.max(share))
         });
         let trained = layers.len();
-        match trained {
-            0 => writeln!(out, "               there was no time for any layer")?,
+        match (trained, layers_left) {
+            (0, 0) => writeln!(out, "               no layer has tensors that learn")?,
+            (0, _) => writeln!(out, "               there was no time for any layer")?,
             _ => writeln!(
                 out,
                 "               errors of {trained} layers {:.0} to {:.0} % of what they were",
@@ -117,8 +118,15 @@ fn write_training(out: &mut String, report: &Report) -> fmt::Result {
                 100.0 * worst
             )?,
         }
-        let best = end_to_end.iter().min_by(|a, b| a.kld.total_cmp(&b.kld));
-        if let (Some(first), Some(best)) = (end_to_end.first(), best) {
+        if trained > 0 && *layers_left > 0 {
+            writeln!(out, "               there was no time for {layers_left} more")?;
+        }
+        if round.tokens_left > 0 {
+            let left = round.tokens_left;
+            writeln!(out, "               end to end, there was no time for {left} of the tokens")?;
+        }
+        let best = round.end_to_end.iter().min_by(|a, b| a.kld.total_cmp(&b.kld));
+        if let (Some(first), Some(best)) = (round.end_to_end.first(), best) {
             writeln!(
                 out,
                 "               end to end, best after {} tokens: KLD on all of the held-out text {:.5} -> {:.5}",

@@ -88,7 +88,8 @@ impl Progressive<'_, '_, '_> {
         let by_layers = self.train_blocks(&before.encodings, time)?;
         let left = time.map(|time| time.saturating_sub(Duration::from_secs_f64(by_layers.seconds)));
         let tokens = self.tokens_end_to_end(left, &by_layers)?;
-        let Trained { encodings, blocks, mut seconds } = by_layers;
+        let tokens_left = self.search.config.train_tokens - tokens;
+        let Trained { encodings, blocks: layers, left: layers_left, mut seconds } = by_layers;
         let mut after = self.measured(encodings)?;
         let mut end_to_end = Vec::new();
         if tokens > 0 {
@@ -102,9 +103,15 @@ impl Progressive<'_, '_, '_> {
         let trained_kld = after.kld;
         let better = trained_kld < untrained_kld;
         self.note(StepKind::Train, (&[], &[]), predicted, trained_kld, better);
-        let layers = blocks;
-        let round = TrainedRound { untrained_kld, trained_kld, seconds, layers, end_to_end };
-        self.record.trained.push(round);
+        self.record.trained.push(TrainedRound {
+            untrained_kld,
+            trained_kld,
+            seconds,
+            layers,
+            layers_left,
+            end_to_end,
+            tokens_left,
+        });
         Ok(before.or_better(after))
     }
 
@@ -167,29 +174,28 @@ impl Progressive<'_, '_, '_> {
         let asked = self.search.config.train_tokens;
         let Some(left) = left.filter(|_| asked > 0) else { return Ok(asked) };
         let name = format!("end-to-end-{}-tokens", self.record.trained.len());
-        self.search.work.remember(&name, || Ok(asked.min(self.affordable(left, by_layers))))
+        self.search.work.remember(&name, || Ok(self.affordable(asked, left, by_layers)))
     }
 
-    /// The tokens that can be learnt from end to end in this time; 0 where they would be too few.
-    fn affordable(&self, time: Duration, by_layers: &Trained) -> usize {
-        /// Fewer do nothing for the model.
+    /// The tokens, of those that are asked for, that can be learnt from end to end in this time; 0
+    /// where they would be too few.
+    fn affordable(&self, asked: usize, time: Duration, by_layers: &Trained) -> usize {
+        /// Fewer do nothing for the model, unless no more are asked for.
         const LEAST_STEPS: usize = 16;
         let Search { model, gguf, sequences, held_out, .. } = *self.search;
         let tokens = |text: &[&[u32]]| text.iter().map(|tokens| tokens.len()).sum::<usize>();
-        let steps: usize = by_layers.blocks.iter().map(|block| block.steps).sum();
-        if steps == 0 {
+        if by_layers.blocks.is_empty() {
             return 0;
         }
-        let sequence = tokens(sequences) as f64 / sequences.len() as f64;
-        let learnt = (steps * Training::default().batch) as f64 * sequence;
-        let seconds = by_layers.seconds / learnt * model.shape.layers as f64;
+        let learnt: usize = by_layers.blocks.iter().map(|block| block.tokens).sum();
+        let seconds = by_layers.seconds / learnt as f64 * model.shape.layers as f64;
         let of_layers = gguf.tensors().iter().filter(|tensor| layer_part(&tensor.name).is_some());
         let weights = of_layers.map(|tensor| tensor.elements() as usize).sum();
         let cost = TokenCost::new(weights, model.shape.width * model.weights.vocabulary());
         let EndToEndTraining { checks, batch, .. } = EndToEndTraining::default();
         let affordable = cost.affordable(time, seconds, (checks + 1) * tokens(held_out));
-        let least = LEAST_STEPS * batch * sequence as usize;
-        if affordable < least { 0 } else { affordable }
+        let least = LEAST_STEPS * batch * tokens(sequences) / sequences.len();
+        if affordable < least.min(asked) { 0 } else { affordable.min(asked) }
     }
 
     /// The time that training may still take, where it is limited.

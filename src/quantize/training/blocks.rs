@@ -15,7 +15,7 @@ use super::examples::Examples;
 use super::layer::{Learning, TrainedLayer, Training, train_layer};
 use super::parts::{beginning, name, part_names, parts};
 use super::readers::channel_weights;
-use super::time_budget::TimeBudget;
+use super::time_budget::{LayerTime, TimeBudget};
 
 /// What training works on.
 pub struct BlockTraining<'b, 'a> {
@@ -45,6 +45,8 @@ pub struct Trained {
     pub encodings: Encodings,
     /// How it went, layer by layer.
     pub blocks: Vec<TrainedBlock>,
+    /// Layers that there was no time for.
+    pub left: usize,
     /// How long it took, over all runs that had a part in it.
     pub seconds: f64,
 }
@@ -56,6 +58,8 @@ pub struct TrainedBlock {
     pub layer: usize,
     /// How many batches it learnt from.
     pub steps: usize,
+    /// Their tokens, which text that is read again has again.
+    pub tokens: usize,
     /// The squared error of what the layer gives, as a share of its square, each channel weighted
     /// by what it is to those who read it, on held-out text, before.
     pub before: f64,
@@ -73,22 +77,23 @@ pub fn train_blocks(
     let &BlockTraining { model, learn, held_out, training, time, progress, .. } = context;
     let sequences = [learn, held_out].concat();
     let lengths: Vec<usize> = sequences.iter().map(|tokens| tokens.len()).collect();
-    let of_layer = lengths[..learn.len()].iter().sum::<usize>() * training.passes;
+    let tokens = lengths[..learn.len()].iter().sum::<usize>() * training.passes;
     let layers = model.shape.layers;
-    progress.start("training", Amount::Tokens((of_layer * layers) as u64));
+    progress.start("training", Amount::Tokens((tokens * layers) as u64));
 
     let mut since = Instant::now();
     let mut budget = TimeBudget::new(time);
     let quantized = with_encodings(model, encodings);
     let mut full_stream = Stepwise::start(model, &sequences)?;
     let mut stream = Stepwise::start(&quantized, &sequences)?;
-    let mut trained = Trained { encodings: encodings.clone(), blocks: Vec::new(), seconds: 0.0 };
+    let start = encodings.clone();
+    let mut trained = Trained { encodings: start, blocks: Vec::new(), left: 0, seconds: 0.0 };
     for (number, full) in model.weights.layers.iter().enumerate() {
         full_stream.advance(full)?;
         let mut layer: Layer = quantized.weights.layers[number].clone();
-        let parts = parts(encodings, number);
+        let here = parts(encodings, number);
         let mut advanced = 0;
-        if !parts.is_empty() {
+        if !here.is_empty() {
             let channel_weights = channel_weights(model, number, full_stream.stream());
             let examples = Examples {
                 channel_weights: &channel_weights,
@@ -97,7 +102,7 @@ pub fn train_blocks(
                 targets: full_stream.stream(),
                 learnt: learn.len(),
             };
-            let block = Block { context, number, full, start: &layer, parts: &parts, examples };
+            let block = Block { context, number, full, start: &layer, parts: &here, examples };
             let learnt = block.learnt(budget, since, &mut |step| {
                 advanced += step.tokens;
                 progress.tell(&format!(
@@ -108,16 +113,20 @@ pub fn train_blocks(
                 ));
                 progress.advance(step.tokens as u64);
             })?;
-            let Some(Learnt { kept: Kept { block, seconds }, encodings }) = learnt else { break };
-            budget.spend(seconds, block.steps);
-            trained.seconds += seconds;
+            let Some(Learnt { kept: Kept { block, time }, encodings: of_layer }) = learnt else {
+                let is_left = |&layer: &usize| !parts(encodings, layer).is_empty();
+                trained.left = (number..layers).filter(is_left).count();
+                break;
+            };
+            budget.spend(time, block.steps);
+            trained.seconds += time.seconds(block.steps);
             if block.after < block.before {
-                trained.encodings.extend(encodings);
+                trained.encodings.extend(of_layer);
             }
             trained.blocks.push(block);
             since = Instant::now();
         }
-        progress.advance((of_layer - advanced) as u64);
+        progress.advance((tokens - advanced) as u64);
         let names = part_names(number);
         for (name, encoded) in names.filter_map(|name| trained.encodings.get_key_value(&name)) {
             layer.replace(name, encoded.format, &encoded.bytes);
@@ -150,7 +159,7 @@ struct Learnt {
 struct Kept {
     block: TrainedBlock,
     /// From the end of the layer before on.
-    seconds: f64,
+    time: LayerTime,
 }
 
 impl Block<'_, '_> {
@@ -167,13 +176,19 @@ impl Block<'_, '_> {
         let kept = work.remember(&self.kept_as("layer"), || {
             let layers = model.shape.layers - self.number;
             let all = training.steps(self.examples.learnt);
-            let steps = budget.steps(all, layers, || self.seconds_of_a_step());
+            let steps = budget.steps(all, layers, || self.trial(since));
             if steps == 0 {
                 return Ok(None);
             }
-            let (block, encodings) = self.train(steps, on_step)?;
+            let mut ends = Vec::new();
+            let (block, encodings) = self.train(steps, &mut |learning| {
+                ends.push(Instant::now());
+                on_step(learning);
+            })?;
             made = Some(encodings);
-            Ok::<_, SearchError>(Some(Kept { block, seconds: since.elapsed().as_secs_f64() }))
+            let step = seconds_of_a_step(&ends);
+            let around = since.elapsed().as_secs_f64() - step * steps as f64;
+            Ok::<_, SearchError>(Some(Kept { block, time: LayerTime { around, step } }))
         })?;
         let Some(kept) = kept else { return Ok(None) };
         let encodings = match made.or_else(|| self.recalled(kept.block.steps)) {
@@ -183,13 +198,15 @@ impl Block<'_, '_> {
         Ok(Some(Learnt { kept, encodings }))
     }
 
-    /// How long a step takes, as the second of two tells, whose results are dropped.
-    fn seconds_of_a_step(&self) -> f64 {
+    /// How long the layer may take, by two steps whose results are dropped. What is done for it began
+    /// at `since` with the full-precision layer's pass; that of the quantized one will take as long.
+    fn trial(&self, since: Instant) -> LayerTime {
+        let around = 2.0 * since.elapsed().as_secs_f64();
         let Examples { lengths, learnt, .. } = self.examples;
         let examples = Examples { lengths: &lengths[..learnt], ..self.examples };
         let mut ends = Vec::new();
         self.train_on(examples, 2, &mut |_| ends.push(Instant::now()));
-        ends[ends.len() - 1].duration_since(ends[0]).as_secs_f64()
+        LayerTime { around, step: seconds_of_a_step(&ends) }
     }
 
     fn train_on(
@@ -212,13 +229,17 @@ impl Block<'_, '_> {
         steps: usize,
         on_step: &mut dyn FnMut(Learning),
     ) -> Result<(TrainedBlock, Encodings), SearchError> {
-        let layer = self.train_on(self.examples, steps, on_step);
+        let mut tokens = 0;
+        let layer = self.train_on(self.examples, steps, &mut |learning| {
+            tokens += learning.tokens;
+            on_step(learning);
+        });
         let TrainedLayer { before, after, .. } = layer;
-        let block = TrainedBlock { layer: self.number, steps, before, after };
+        let block = TrainedBlock { layer: self.number, steps, tokens, before, after };
         tracing::info!(layer = self.number, steps, before, after, "trained");
         let mut contents = layer.contents;
         let encodings = self.entries(steps).into_iter().map(|entry| {
-            let bytes = contents.remove(entry.part).unwrap_or_default();
+            let bytes = contents.remove(entry.part).expect("all parts are trained");
             let work = self.context.work;
             let bytes =
                 work.remember_bytes::<SearchError>(&entry.kept_as, Some(entry.bytes), || {
@@ -259,6 +280,14 @@ impl Block<'_, '_> {
     /// The name of something of this layer in the work folder.
     fn kept_as(&self, what: &str) -> String {
         format!("trained-{}-{}-{what}", self.context.round, self.number)
+    }
+}
+
+/// What a step took, by when steps ended: where there was but one, nothing that is known.
+fn seconds_of_a_step(ends: &[Instant]) -> f64 {
+    match ends {
+        [first, .., last] => last.duration_since(*first).as_secs_f64() / (ends.len() - 1) as f64,
+        _ => 0.0,
     }
 }
 

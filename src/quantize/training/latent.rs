@@ -269,7 +269,7 @@ pub fn anchor(format: Format) -> f32 {
 ///
 /// Inside the grid a weight stands for `scale * round((w - min) / scale) + min`, and rounding has
 /// the slope of what it rounds; beyond its ends the outermost level counts, whatever the weight,
-/// which therefore moves inwards only. On a grid without extent all is the minimum.
+/// which therefore is pushed inwards only. On a grid without extent all is the minimum.
 #[expect(clippy::too_many_arguments, reason = "columns of one table")]
 #[inline(always)]
 fn descend<const N: usize>(

@@ -2,49 +2,70 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Fewer steps do nothing for a layer, unless its text has no more.
 const LEAST_STEPS: usize = 8;
+
+/// What a layer takes, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LayerTime {
+    /// Beside its steps: the text is passed through it, and it is measured.
+    pub around: f64,
+    /// Each of its steps.
+    pub step: f64,
+}
+
+impl LayerTime {
+    /// Of a layer that learnt in so many steps.
+    pub fn seconds(self, steps: usize) -> f64 {
+        self.around + self.step * steps as f64
+    }
+
+    /// The steps that there is time for.
+    fn steps_in(self, seconds: f64) -> usize {
+        ((seconds - self.around) / self.step) as usize
+    }
+}
 
 /// What is left of it.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeBudget {
     /// Seconds; infinite where there is no limit.
     left: f64,
-    /// Seconds and steps of the layers so far.
-    seconds: f64,
-    steps: usize,
+    /// What the layer before took.
+    last: Option<LayerTime>,
 }
 
 impl TimeBudget {
     /// All of it; `None` where there is no limit.
     pub fn new(time: Option<Duration>) -> TimeBudget {
         let left = time.map_or(f64::INFINITY, |time| time.as_secs_f64());
-        TimeBudget { left, seconds: 0.0, steps: 0 }
+        TimeBudget { left, last: None }
     }
 
-    /// Counts a layer that took this long.
-    pub fn spend(&mut self, seconds: f64, steps: usize) {
-        self.left -= seconds;
-        self.seconds += seconds;
-        self.steps += steps;
+    /// Counts a layer that learnt in so many steps.
+    pub fn spend(&mut self, time: LayerTime, steps: usize) {
+        self.left -= time.seconds(steps);
+        self.last = Some(time);
     }
 
     /// Steps of the next layer, at most `most`, if `layers` layers share what is left: all have as
     /// many, as each makes good some of what those before it lost. Where they would be too few, the
-    /// first layers have enough and the last ones none. A step takes what it took so far; before
-    /// there was any, as many seconds as `trial` finds.
-    pub fn steps(self, most: usize, layers: usize, trial: impl FnOnce() -> f64) -> usize {
+    /// first layers have enough and the last ones none. A layer takes what the one before it took,
+    /// and the first one what `trial` finds.
+    pub fn steps(self, most: usize, layers: usize, trial: impl FnOnce() -> LayerTime) -> usize {
         if self.left == f64::INFINITY || most == 0 {
             return most;
         }
-        let step = match self.steps {
-            0 => trial(),
-            steps => self.seconds / steps as f64,
-        };
+        let time = self.last.unwrap_or_else(trial);
         let enough = LEAST_STEPS.min(most);
-        let least = if self.left >= step * enough as f64 { enough } else { 0 };
-        let share = (self.left / layers as f64 / step) as usize;
-        if share < enough { least } else { share.min(most) }
+        let share = time.steps_in(self.left / layers as f64);
+        match share < enough {
+            true if time.steps_in(self.left) < enough => 0,
+            true => enough,
+            false => share.min(most),
+        }
     }
 }
 
@@ -87,26 +108,44 @@ mod tests {
         TimeBudget::new(Some(Duration::from_secs(seconds)))
     }
 
+    fn taking(around: f64, step: f64) -> LayerTime {
+        LayerTime { around, step }
+    }
+
     #[test]
     fn the_time_that_is_left_is_shared_by_the_layers_that_are_left() {
-        assert_eq!(seconds(1000).steps(40, 10, || 1.0), 40);
-        assert_eq!(seconds(1000).steps(40, 10, || 4.0), 25);
+        assert_eq!(seconds(1000).steps(40, 10, || taking(0.0, 1.0)), 40);
+        assert_eq!(seconds(1000).steps(40, 10, || taking(20.0, 4.0)), 20);
         let mut budget = seconds(1000);
-        budget.spend(300.0, 25);
-        assert_eq!(budget.steps(40, 1, || unreachable!()), 40);
-        assert_eq!(budget.steps(40, 2, || unreachable!()), 29);
+        budget.spend(taking(50.0, 10.0), 25);
+        assert_eq!(budget.steps(70, 1, || unreachable!()), 65);
+        assert_eq!(budget.steps(70, 2, || unreachable!()), 30);
+    }
+
+    #[test]
+    fn all_layers_have_as_many_steps_however_much_is_around_them() {
+        let (mut budget, time) = (seconds(1000), taking(7.0, 0.5));
+        let steps: Vec<usize> = (1..=30)
+            .rev()
+            .map(|layers| {
+                let steps = budget.steps(200, layers, || time);
+                budget.spend(time, steps);
+                steps
+            })
+            .collect();
+        assert!(steps.iter().all(|steps| (52..=53).contains(steps)), "{steps:?}");
     }
 
     #[test]
     fn where_it_is_short_the_first_layers_have_enough_and_the_last_ones_none() {
-        let mut budget = seconds(25);
-        assert_eq!(budget.steps(40, 10, || 1.25), LEAST_STEPS);
-        budget.spend(10.0, LEAST_STEPS);
+        let (mut budget, time) = (seconds(25), taking(2.0, 1.0));
+        assert_eq!(budget.steps(40, 10, || time), LEAST_STEPS);
+        budget.spend(time, LEAST_STEPS);
         assert_eq!(budget.steps(40, 9, || unreachable!()), LEAST_STEPS);
-        budget.spend(10.0, LEAST_STEPS);
+        budget.spend(time, LEAST_STEPS);
         assert_eq!(budget.steps(40, 8, || unreachable!()), 0);
-        assert_eq!(seconds(0).steps(40, 8, || 1e-3), 0);
-        assert_eq!(seconds(1).steps(3, 8, || 0.3), 3, "there is no more text");
+        assert_eq!(seconds(0).steps(40, 8, || taking(0.0, 1e-3)), 0);
+        assert_eq!(seconds(1).steps(3, 8, || taking(0.0, 0.3)), 3, "there is no more text");
     }
 
     #[test]

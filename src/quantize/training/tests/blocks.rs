@@ -59,9 +59,9 @@ fn layers_that_there_is_no_time_for_stay_what_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.gguf");
     let open = || Work::beside(&output, "a run", Foreign::Refuse).unwrap();
-    let Trained { encodings, blocks, seconds } =
+    let Trained { encodings, blocks, left, seconds } =
         train_within(Some(Duration::from_nanos(1)), SHORT, &open());
-    assert_eq!((blocks, seconds), (vec![], 0.0));
+    assert_eq!((blocks, left, seconds), (vec![], 4, 0.0));
     assert_eq!(contents(&encodings), contents(&quantized()));
     // What was measured then must be what is found again, whatever time there is.
     assert_eq!(train_within(None, SHORT, &open()).blocks, vec![]);
@@ -108,13 +108,13 @@ fn time_that_an_earlier_run_used_counts() {
     // As if an earlier run had taken nearly all of it for the first layer, and had ended then.
     let work = open();
     let mut first: Json = work.recall("trained-0-0-layer").unwrap();
-    first["seconds"] = Json::from(3599.99);
+    first["time"]["around"] = Json::from(3599.99);
     for layer in 0..all.len() {
         work.forget(&format!("trained-0-{layer}-layer")).unwrap();
     }
     work.remember::<Json, WorkError>("trained-0-0-layer", || Ok(first)).unwrap();
     drop(work);
-    let Trained { blocks, seconds, .. } = train_within(Some(hour), SHORT, &open());
-    assert_eq!(blocks, all[..1]);
+    let Trained { blocks, left, seconds, .. } = train_within(Some(hour), SHORT, &open());
+    assert_eq!((&blocks[..], left), (&all[..1], all.len() - 1));
     assert!(seconds >= 3599.99, "{seconds}");
 }

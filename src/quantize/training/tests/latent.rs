@@ -59,6 +59,11 @@ fn weights_and_grids_learn() {
         let target: Vec<f32> = full.iter().map(|x| 1.05 * x).collect();
         let start = encoded(format, &full);
         let mut latent = Latent::new(format, &start, &full);
+        let held = |latent: &mut Latent| -> Vec<f32> {
+            let grids = Numbers::of(latent, full.len()).grids;
+            grids.iter().map(|[held, ..]| held.scale).collect()
+        };
+        let before = held(&mut latent);
         let mut values = vec![0.0; full.len()];
         let mut losses = Vec::new();
         for step in 1..=200 {
@@ -79,6 +84,9 @@ fn weights_and_grids_learn() {
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         assert!(last < 0.5 * first, "{format}: {first} became {last}");
+        let after = held(&mut latent);
+        let moved = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+        assert!(4 * moved > before.len(), "{format}: {moved} of {} scales moved", before.len());
     }
 }
 

@@ -1,0 +1,101 @@
+//! The files that a run makes: none has its name before all of them are on the disk.
+
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::companion::Companion;
+use crate::config::{Config, Effort};
+use crate::gguf::{self, OutputFile};
+use crate::report::{Report, write_json};
+use crate::sha256;
+use crate::work::Work;
+
+use super::Job;
+
+/// What the state of a run has once nothing is left to do but to give files their names: the hash of
+/// the model.
+pub const WRITTEN: &str = "written";
+
+/// The files, under names that nobody knows yet.
+pub struct Files {
+    /// None in a dry run.
+    pub model: Option<OutputFile>,
+    /// Where one was asked for.
+    report: Option<OutputFile>,
+}
+
+impl Files {
+    /// Begins them before the work, so that a file that cannot be written is known at once.
+    pub fn begin(job: &Job, config: &Config, work: &Work) -> Result<Files, Error> {
+        // A run that was killed as it gave the model its name made what is there.
+        let force = job.force || is_made(work, &job.output);
+        let model = match job.dry_run {
+            true => OutputFile::check(&job.output, force).map(|()| None)?,
+            false => Some(OutputFile::create(&job.output, force)?),
+        };
+        if config.allowed_degradation().is_some() && config.effort != Effort::Fast {
+            OutputFile::check_name(&below_target(&job.output))?;
+        }
+        let create = |path: &PathBuf| OutputFile::create(path, true);
+        let report = job.report.as_ref().map(create).transpose()?;
+        Ok(Files { model, report })
+    }
+
+    /// Writes the report, and gives all files their names; the companion too. What is returned is
+    /// what went wrong when the model was complete already.
+    pub fn finish(
+        self,
+        report: &Report,
+        work: &Work,
+        companion: Option<Companion>,
+    ) -> Result<Option<String>, Error> {
+        let Files { model, report: report_file } = self;
+        let report_file = report_file.map(|file| written(report, file)).transpose()?;
+        if let (Some(model), Work::Folder { .. }) = (&model, work) {
+            let failed = |e| Error::file(model.path(), "cannot read it again", e);
+            work.remember(WRITTEN, || sha256::of_file(model.path()).map_err(failed))?;
+        }
+        // What may still fail is a change of names, and once the model has its own, the run has done
+        // its work.
+        let is_complete = model.is_some();
+        let name_model = || match model {
+            Some(model) if model.target() != report.output => model.commit_as(&report.output),
+            model => model.map_or(Ok(()), OutputFile::commit),
+        };
+        match companion {
+            Some(companion) => companion.commit_before(name_model)?,
+            None => name_model()?,
+        }
+        match report_file.map_or(Ok(()), OutputFile::commit) {
+            Err(error) if is_complete => Ok(Some(without_report(error))),
+            named => Ok(named.map(|()| None)?),
+        }
+    }
+}
+
+/// Whether what is there is the model that an earlier run of this command made, which was killed
+/// before it could say so.
+fn is_made(work: &Work, output: &Path) -> bool {
+    let hash: Option<String> = work.recall(WRITTEN);
+    hash.is_some() && sha256::of_file(output).ok() == hash
+}
+
+/// The report on the disk.
+fn written(report: &Report, mut file: OutputFile) -> Result<OutputFile, Error> {
+    let written = write_json(report, &mut file);
+    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
+    file.sync()?;
+    Ok(file)
+}
+
+fn without_report(error: gguf::Error) -> String {
+    let reason = std::error::Error::source(&error).map(|reason| format!(": {reason}"));
+    format!("the model is complete, but not its report: {error}{}", reason.unwrap_or_default())
+}
+
+/// Where a model is kept that misses a target: never under the name that a script would deploy.
+pub fn below_target(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".below-target");
+    name.into()
+}
