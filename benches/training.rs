@@ -1,8 +1,9 @@
 //! Trained files against llama-quantize's of the same formats, and against what the search alone gives;
 //! and the time and memory of training on models of three sizes.
 //!
-//! `cargo bench --bench training`, with `-- q4_0 iq4_nl q4_k_m accuracy sizes` for some of its parts
-//! only. Needs what `search` needs. A row takes about an hour.
+//! `cargo bench --bench training`, with `-- q4_0 iq4_nl q4_k_m accuracy sizes bare` for some of its
+//! parts only; `bare` is the rate of bare products alone. Needs what `search` needs. A row takes about
+//! an hour.
 
 mod arena;
 mod process;
@@ -43,6 +44,9 @@ fn main() {
     }
     if asked("sizes") {
         sizes();
+    }
+    if asked("bare") {
+        println!("bare products: {:.1} GFLOP/s", bare_rate());
     }
 }
 
