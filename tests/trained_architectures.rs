@@ -35,6 +35,7 @@ fn layers_of_every_architecture_come_nearer_and_what_decides_is_in_the_file() {
         for layer in layers {
             let (before, after) = (number(&layer["before"]), number(&layer["after"]));
             println!("{name}, layer {}: {before:.3e} became {after:.3e}", layer["layer"]);
+            assert!(after <= before, "{name}: {layer}");
         }
         let gained = layers.iter().any(|layer| number(&layer["after"]) < number(&layer["before"]));
         assert!(gained, "{name}");

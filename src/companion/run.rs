@@ -11,8 +11,8 @@ use crate::opencog::atomspace;
 use crate::opencog::atomspace::companion::Form;
 use crate::opencog::atomspace::export::{ExportSummary, Target};
 use crate::report::{
-    AtomSpaceReport, OpenCogReport, SkippedReport, write_atoms, write_ecan, write_json,
-    write_moses, write_types,
+    self, AtomSpaceReport, OpenCogReport, SkippedReport, write_atoms, write_ecan, write_moses,
+    write_types,
 };
 use crate::same_file::refuse_same;
 
@@ -48,9 +48,7 @@ pub fn pack(job: &PackJob) -> Result<OpenCogReport, Error> {
         companion.commit()?;
         return Ok(told);
     };
-    let written = write_json(&told, &mut file);
-    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
-    file.sync()?;
+    report::store(&told, &mut file)?;
     companion.commit_before(|| file.commit())?;
     Ok(told)
 }

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::companion::Companion;
 use crate::config::{Config, Effort};
 use crate::gguf::{self, OutputFile};
-use crate::report::{Report, write_json};
+use crate::report::{self, Report};
 use crate::sha256;
 use crate::work::Work;
 
@@ -49,8 +49,10 @@ impl Files {
         work: &Work,
         companion: Option<Companion>,
     ) -> Result<Option<String>, Error> {
-        let Files { model, report: report_file } = self;
-        let report_file = report_file.map(|file| written(report, file)).transpose()?;
+        let Files { model, report: mut report_file } = self;
+        if let Some(file) = &mut report_file {
+            report::store(report, file)?;
+        }
         if let (Some(model), Work::Folder { .. }) = (&model, work) {
             let failed = |e| Error::file(model.path(), "cannot read it again", e);
             work.remember(WRITTEN, || sha256::of_file(model.path()).map_err(failed))?;
@@ -78,14 +80,6 @@ impl Files {
 fn is_made(work: &Work, output: &Path) -> bool {
     let hash: Option<String> = work.recall(WRITTEN);
     hash.is_some() && sha256::of_file(output).ok() == hash
-}
-
-/// The report on the disk.
-fn written(report: &Report, mut file: OutputFile) -> Result<OutputFile, Error> {
-    let written = write_json(report, &mut file);
-    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
-    file.sync()?;
-    Ok(file)
 }
 
 fn without_report(error: gguf::Error) -> String {

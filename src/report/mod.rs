@@ -22,10 +22,11 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::Error;
 use crate::block::SquaredError;
 use crate::calibrate::Diversity;
 use crate::config::Config;
-use crate::gguf::{Gguf, Metadata, encoded_size};
+use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::{Role, architecture_name, kv_cache_bytes};
 use crate::pipeline::Job;
 use crate::quantize::{Choice, Plan, Planned, Record};
@@ -228,6 +229,13 @@ impl Report {
 pub fn write_json(report: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     let json = serde_json::to_string_pretty(report)? + "\n";
     out.write_all(json.as_bytes())
+}
+
+/// Brings a report to the disk, under no name yet.
+pub(crate) fn store(report: &impl Serialize, file: &mut OutputFile) -> Result<(), Error> {
+    let written = write_json(report, file);
+    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
+    Ok(file.sync()?)
 }
 
 impl Metrics {

@@ -86,8 +86,8 @@ pub fn train_blocks(
     let quantized = with_encodings(model, encodings);
     let mut full_stream = Stepwise::start(model, &sequences)?;
     let mut stream = Stepwise::start(&quantized, &sequences)?;
-    let start = encodings.clone();
-    let mut trained = Trained { encodings: start, blocks: Vec::new(), left: 0, seconds: 0.0 };
+    let mut trained =
+        Trained { encodings: encodings.clone(), blocks: Vec::new(), left: 0, seconds: 0.0 };
     for (number, full) in model.weights.layers.iter().enumerate() {
         full_stream.advance(full)?;
         let mut layer: Layer = quantized.weights.layers[number].clone();
