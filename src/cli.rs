@@ -269,7 +269,7 @@ struct QuantizeArgs {
     #[arg(long, help_heading = "Run")]
     dry_run: bool,
 
-    /// Replace an existing output
+    /// Replace an existing output, and the state that another command left beside it
     #[arg(long, help_heading = "Run")]
     force: bool,
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::model::Role;
-use crate::quantize::{Cost, TensorCosts, TrainedRound};
+use crate::quantize::{Check, Cost, TensorCosts, TrainedBlock, TrainedRound};
 use crate::validate::Statistics;
 
 use super::opencog::write_opencog;
@@ -95,46 +95,62 @@ fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-/// One line for each round of training.
+/// What came of each round of training.
 fn write_training(out: &mut String, report: &Report) -> fmt::Result {
-    for round in report.search.iter().flat_map(|record| &record.trained) {
-        let TrainedRound { untrained_kld, trained_kld, seconds, layers, layers_left, .. } = round;
-        writeln!(
-            out,
-            "  training     KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;"
-        )?;
-        let shares = layers.iter().map(|layer| layer.after / layer.before);
-        let (best, worst) = shares.fold((f64::INFINITY, 0.0f64), |(best, worst), share| {
-            (best.min(share), worst.max(share))
-        });
-        let trained = layers.len();
-        match (trained, layers_left) {
-            (0, 0) => writeln!(out, "               no layer has tensors that learn")?,
-            (0, _) => writeln!(out, "               there was no time for any layer")?,
-            _ => writeln!(
-                out,
-                "               errors of {trained} layers {:.0} to {:.0} % of what they were",
-                100.0 * best,
-                100.0 * worst
-            )?,
-        }
-        if trained > 0 && *layers_left > 0 {
-            writeln!(out, "               there was no time for {layers_left} more")?;
-        }
-        if round.tokens_left > 0 {
-            let left = round.tokens_left;
-            writeln!(out, "               end to end, there was no time for {left} of the tokens")?;
-        }
-        let best = round.end_to_end.iter().min_by(|a, b| a.kld.total_cmp(&b.kld));
-        if let (Some(first), Some(best)) = (round.end_to_end.first(), best) {
-            writeln!(
-                out,
-                "               end to end, best after {} tokens: KLD on all of the held-out text {:.5} -> {:.5}",
-                best.tokens, first.kld, best.kld
-            )?;
+    report.search.iter().flat_map(|record| &record.trained).try_for_each(|it| write_round(out, it))
+}
+
+fn write_round(out: &mut String, round: &TrainedRound) -> fmt::Result {
+    let TrainedRound { untrained_kld, trained_kld, seconds, layers, layers_left, .. } = round;
+    writeln!(out, "  training     KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;")?;
+    match (layers.len(), layers_left) {
+        (0, 0) => writeln!(out, "               no layer has tensors that learn")?,
+        (0, _) => writeln!(out, "               there was no time for any layer")?,
+        (trained, _) => {
+            let s = if trained == 1 { "" } else { "s" };
+            let shares = shares_of_errors(layers);
+            writeln!(out, "               error of {trained} layer{s} {shares} of what it was")?;
         }
     }
+    if !layers.is_empty() && *layers_left > 0 {
+        writeln!(out, "               there was no time for {layers_left} more")?;
+    }
+    if round.tokens_left > 0 {
+        let left = round.tokens_left;
+        writeln!(out, "               end to end, there was no time for {left} of the tokens")?;
+    }
+    write_end_to_end(out, &round.end_to_end)?;
+    if trained_kld >= untrained_kld {
+        writeln!(out, "               no less is lost, so the model stays what it was")?;
+    }
     Ok(())
+}
+
+/// What training left of the errors of layers, the least and the most of it.
+fn shares_of_errors(layers: &[TrainedBlock]) -> String {
+    // What was exact before stays so.
+    let share = |layer: &TrainedBlock| match layer.before > 0.0 {
+        true => 100.0 * layer.after / layer.before,
+        false => 100.0,
+    };
+    let shares = || layers.iter().map(share);
+    let (least, most) = (shares().fold(f64::INFINITY, f64::min), shares().fold(0.0, f64::max));
+    let [least, most] = [least, most].map(|share| format!("{share:.0}"));
+    if least == most { format!("{least} %") } else { format!("{least} to {most} %") }
+}
+
+/// One line for what all layers learnt together.
+fn write_end_to_end(out: &mut String, checks: &[Check]) -> fmt::Result {
+    let best = checks.iter().min_by(|a, b| a.kld.total_cmp(&b.kld));
+    let (Some(first), Some(best)) = (checks.first(), best) else { return Ok(()) };
+    if best.tokens == 0 {
+        return writeln!(out, "               end to end, nothing was gained");
+    }
+    writeln!(
+        out,
+        "               end to end, best after {} tokens: KLD on all of the held-out text {:.5} -> {:.5}",
+        best.tokens, first.kld, best.kld
+    )
 }
 
 /// One line for each role and format: tensors, bits and error.
@@ -251,5 +267,46 @@ mod tests {
         assert_eq!(bytes(999_960), "1.00 MB");
         assert_eq!(bytes(4_213_000_000), "4.21 GB");
         assert_eq!(count(134_515_008), "134.5 M");
+    }
+
+    fn layer(before: f64, after: f64) -> TrainedBlock {
+        TrainedBlock { layer: 0, steps: 40, tokens: 20_480, before, after }
+    }
+
+    fn check(tokens: usize, kld: f64) -> Check {
+        Check { tokens, kld }
+    }
+
+    /// What is said of a round.
+    fn said(layers: Vec<TrainedBlock>, trained_kld: f64, end_to_end: Vec<Check>) -> String {
+        let mut out = String::new();
+        let round = TrainedRound {
+            untrained_kld: 0.03,
+            trained_kld,
+            seconds: 2.0,
+            layers,
+            layers_left: 0,
+            end_to_end,
+            tokens_left: 0,
+        };
+        write_round(&mut out, &round).unwrap();
+        out
+    }
+
+    #[test]
+    fn errors_of_layers_are_told_as_shares_of_what_they_were() {
+        assert!(said(vec![layer(0.0, 0.0)], 0.02, vec![]).contains("error of 1 layer 100 % of"));
+        let two = said(vec![layer(2e-3, 1.5e-3), layer(4e-3, 3.8e-3)], 0.02, vec![]);
+        assert!(two.contains("error of 2 layers 75 to 95 % of"), "{two}");
+        assert!(!two.contains("stays what it was"), "{two}");
+    }
+
+    #[test]
+    fn what_gained_nothing_is_told() {
+        let gained = said(vec![], 0.04, vec![check(0, 0.042), check(500, 0.041)]);
+        assert!(gained.contains("best after 500 tokens: KLD"), "{gained}");
+        assert!(gained.contains("the model stays what it was"), "{gained}");
+        let lost = said(vec![], 0.04, vec![check(0, 0.041), check(500, 0.042)]);
+        assert!(lost.contains("end to end, nothing was gained"), "{lost}");
     }
 }

@@ -32,7 +32,7 @@ fn training_lowers_the_loss_at_the_same_size_and_the_summary_says_so() {
     let standard = quantized(&folder, flags);
     let thorough = format!("--effort thorough {flags} --force --report r.json in.gguf out.gguf");
     let summary = predicate::str::contains("  training     KLD 0.")
-        .and(predicate::str::contains("errors of 4 layers"));
+        .and(predicate::str::contains("error of 4 layers"));
     folder.run(&thorough).success().stdout(summary);
     let thorough: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
     let sizes = [&standard, &thorough].map(|report| report["metrics"]["tensor_bytes"].clone());

@@ -89,7 +89,7 @@ impl Progressive<'_, '_, '_> {
         let left = time.map(|time| time.saturating_sub(Duration::from_secs_f64(by_layers.seconds)));
         let tokens = self.tokens_end_to_end(left, &by_layers)?;
         let tokens_left = self.search.config.train_tokens - tokens;
-        let Trained { encodings, blocks: layers, left: layers_left, mut seconds } = by_layers;
+        let Trained { encodings, blocks: layers, left: layers_left, mut seconds, .. } = by_layers;
         let mut after = self.measured(encodings)?;
         let mut end_to_end = Vec::new();
         if tokens > 0 {
@@ -188,7 +188,12 @@ impl Progressive<'_, '_, '_> {
             return 0;
         }
         let learnt: usize = by_layers.blocks.iter().map(|block| block.tokens).sum();
-        let seconds = by_layers.seconds / learnt as f64 * model.shape.layers as f64;
+        let of_steps = match by_layers.seconds_of_steps {
+            // Of a single step nothing is known.
+            0.0 => by_layers.seconds,
+            seconds => seconds,
+        };
+        let seconds = of_steps / learnt as f64 * model.shape.layers as f64;
         let of_layers = gguf.tensors().iter().filter(|tensor| layer_part(&tensor.name).is_some());
         let weights = of_layers.map(|tensor| tensor.elements() as usize).sum();
         let cost = TokenCost::new(weights, model.shape.width * model.weights.vocabulary());

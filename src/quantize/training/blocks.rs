@@ -49,6 +49,8 @@ pub struct Trained {
     pub left: usize,
     /// How long it took, over all runs that had a part in it.
     pub seconds: f64,
+    /// Of that, the steps alone.
+    pub seconds_of_steps: f64,
 }
 
 /// How training one layer went.
@@ -77,7 +79,8 @@ pub fn train_blocks(
     let &BlockTraining { model, learn, held_out, training, time, progress, .. } = context;
     let sequences = [learn, held_out].concat();
     let lengths: Vec<usize> = sequences.iter().map(|tokens| tokens.len()).collect();
-    let tokens = lengths[..learn.len()].iter().sum::<usize>() * training.passes;
+    let learnt_tokens: usize = lengths[..learn.len()].iter().sum();
+    let tokens = learnt_tokens * training.passes;
     let layers = model.shape.layers;
     progress.start("training", Amount::Tokens((tokens * layers) as u64));
 
@@ -86,15 +89,21 @@ pub fn train_blocks(
     let quantized = with_encodings(model, encodings);
     let mut full_stream = Stepwise::start(model, &sequences)?;
     let mut stream = Stepwise::start(&quantized, &sequences)?;
-    let mut trained =
-        Trained { encodings: encodings.clone(), blocks: Vec::new(), left: 0, seconds: 0.0 };
+    let mut trained = Trained {
+        encodings: encodings.clone(),
+        blocks: Vec::new(),
+        left: 0,
+        seconds: 0.0,
+        seconds_of_steps: 0.0,
+    };
     for (number, full) in model.weights.layers.iter().enumerate() {
         full_stream.advance(full)?;
         let mut layer: Layer = quantized.weights.layers[number].clone();
         let here = parts(encodings, number);
         let mut advanced = 0;
         if !here.is_empty() {
-            let channel_weights = channel_weights(model, number, full_stream.stream());
+            let learnt_stream = &full_stream.stream()[..learnt_tokens * model.shape.width];
+            let channel_weights = channel_weights(model, number, learnt_stream);
             let examples = Examples {
                 channel_weights: &channel_weights,
                 lengths: &lengths,
@@ -120,6 +129,7 @@ pub fn train_blocks(
             };
             budget.spend(time, block.steps);
             trained.seconds += time.seconds(block.steps);
+            trained.seconds_of_steps += time.step * block.steps as f64;
             if block.after < block.before {
                 trained.encodings.extend(of_layer);
             }
@@ -127,6 +137,9 @@ pub fn train_blocks(
             since = Instant::now();
         }
         progress.advance((tokens - advanced) as u64);
+        if number + 1 == layers {
+            break;
+        }
         let names = part_names(number);
         for (name, encoded) in names.filter_map(|name| trained.encodings.get_key_value(&name)) {
             layer.replace(name, encoded.format, &encoded.bytes);
@@ -176,7 +189,14 @@ impl Block<'_, '_> {
         let kept = work.remember(&self.kept_as("layer"), || {
             let layers = model.shape.layers - self.number;
             let all = training.steps(self.examples.learnt);
-            let steps = budget.steps(all, layers, || self.trial(since));
+            let mut tried = 0.0;
+            let steps = budget.steps(all, layers, || {
+                let (start, around) = (Instant::now(), since.elapsed().as_secs_f64());
+                let step = self.trial();
+                tried = start.elapsed().as_secs_f64();
+                // So far the full-precision layer has passed the text; the quantized one will too.
+                LayerTime { tried, around: 2.0 * around, step }
+            });
             if steps == 0 {
                 return Ok(None);
             }
@@ -187,8 +207,9 @@ impl Block<'_, '_> {
             })?;
             made = Some(encodings);
             let step = seconds_of_a_step(&ends);
-            let around = since.elapsed().as_secs_f64() - step * steps as f64;
-            Ok::<_, SearchError>(Some(Kept { block, time: LayerTime { around, step } }))
+            let around = since.elapsed().as_secs_f64() - tried - step * steps as f64;
+            let time = LayerTime { tried, around, step };
+            Ok::<_, SearchError>(Some(Kept { block, time }))
         })?;
         let Some(kept) = kept else { return Ok(None) };
         let encodings = match made.or_else(|| self.recalled(kept.block.steps)) {
@@ -198,15 +219,13 @@ impl Block<'_, '_> {
         Ok(Some(Learnt { kept, encodings }))
     }
 
-    /// How long the layer may take, by two steps whose results are dropped. What is done for it began
-    /// at `since` with the full-precision layer's pass; that of the quantized one will take as long.
-    fn trial(&self, since: Instant) -> LayerTime {
-        let around = 2.0 * since.elapsed().as_secs_f64();
+    /// Seconds that a step takes, by two of them whose results are dropped.
+    fn trial(&self) -> f64 {
         let Examples { lengths, learnt, .. } = self.examples;
         let examples = Examples { lengths: &lengths[..learnt], ..self.examples };
         let mut ends = Vec::new();
         self.train_on(examples, 2, &mut |_| ends.push(Instant::now()));
-        LayerTime { around, step: seconds_of_a_step(&ends) }
+        seconds_of_a_step(&ends)
     }
 
     fn train_on(

@@ -19,8 +19,8 @@ use crate::quantize::search::SearchError;
 use crate::work::Work;
 
 use super::adam::{Step, cosine_decay, warm_up};
-use super::examples::order;
 use super::latent_layer::StepLengths;
+use super::schedule::Schedule;
 use super::states::States;
 use super::student::{Lesson, Student};
 
@@ -111,7 +111,7 @@ pub fn train_end_to_end(
     let longest = sequences.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
     let student = Student::new(model, &quantized, encodings, longest, training.longest);
     let mut run = Run::new(context, student);
-    let tokens = run.tokens(run.steps(training.checks));
+    let tokens = run.schedule.tokens(run.schedule.steps);
     progress.start("training end to end", Amount::Tokens(tokens as u64));
     let (mut best, mut checks, mut seconds) = (encodings.clone(), Vec::<Check>::new(), 0.0);
     for number in 0..=training.checks {
@@ -141,8 +141,7 @@ struct Run<'b, 'a, 't> {
     student: Student<'t>,
     /// The check at which it stands.
     at: usize,
-    /// The sequences of each step.
-    batches: Vec<Vec<usize>>,
+    schedule: Schedule,
     full: Session<'b, 'a>,
     /// What the full-precision model makes of each sequence that is learnt from, once it is needed.
     taught: Vec<Option<Vec<f32>>>,
@@ -157,13 +156,14 @@ struct Run<'b, 'a, 't> {
 impl<'b, 'a, 't> Run<'b, 'a, 't> {
     fn new(context: &'b EndToEnd<'b, 'a>, student: Student<'t>) -> Run<'b, 'a, 't> {
         let &EndToEnd { model, learn, tokens, training, .. } = context;
-        let batches = batches(learn, tokens, training);
+        let lengths = learn.iter().map(|tokens| tokens.len()).collect();
+        let schedule = Schedule::new(lengths, tokens, training);
         let (full, taught) = (Session::new(model), vec![None; learn.len()]);
         Run {
             context,
             student,
             at: 0,
-            batches,
+            schedule,
             full,
             taught,
             held_out: Vec::new(),
@@ -174,13 +174,7 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
 
     /// Steps until a check.
     fn steps(&self, check: usize) -> usize {
-        self.batches.len() * check / self.context.training.checks.max(1)
-    }
-
-    /// Tokens of the first `steps` steps.
-    fn tokens(&self, steps: usize) -> usize {
-        let sequences = self.batches[..steps].iter().flatten();
-        sequences.map(|&sequence| self.context.learn[sequence].len()).sum()
+        self.schedule.steps.saturating_mul(check) / self.context.training.checks.max(1)
     }
 
     /// Progress hears of the tokens learnt from.
@@ -203,7 +197,10 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
             sum += self.student.kl(Lesson { sequences, hidden })?;
             tokens += sequences.iter().map(|tokens| tokens.len()).sum::<usize>();
         }
-        Ok(Check { tokens: self.tokens(self.steps(check)), kld: sum / tokens.max(1) as f64 })
+        Ok(Check {
+            tokens: self.schedule.tokens(self.steps(check)),
+            kld: sum / tokens.max(1) as f64,
+        })
     }
 
     /// What was trained until a check, now or by an earlier run.
@@ -238,6 +235,8 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
         let mut later = (self.at + 1..=check).rev();
         if let Some(kept) = later.find(|&at| states.restore(&mut self.student, at)) {
             self.at = kept;
+            // A run that was killed may have left them.
+            (1..kept).try_for_each(|earlier| states.forget(&self.student, earlier))?;
         }
         while self.at < check {
             self.train()?;
@@ -249,11 +248,11 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
 
     /// Trains the student until the next check.
     fn train(&mut self) -> Result<(), SearchError> {
-        let (learn, all) = (self.context.learn, self.batches.len());
+        let (learn, all) = (self.context.learn, self.schedule.steps);
         for index in self.steps(self.at)..self.steps(self.at + 1) {
-            let sequences = self.batches[index].iter().map(|&sequence| learn[sequence]);
-            let sequences: Vec<&[u32]> = sequences.collect();
-            let hidden = self.taught(index)?;
+            let batch = self.schedule.batch(index);
+            let sequences: Vec<&[u32]> = batch.iter().map(|&sequence| learn[sequence]).collect();
+            let hidden = self.taught(&batch)?;
             let lesson = Lesson { sequences: &sequences, hidden: &hidden };
             let (number, tokens) = (index + 1, sequences.concat().len());
             let warm_up = warm_up(number, all, self.context.training.warm_up);
@@ -263,7 +262,7 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
             tracing::debug!(number, kld, "step");
             let checked = self.checked;
             self.context.progress.tell(&format!("KLD {kld:.4}, on held-out text {checked:.4}"));
-            self.tell(self.tokens(number));
+            self.tell(self.schedule.tokens(number));
         }
         self.at += 1;
         Ok(())
@@ -271,9 +270,9 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
 
     /// What the full-precision model makes of the sequences of a step, each looked at alone, so that
     /// nothing depends on which of them were seen before.
-    fn taught(&mut self, index: usize) -> Result<Vec<f32>, ModelError> {
+    fn taught(&mut self, batch: &[usize]) -> Result<Vec<f32>, ModelError> {
         let mut together = Vec::new();
-        for &sequence in &self.batches[index] {
+        for &sequence in batch {
             let taught = match self.taught[sequence].take() {
                 Some(taught) => taught,
                 None => hidden(&mut self.full, &[self.context.learn[sequence]])?,
@@ -288,23 +287,4 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
 /// What the full-precision model makes of sequences.
 fn hidden(full: &mut Session, sequences: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
     full.hidden(sequences, Wanted::All, &mut Unobserved)
-}
-
-/// The sequences of each step, until there are enough tokens.
-fn batches(learn: &[&[u32]], tokens: usize, training: EndToEndTraining) -> Vec<Vec<usize>> {
-    let mut batches = Vec::new();
-    if learn.iter().all(|tokens| tokens.is_empty()) {
-        return batches;
-    }
-    let mut so_far = 0;
-    for pass in 0.. {
-        for sequences in order(learn.len(), training.seed, pass).chunks(training.batch) {
-            if so_far >= tokens {
-                return batches;
-            }
-            so_far += sequences.iter().map(|&sequence| learn[sequence].len()).sum::<usize>();
-            batches.push(sequences.to_vec());
-        }
-    }
-    batches
 }

@@ -34,7 +34,8 @@ struct LatentMatrix<'t> {
 pub struct StepLengths {
     /// Those of the weights of a matrix, in steps of its grid.
     pub weights: f32,
-    /// Those of scales, as a share of their size, and of minimums, as one of a grid step.
+    /// Those of scales, as a share of the root mean square of the matrix's, and of minimums, as one of
+    /// a grid step of such a scale.
     pub scales: f32,
     /// Those of the gains of norms, each as a share of its size.
     pub gains: f32,

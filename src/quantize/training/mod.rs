@@ -17,6 +17,7 @@ mod layer;
 mod loss;
 mod parts;
 mod readers;
+mod schedule;
 mod states;
 mod student;
 #[cfg(test)]

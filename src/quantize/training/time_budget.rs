@@ -10,6 +10,8 @@ const LEAST_STEPS: usize = 8;
 /// What a layer takes, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LayerTime {
+    /// To find out how long it takes: the first one only.
+    pub tried: f64,
     /// Beside its steps: the text is passed through it, and it is measured.
     pub around: f64,
     /// Each of its steps.
@@ -19,12 +21,12 @@ pub struct LayerTime {
 impl LayerTime {
     /// Of a layer that learnt in so many steps.
     pub fn seconds(self, steps: usize) -> f64 {
-        self.around + self.step * steps as f64
+        self.tried + self.around + self.step * steps as f64
     }
 
     /// The steps that there is time for.
     fn steps_in(self, seconds: f64) -> usize {
-        ((seconds - self.around) / self.step) as usize
+        ((seconds - self.tried - self.around) / self.step) as usize
     }
 }
 
@@ -47,7 +49,7 @@ impl TimeBudget {
     /// Counts a layer that learnt in so many steps.
     pub fn spend(&mut self, time: LayerTime, steps: usize) {
         self.left -= time.seconds(steps);
-        self.last = Some(time);
+        self.last = Some(LayerTime { tried: 0.0, ..time });
     }
 
     /// Steps of the next layer, at most `most`, if `layers` layers share what is left: all have as
@@ -60,7 +62,7 @@ impl TimeBudget {
         }
         let time = self.last.unwrap_or_else(trial);
         let enough = LEAST_STEPS.min(most);
-        let share = time.steps_in(self.left / layers as f64);
+        let share = time.steps_in(time.tried + (self.left - time.tried) / layers as f64);
         match share < enough {
             true if time.steps_in(self.left) < enough => 0,
             true => enough,
@@ -109,7 +111,16 @@ mod tests {
     }
 
     fn taking(around: f64, step: f64) -> LayerTime {
-        LayerTime { around, step }
+        LayerTime { tried: 0.0, around, step }
+    }
+
+    #[test]
+    fn what_a_trial_took_is_spent_once() {
+        let (mut budget, time) = (seconds(110), LayerTime { tried: 10.0, ..taking(2.0, 1.0) });
+        assert_eq!(budget.steps(40, 10, || time), LEAST_STEPS);
+        assert_eq!(budget.steps(40, 5, || time), 18);
+        budget.spend(time, 18);
+        assert_eq!(budget.steps(40, 4, || unreachable!()), 18);
     }
 
     #[test]

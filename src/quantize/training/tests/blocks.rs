@@ -59,9 +59,9 @@ fn layers_that_there_is_no_time_for_stay_what_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.gguf");
     let open = || Work::beside(&output, "a run", Foreign::Refuse).unwrap();
-    let Trained { encodings, blocks, left, seconds } =
+    let Trained { encodings, blocks, left, seconds, seconds_of_steps } =
         train_within(Some(Duration::from_nanos(1)), SHORT, &open());
-    assert_eq!((blocks, left, seconds), (vec![], 4, 0.0));
+    assert_eq!((blocks, left, seconds, seconds_of_steps), (vec![], 4, 0.0, 0.0));
     assert_eq!(contents(&encodings), contents(&quantized()));
     // What was measured then must be what is found again, whatever time there is.
     assert_eq!(train_within(None, SHORT, &open()).blocks, vec![]);

@@ -119,13 +119,23 @@ fn a_run_that_was_ended_goes_on() {
     };
 
     let parts = Model::of(tiny()).unwrap().shape.layers + 1;
+    let mut first_state = Vec::new();
     for (tokens, check) in [(expected.1[1].tokens + 1, 1), (expected.1[3].tokens, 2)] {
         let progress = EndAt { tokens: tokens as u64, so_far: AtomicU64::new(0) };
         panic::catch_unwind(AssertUnwindSafe(|| run(&progress))).unwrap_err();
         assert_eq!((state_of(check), state_of(check - 1)), (parts, 0));
+        if check == 1 {
+            let names = names().into_iter().filter(|name| name.contains("-state-"));
+            first_state =
+                names.map(|name| (std::fs::read(kept.join(&name)).unwrap(), name)).collect();
+        }
+    }
+    // As if it had ended before it removed the state before the last one.
+    for (content, name) in first_state {
+        std::fs::write(kept.join(name), content).unwrap();
     }
     assert_eq!(run(&Silent), expected);
-    assert_eq!(state_of(3), 0, "it is no longer needed");
+    assert_eq!((state_of(1), state_of(3)), (0, 0), "they are no longer needed");
 
     // Something is damaged, and there is no state: all is trained anew.
     let damaged =
