@@ -21,8 +21,8 @@ impl Schedule {
         let EndToEndTraining { batch, seed, .. } = training;
         let mut schedule = Schedule { lengths, batch, seed, steps: 0 };
         let of_pass: usize = schedule.lengths.iter().sum();
-        if of_pass > 0 {
-            schedule.steps = tokens / of_pass * schedule.steps_of_pass();
+        if let Some(passes) = tokens.checked_div(of_pass) {
+            schedule.steps = passes * schedule.steps_of_pass();
             while schedule.tokens(schedule.steps) < tokens {
                 schedule.steps += 1;
             }
