@@ -127,8 +127,9 @@ fn bytes_depend_neither_on_threads_nor_on_being_killed() {
 #[test]
 fn a_second_round_goes_on_too() {
     let folder = Folder::with_tiny();
-    let formats = "--batches 1 --seq-len 64 --formats Q4_0,IQ4_NL,Q5_1,Q8_0";
-    let flags = format!("--effort thorough --accuracy 0.02 {formats} --report r.json in.gguf");
+    // From so little text layers learn next to nothing, so that the first round is far off.
+    let text = "--batches 1 --seq-len 32 --formats Q4_0,IQ4_NL,Q5_1,Q8_0";
+    let flags = format!("--effort thorough --accuracy 0.01 {text} --report r.json in.gguf");
     folder.run(&format!("{flags} undisturbed.gguf")).success();
     let report: Json = serde_json::from_slice(&folder.read("r.json")).unwrap();
     assert_eq!(report["search"]["trained"].as_array().unwrap().len(), 2, "there are two rounds");
