@@ -20,8 +20,7 @@ impl Schedule {
     pub fn new(lengths: Vec<usize>, tokens: usize, training: EndToEndTraining) -> Schedule {
         let EndToEndTraining { batch, seed, .. } = training;
         let mut schedule = Schedule { lengths, batch, seed, steps: 0 };
-        let of_pass: usize = schedule.lengths.iter().sum();
-        if let Some(passes) = tokens.checked_div(of_pass) {
+        if let Some(passes) = tokens.checked_div(schedule.tokens_of_pass()) {
             schedule.steps = passes * schedule.steps_of_pass();
             while schedule.tokens(schedule.steps) < tokens {
                 schedule.steps += 1;
@@ -39,18 +38,19 @@ impl Schedule {
 
     /// Tokens of the first `steps` steps.
     pub fn tokens(&self, steps: usize) -> usize {
-        let (passes, steps) = match self.steps_of_pass() {
-            0 => (0, 0),
-            of_pass => (steps / of_pass, steps % of_pass),
-        };
+        let (passes, steps) = (steps / self.steps_of_pass(), steps % self.steps_of_pass());
         let order = order(self.lengths.len(), self.seed, passes);
         let last = order.iter().take(steps * self.batch).map(|&sequence| self.lengths[sequence]);
-        let of_pass: usize = self.lengths.iter().sum();
-        last.sum::<usize>().saturating_add(of_pass.saturating_mul(passes))
+        last.sum::<usize>().saturating_add(self.tokens_of_pass().saturating_mul(passes))
     }
 
+    fn tokens_of_pass(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    /// At least one, so that steps can be counted where there is no text.
     fn steps_of_pass(&self) -> usize {
-        self.lengths.len().div_ceil(self.batch)
+        self.lengths.len().div_ceil(self.batch).max(1)
     }
 }
 

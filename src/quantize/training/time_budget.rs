@@ -24,9 +24,9 @@ impl LayerTime {
         self.tried + self.around + self.step * steps as f64
     }
 
-    /// The steps that there is time for.
+    /// The steps that there is time for, once nothing is to be tried any more.
     fn steps_in(self, seconds: f64) -> usize {
-        ((seconds - self.tried - self.around) / self.step) as usize
+        ((seconds - self.around) / self.step) as usize
     }
 }
 
@@ -61,10 +61,11 @@ impl TimeBudget {
             return most;
         }
         let time = self.last.unwrap_or_else(trial);
+        let left = self.left - time.tried;
         let enough = LEAST_STEPS.min(most);
-        let share = time.steps_in(time.tried + (self.left - time.tried) / layers as f64);
+        let share = time.steps_in(left / layers as f64);
         match share < enough {
-            true if time.steps_in(self.left) < enough => 0,
+            true if time.steps_in(left) < enough => 0,
             true => enough,
             false => share.min(most),
         }
