@@ -9,6 +9,7 @@
 mod array;
 mod cursor;
 mod decode;
+mod descriptor;
 mod error;
 pub mod format;
 mod header;

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
+use super::descriptor::leads_to_descriptor;
 use super::error::Error;
 
 /// The temporary files of this process. Its lock is held while one is made or renamed, so that
@@ -187,8 +188,8 @@ fn checked_name(target: &Path, overwrite: bool) -> Result<(&Path, &OsStr), Error
     if target.is_dir() {
         return Err(Error::parameter(target, "it is a folder; name a file in it"));
     }
-    if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        let what = "it is a device, a pipe or the like, which a file must not replace";
+    if target.metadata().is_ok_and(|metadata| !metadata.is_file()) || leads_to_descriptor(target) {
+        let what = "it is a device, a pipe or the like, which a file must not replace; name a file";
         return Err(Error::parameter(target, what));
     }
     let folder = folder_of(target);

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod disk;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod figures;
 mod folder;
 #[cfg(unix)]
