@@ -20,6 +20,14 @@ pub enum Error {
     /// A file that cannot be read or written.
     #[error(transparent)]
     Gguf(#[from] gguf::Error),
+    /// A sound file that holds no model.
+    #[error("{}: {what}", .path.display())]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
     /// A model that cannot be quantized as asked.
     #[error("{}: {reason}", .input.display())]
     Plan {

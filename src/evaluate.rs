@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 use crate::calibrate::{Recipe, generate, seed_source};
 use crate::gguf::{Gguf, OutputFile};
+use crate::input::open_model;
 use crate::model::{Model, Tokenizer, context_length};
 use crate::progress::Progress;
 use crate::report::{Activations, Evaluation, TextSource};
@@ -46,7 +47,7 @@ pub fn run(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, E
 }
 
 fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {
-    let (base, quantized) = (Gguf::open(&job.base)?, Gguf::open(&job.quantized)?);
+    let (base, quantized) = (open_model(&job.base)?, open_model(&job.quantized)?);
     let mut base_model = Model::of(&base).map_err(|e| Error::model(&job.base, e))?;
     let mut quantized_model = Model::of(&quantized).map_err(|e| Error::model(&job.quantized, e))?;
     let tokenizer = Tokenizer::read(base.metadata()).map_err(|e| Error::tokenizer(&job.base, e))?;

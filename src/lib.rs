@@ -35,6 +35,7 @@ mod error;
 pub mod evaluate;
 pub mod gguf;
 pub mod hardware;
+mod input;
 pub mod model;
 pub mod opencog;
 mod outputs;

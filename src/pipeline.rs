@@ -8,6 +8,7 @@ use crate::calibrate::Importance;
 use crate::companion::{Companion, Request};
 use crate::config::{Config, ConfigError, Effort, Strategy};
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
+use crate::input::open_model;
 use crate::model::context_length;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
@@ -60,7 +61,7 @@ pub fn run(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Report
 fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Report, Error> {
     let mut clock = Clock::start();
 
-    let gguf = Gguf::open(&job.input)?;
+    let gguf = open_model(&job.input)?;
     refuse_same_files(&gguf, job)?;
     if !work_folder(&job.output).exists() {
         OutputFile::check(&job.output, job.force)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::DEFAULT_ALIGNMENT;
 use super::cursor::{Cursor, Place};
 use super::decode::Decoder;
+use super::foreign;
 use super::error::{Error, grouped, quoted};
 use super::format::Format;
 use super::metadata::Metadata;
@@ -43,7 +44,7 @@ pub(super) fn parse(
     tensors: &mut Vec<TensorInfo>,
 ) -> Result<Header, Error> {
     let mut cursor = Cursor::new(path, bytes);
-    let version = version(&mut cursor)?;
+    let version = version(&mut cursor, bytes)?;
     let tensor_count = cursor.u64()?;
     let key_count = cursor.u64()?;
     let metadata = metadata(&mut cursor, key_count)?;
@@ -68,8 +69,11 @@ pub(super) fn parse(
     Ok(Header { version, alignment, metadata })
 }
 
-fn version(cursor: &mut Cursor) -> Result<u32, Error> {
+fn version(cursor: &mut Cursor, bytes: &[u8]) -> Result<u32, Error> {
     let path = cursor.path;
+    if bytes.is_empty() {
+        return Err(Error::format(path, "it is empty; was the download complete?"));
+    }
     let magic = cursor.take(4)?;
     let big_endian = || {
         let what = "it is a big-endian GGUF; convert it with gguf-py's gguf-convert-endian";
@@ -78,13 +82,12 @@ fn version(cursor: &mut Cursor) -> Result<u32, Error> {
     match magic {
         b"GGUF" => {}
         b"FUGG" => return Err(big_endian()),
-        b"ggml" | b"lmgg" | b"fmgg" | b"tjgg" => {
-            let what = "it is of the format before GGUF; convert the model again from its source";
-            return Err(Error::unsupported(path, what));
-        }
         other => {
-            let fault = format!("it begins with {}, expected `GGUF`", quoted(other));
-            return Err(Error::format(path, fault));
+            let fault = || format!("it begins with {}, expected `GGUF`", quoted(other));
+            return Err(match foreign::described(path, bytes) {
+                Some(what) => Error::unsupported(path, what),
+                None => Error::format(path, fault()),
+            });
         }
     }
     match cursor.u32()? {

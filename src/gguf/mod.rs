@@ -11,6 +11,7 @@ mod cursor;
 mod decode;
 mod descriptor;
 mod error;
+mod foreign;
 pub mod format;
 mod header;
 mod metadata;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use super::error::{Error, quoted};
+use super::foreign;
 use super::header::{self, Header};
 use super::metadata::Metadata;
 use super::split::Split;
@@ -152,7 +153,11 @@ impl Shard {
     fn map(path: &Path, doing: &str) -> Result<Shard, Error> {
         let failed = |source| Error::io(path, doing, source);
         // Asked before opening, since opening a named pipe waits for someone to write to it.
-        if !path.metadata().map_err(failed)?.is_file() {
+        let metadata = path.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(Error::unsupported(path, foreign::folder(path)));
+        }
+        if !metadata.is_file() {
             let reason = "it is no regular file, and only those can be mapped";
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
         }

@@ -14,6 +14,7 @@ mod memory;
 mod models;
 mod opencog;
 mod outputs;
+mod other_kinds;
 mod report;
 #[cfg(unix)]
 mod resumed;
