@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::companion::{Companion, NAME_KEY, SHA256_KEY};
 use crate::config::Config;
-use crate::gguf::{Array, Format, Gguf, Metadata, Value, Writer, header_size};
+use crate::gguf::{
+    ALIGNMENT_KEY, Array, Format, Gguf, Metadata, Value, Writer, alignment, header_size,
+};
 use crate::quantize::{Header, Plan};
 use crate::report::OpenCogReport;
 use crate::sha256::{self, hex};
@@ -18,9 +20,14 @@ use crate::work::PROGRAM;
 /// The version of ggml's block formats (`GGML_QNT_VERSION`).
 const QUANTIZATION_VERSION: u32 = 2;
 
+/// The least alignment that is written, in bytes. llama.cpp uses tensors where the mapped file has
+/// them, and ends itself at one that doesn't begin at a multiple of this (`TENSOR_ALIGNMENT`).
+const LEAST_ALIGNMENT: u32 = 32;
+
 /// The input's metadata with `general.file_type`, `general.quantization_version` and our own
-/// `opencog_qat.*` keys set, and without the keys of splits: the output is one file. Where it has a
-/// companion of OpenCog data, `opencog.companion.*` have the name and hash of that.
+/// `opencog_qat.*` keys set, and without the keys of splits: the output is one file. An alignment
+/// that llama.cpp may not load is raised. Where it has a companion of OpenCog data,
+/// `opencog.companion.*` have the name and hash of that.
 pub fn output_metadata(
     input: &Metadata,
     config: &Config,
@@ -31,6 +38,9 @@ pub fn output_metadata(
     metadata.remove_prefix("split.");
     metadata.remove_prefix("opencog_qat.");
     metadata.remove_prefix("opencog.companion.");
+    if let Some(Value::U32(..LEAST_ALIGNMENT)) = metadata.get(ALIGNMENT_KEY) {
+        metadata.set(ALIGNMENT_KEY, Value::U32(LEAST_ALIGNMENT));
+    }
     metadata.set("general.quantization_version", Value::U32(QUANTIZATION_VERSION));
     metadata.set("general.file_type", Value::U32(file_type(plan)));
     metadata.set("opencog_qat.version", Value::string(env!("CARGO_PKG_VERSION")));
@@ -85,7 +95,7 @@ pub fn header(
 ) -> Result<Header, String> {
     let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
     let metadata = output_metadata(gguf.metadata(), config, companion, &Plan::default());
-    Ok(Header { bytes: header_size(&metadata, &specs)?, alignment: gguf.alignment() })
+    Ok(Header { bytes: header_size(&metadata, &specs)?, alignment: alignment(&metadata)? })
 }
 
 /// llama.cpp's name for a mix (`llama_ftype`): that of the format that takes most bytes.
@@ -122,6 +132,36 @@ mod tests {
     fn runs_on_other_metadata_are_other_runs() {
         let described = |base: f32| {
             let mut metadata = Metadata::new();
+    use crate::gguf::{Shape, TensorSpec};
+
+    /// The header's length decides where tensors lie, and the alignment how far from its end.
+    #[test]
+    fn tensors_lie_where_llama_cpp_can_use_them() {
+        let spec = |(name, format, dims): (&str, Format, &[u64])| TensorSpec {
+            name: name.into(),
+            format,
+            shape: Shape::new(dims).unwrap(),
+        };
+        let specs =
+            [("a", Format::F32, &[7][..]), ("b", Format::I8, &[1]), ("c", Format::F16, &[3])];
+        let specs = specs.map(spec);
+        for (shift, more) in (0..13).flat_map(|shift| (0..64).map(move |more| (shift, more))) {
+            let mut input = Metadata::new();
+            input.set("general.name", Value::string(&"n".repeat(more)));
+            input.set(ALIGNMENT_KEY, Value::U32(1 << shift));
+            let metadata = output_metadata(&input, &Config::default(), None, &Plan::default());
+            let mut writer = Writer::new(Vec::new(), Path::new("x"), &metadata, &specs).unwrap();
+            [28, 1, 6].into_iter().for_each(|n| writer.tensor_bytes(&vec![1; n]).unwrap());
+            let gguf = Gguf::from_bytes("x", writer.finish().unwrap()).unwrap();
+            let alignment = 32.max(1 << shift);
+            assert_eq!(gguf.alignment(), alignment);
+            for tensor in gguf.tensors() {
+                assert!(tensor.offset().is_multiple_of(alignment), "{shift} {more}");
+            }
+        }
+        let unnamed = output_metadata(&Metadata::new(), &Config::default(), None, &Plan::default());
+        assert_eq!(unnamed.get(ALIGNMENT_KEY), None, "32 is what it is without the key");
+    }
             metadata.set("general.architecture", Value::string("llama"));
             metadata.set("llama.rope.freq_base", Value::F32(base));
             let gguf = Gguf::from_bytes("a model", encoded(&metadata)).unwrap();

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::DEFAULT_ALIGNMENT;
 use super::cursor::{Cursor, Place};
 use super::decode::Decoder;
-use super::foreign;
 use super::error::{Error, grouped, quoted};
+use super::foreign;
 use super::format::Format;
 use super::metadata::Metadata;
 use super::tensor::{MAX_DIMS, Shape, TensorInfo, check_name, checked_bytes};
 use super::value::{Value, ValueType};
+use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT};
 
 /// The most metadata keys read or written. Models have some dozens; each key costs more memory than
 /// file, so that their number must be bounded.
@@ -141,9 +141,9 @@ pub(super) fn check_key(key: &str) -> Result<(), String> {
     }
 }
 
-/// The alignment that `general.alignment` asks for, or what is wrong with it.
-pub(super) fn alignment(metadata: &Metadata) -> Result<u64, String> {
-    match metadata.get("general.alignment") {
+/// The alignment that `general.alignment` asks for, in bytes, or what is wrong with it.
+pub fn alignment(metadata: &Metadata) -> Result<u64, String> {
+    match metadata.get(ALIGNMENT_KEY) {
         None => Ok(DEFAULT_ALIGNMENT),
         Some(Value::U32(alignment)) if alignment.is_power_of_two() => Ok((*alignment).into()),
         Some(Value::U32(alignment)) => {

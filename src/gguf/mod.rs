@@ -25,6 +25,7 @@ mod write;
 pub use array::{Array, Strings};
 pub use error::Error;
 pub use format::Format;
+pub use header::alignment;
 pub use metadata::Metadata;
 pub(crate) use output::folder_of;
 pub use output::{OutputFile, discard_unfinished};
@@ -33,5 +34,8 @@ pub use tensor::{Shape, TensorInfo, TensorSpec};
 pub use value::{GgufString, Value, ValueType};
 pub use write::{Writer, encoded_size, header_size};
 
-/// The alignment of tensor data where the metadata names none.
+/// The metadata key of the alignment of tensor data.
+pub const ALIGNMENT_KEY: &str = "general.alignment";
+
+/// The alignment of tensor data, in bytes, if the metadata names none.
 pub const DEFAULT_ALIGNMENT: u64 = 32;

@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: one test for each thing that it promises.
 
+mod aligned;
 mod bad_input;
 mod disk;
 #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use opencog_qat::gguf::{Format, Gguf, TensorInfo, Value};
+use opencog_qat::gguf::{Format, Gguf, TensorInfo};
 
 use crate::folder::{Folder, Report};
 use crate::models::{Model, weights};
@@ -170,19 +170,6 @@ fn every_full_precision_is_read() {
         let error = report.metrics.relative_error.unwrap();
         assert!(error > 1e-6 && error < 1e-4, "{format}: {error}");
         assert_eq!(report.tensor("token_embd.weight").from, format.name());
-    }
-}
-
-#[test]
-fn tensors_are_aligned_as_the_input_asks() {
-    for alignment in [8, 64, 4096] {
-        let model = Model::llama(96, Format::F16).key("general.alignment", Value::U32(alignment));
-        let folder = Folder::with(&model);
-        folder.quantize("");
-        let output = folder.open("out.gguf");
-        assert_eq!(output.alignment(), u64::from(alignment));
-        let aligned = |tensor: &TensorInfo| tensor.offset().is_multiple_of(u64::from(alignment));
-        assert!(output.tensors().iter().all(aligned));
     }
 }
 
