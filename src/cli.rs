@@ -209,6 +209,11 @@ struct QuantizeArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Plan")]
     formats: Option<Vec<Format>>,
 
+    /// Only formats that other programs than llama.cpp decode too: Q4_0, Q4_K, Q5_K, Q6_K, Q8_0; if
+    /// 256 does not divide the rows, Q4_0 and Q8_0 alone, with --strategy fixed as well
+    #[arg(long, help_heading = "Plan")]
+    portable: bool,
+
     /// How formats are chosen: search by error and bytes, or the fixed table of the specification
     #[arg(long, default_value = "search", value_parser = strategy, help_heading = "Plan")]
     strategy: Strategy,
@@ -328,6 +333,7 @@ impl Cli {
             bits: args.bits,
             goal,
             formats: args.formats,
+            portable: args.portable,
             strategy: args.strategy,
             effort: args.effort,
             calibration: Calibration {

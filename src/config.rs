@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::gguf::Format;
-use crate::hardware::{Hardware, nominal_bits};
+use crate::hardware::{Hardware, PORTABLE, nominal_bits};
 use crate::validate::CONTEXT;
 
 /// The fewest tokens that a sequence of calibration text has.
@@ -30,6 +30,9 @@ pub struct Config {
     pub goal: Goal,
     /// Only these formats, where given.
     pub formats: Option<Vec<Format>>,
+    /// Whether only formats that other programs than llama.cpp decode too ([`PORTABLE`]) may be
+    /// chosen.
+    pub portable: bool,
     /// How the plan is made.
     pub strategy: Strategy,
     /// How much is spent on it.
@@ -58,6 +61,7 @@ impl Default for Config {
             bits: BitRange { min: 4, max: 8 },
             goal: Goal::default(),
             formats: None,
+            portable: false,
             strategy: Strategy::Search,
             effort: Effort::Standard,
             calibration: Calibration::default(),
@@ -301,6 +305,9 @@ impl Config {
             let expected = "is not among the formats written here: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, \
                             Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS";
             check(palette.contains(&format), "--formats", format, expected)?;
+            let expected =
+                "is not among those that --portable keeps to: Q4_0, Q4_K, Q5_K, Q6_K, Q8_0";
+            check(self.offers(format), "--formats", format, expected)?;
             let expected = "is outside --bits";
             check(self.bits.allows(format), "--formats", format, expected)?;
         }
@@ -311,15 +318,27 @@ impl Config {
     /// The formats that may be chosen: those of the hardware, of the bits and of the list.
     pub fn palette(&self) -> Vec<Format> {
         let listed = |format: &Format| self.formats.as_ref().is_none_or(|l| l.contains(format));
-        let all = self.hardware.palette().iter();
-        all.filter(|&&format| self.bits.allows(format)).filter(|f| listed(f)).copied().collect()
+        self.of_bits().filter(listed).collect()
+    }
+
+    /// The formats of the hardware and of the bits, by bits per weight: also those that may stand in
+    /// for others.
+    pub(crate) fn of_bits(&self) -> impl Iterator<Item = Format> {
+        let all = self.hardware.palette().iter().copied();
+        all.filter(|&format| self.bits.allows(format) && self.offers(format))
+    }
+
+    /// Whether a format is portable enough.
+    fn offers(&self, format: Format) -> bool {
+        !self.portable || PORTABLE.contains(&format)
     }
 
     /// The flag that says which formats may be chosen.
     pub(crate) fn allowed_formats(&self) -> String {
+        let portable = if self.portable { "--portable " } else { "" };
         match &self.formats {
             Some(formats) => format!("--formats {}", names(formats)),
-            None => format!("--bits {}", self.bits),
+            None => format!("{portable}--bits {}", self.bits),
         }
     }
 }
@@ -365,6 +384,9 @@ impl fmt::Display for Config {
         }
         if let Some(formats) = &self.formats {
             write!(f, " --formats {}", names(formats))?;
+        }
+        if self.portable {
+            write!(f, " --portable")?;
         }
         write!(f, " --strategy {} --effort {}", self.strategy.name(), self.effort.name())?;
         if self.effort != Effort::Fast {
@@ -427,6 +449,18 @@ mod tests {
         assert!(refused(|c| (c.formats, c.bits.max) = (formats.clone(), 6)).contains("--bits"));
         let fixed = |c: &mut Config| (c.formats, c.strategy) = (formats, Strategy::Fixed);
         assert!(refused(fixed).contains("--strategy"));
+    }
+
+    #[test]
+    fn portable_leaves_a_format_of_all_bits() {
+        let portable = Config { portable: true, ..Config::default() };
+        assert_eq!(portable.validate(), Ok(()));
+        assert_eq!(portable.palette(), PORTABLE);
+        assert!(portable.to_string().contains(" --portable "));
+        let listed = |format| Config { formats: Some(vec![format]), ..portable.clone() };
+        assert_eq!(listed(Format::Q4_0).validate(), Ok(()));
+        let refused = listed(Format::IQ4_XS).validate().unwrap_err().to_string();
+        assert!(refused.starts_with("--formats IQ4_XS: is not among those that --portable"));
     }
 
     #[test]

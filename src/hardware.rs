@@ -36,6 +36,10 @@ impl Hardware {
     }
 }
 
+/// The formats that other programs than llama.cpp decode too, by bits per weight.
+pub const PORTABLE: [Format; 5] =
+    [Format::Q4_0, Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::Q8_0];
+
 /// The bits that a format is named after: 4 for Q4_K and IQ4_XS, 8 for Q8_0.
 pub fn nominal_bits(format: Format) -> Option<u32> {
     use Format::*;
@@ -57,5 +61,9 @@ mod tests {
         let palette = Hardware::Cpu.palette();
         assert!(palette.iter().all(|&f| crate::block::can_encode(f) && nominal_bits(f).is_some()));
         assert!(palette.is_sorted_by(|a, b| a.bpw() <= b.bpw()));
+        assert!(PORTABLE.iter().all(|format| palette.contains(format)));
+        for bits in palette.iter().map(|&format| nominal_bits(format)) {
+            assert!(PORTABLE.iter().any(|&format| nominal_bits(format) == bits), "{bits:?}");
+        }
     }
 }

@@ -46,12 +46,17 @@ pub fn output_metadata(
     metadata.set("opencog_qat.version", Value::string(env!("CARGO_PKG_VERSION")));
     metadata.set("opencog_qat.flags", Value::string(&config.to_string()));
     metadata.set("opencog_qat.plan", Value::Array(Array::String(plan.lines().iter().collect())));
-    metadata.set("opencog_qat.seed", Value::U64(config.seed));
+    metadata.set("opencog_qat.seed", seed(config.seed));
     if let Some(companion) = companion {
         metadata.set(NAME_KEY, Value::string(&companion.name()));
         metadata.set(SHA256_KEY, Value::string(&companion.report.sha256));
     }
     metadata
+}
+
+/// A seed as metadata: a u32 if it fits in one, since not every reader knows a u64.
+fn seed(seed: u64) -> Value {
+    u32::try_from(seed).map_or(Value::U64(seed), Value::U32)
 }
 
 /// What a run's state belongs to: the program, the flags, the model and the OpenCog data. A program
@@ -127,11 +132,6 @@ fn file_type(plan: &Plan) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn runs_on_other_metadata_are_other_runs() {
-        let described = |base: f32| {
-            let mut metadata = Metadata::new();
     use crate::gguf::{Shape, TensorSpec};
 
     /// The header's length decides where tensors lie, and the alignment how far from its end.
@@ -162,6 +162,11 @@ mod tests {
         let unnamed = output_metadata(&Metadata::new(), &Config::default(), None, &Plan::default());
         assert_eq!(unnamed.get(ALIGNMENT_KEY), None, "32 is what it is without the key");
     }
+
+    #[test]
+    fn runs_on_other_metadata_are_other_runs() {
+        let described = |base: f32| {
+            let mut metadata = Metadata::new();
             metadata.set("general.architecture", Value::string("llama"));
             metadata.set("llama.rope.freq_base", Value::F32(base));
             let gguf = Gguf::from_bytes("a model", encoded(&metadata)).unwrap();

@@ -15,14 +15,20 @@ pub struct Row {
 /// The row of the table for a role: 8-bit uniform for embedding and output head, 4-bit with no
 /// scale shared between rows for attention, 6-bit group-wise for the feed-forward network and for
 /// what the specification does not name.
-pub fn row(role: Role) -> Row {
+///
+/// A `portable` row has the stand-in next to it in bits, and not below, that other programs than
+/// llama.cpp decode too.
+pub fn row(role: Role, portable: bool) -> Row {
+    let or = |by_32, portable_by_32| if portable { portable_by_32 } else { by_32 };
     match role {
         Role::Embedding | Role::OutputHead => Row { format: Format::Q8_0, by_32: Format::Q8_0 },
         Role::AttentionQ
         | Role::AttentionK
         | Role::AttentionV
         | Role::AttentionQkv
-        | Role::AttentionOutput => Row { format: Format::Q4_K, by_32: Format::IQ4_NL },
-        _ => Row { format: Format::Q6_K, by_32: Format::Q5_1 },
+        | Role::AttentionOutput => {
+            Row { format: Format::Q4_K, by_32: or(Format::IQ4_NL, Format::Q4_0) }
+        }
+        _ => Row { format: Format::Q6_K, by_32: or(Format::Q5_1, Format::Q8_0) },
     }
 }

@@ -11,6 +11,7 @@ mod grid;
 mod knapsack;
 mod pass;
 mod plan;
+mod portable;
 mod progressive;
 mod sample;
 mod search;

@@ -89,6 +89,17 @@ pub enum PlanError {
         /// What it is stored in.
         format: Format,
     },
+    /// The input has what the output must not have.
+    #[error(
+        "tensor {tensor} is kept in {format}, which is not among the formats that --portable keeps \
+         to; quantize from a model that has it in full precision, or leave --portable out"
+    )]
+    Unportable {
+        /// The first such tensor.
+        tensor: String,
+        /// What it is stored in.
+        format: Format,
+    },
     /// A limit cannot be met.
     #[error("{0}")]
     Unreachable(String),
@@ -207,7 +218,7 @@ fn options(gguf: &Gguf, tensor: &TensorInfo, config: &Config) -> Result<Options,
     }
     let formats = match config.strategy {
         Strategy::Fixed => {
-            let row = fixed::row(role);
+            let row = fixed::row(role, config.portable);
             fitting([row.format], tensor.row_len(), |_| row.by_32)
         }
         Strategy::Search => {
@@ -249,8 +260,7 @@ fn fitting(
 /// The block-32 format that stands in for a block-256 one: of the bits allowed, the largest that is
 /// no larger, else the smallest.
 fn stand_in(config: &Config, format: Format) -> Format {
-    let by_32 = |f: &&Format| f.block_len() == 32 && config.bits.allows(**f);
-    let candidates: Vec<Format> = config.hardware.palette().iter().filter(by_32).copied().collect();
+    let candidates: Vec<Format> = config.of_bits().filter(|f| f.block_len() == 32).collect();
     let no_larger = candidates.iter().filter(|candidate| candidate.bpw() <= format.bpw());
     // The palette is ordered by size, and of equal ones the first loses least.
     let best = no_larger.rev().max_by(|a, b| a.bpw().total_cmp(&b.bpw()));

@@ -12,6 +12,7 @@ use super::choose::{Candidate, budget, choose};
 use super::plan::{
     Options, Plan, PlanError, fixed_part, groups, options_of_all, plan_of, planned_with,
 };
+use super::portable::refuse_unportable;
 use super::sensitivity::{Bands, Sensitivity};
 use super::size::{Bytes, Header, line_bytes};
 
@@ -38,6 +39,7 @@ impl Searchable {
         context: u64,
     ) -> Result<Searchable, PlanError> {
         let options = options_of_all(gguf, config)?;
+        refuse_unportable(gguf, &options, config)?;
         let fixed = fixed_part(gguf, &options, header, context);
         let (budget, warnings) = budget(config, &fixed, &groups(gguf, &options)?)?;
         let mut lines: BTreeMap<(Role, Format), usize> = BTreeMap::new();

@@ -2,9 +2,9 @@
 
 mod aligned;
 mod bad_input;
-mod disk;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod disk;
 mod figures;
 mod folder;
 #[cfg(unix)]
@@ -14,8 +14,9 @@ mod measured;
 mod memory;
 mod models;
 mod opencog;
-mod outputs;
 mod other_kinds;
+mod outputs;
+mod portable;
 mod report;
 #[cfg(unix)]
 mod resumed;

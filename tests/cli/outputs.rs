@@ -30,13 +30,33 @@ fn metadata_is_carried_over() {
     let value = |key: &str| output.metadata().get(key).unwrap();
     assert_eq!(value("general.quantization_version"), &Value::U32(2));
     assert_eq!(value("opencog_qat.version"), &Value::string(env!("CARGO_PKG_VERSION")));
-    assert_eq!(value("opencog_qat.seed"), &Value::U64(7));
+    assert_eq!(value("opencog_qat.seed"), &Value::U32(7));
     assert!(value("opencog_qat.flags").as_str().unwrap().contains("--bpw 5"));
     assert!(value("opencog_qat.plan").as_array().is_some_and(|plan| plan.len() >= 8));
     let names = |gguf: &Gguf| -> Vec<_> {
         gguf.tensors().iter().map(|tensor| (tensor.name.clone(), tensor.shape)).collect()
     };
     assert_eq!(names(&input), names(&output));
+}
+
+#[test]
+fn a_seed_is_a_u64_only_if_it_must_be() {
+    let folder = small();
+    for (seed, written) in [
+        (u64::from(u32::MAX), Value::U32(u32::MAX)),
+        (1 << 32, Value::U64(1 << 32)),
+        (u64::MAX, Value::U64(u64::MAX)),
+    ] {
+        let planned = folder.quantize(&format!("--dry-run --seed {seed}"));
+        let report = folder.quantize(&format!("--seed {seed}"));
+        assert_eq!(report.seed, seed);
+        assert_eq!(report.metrics.output_bytes, planned.metrics.output_bytes);
+        let output = folder.open("out.gguf");
+        assert_eq!(output.metadata().get("opencog_qat.seed"), Some(&written));
+        assert_eq!(output.file_bytes(), report.metrics.output_bytes);
+        let wide = output.metadata().iter().filter(|(_, value)| matches!(value, Value::U64(_)));
+        assert_eq!(wide.count(), usize::from(seed > u64::from(u32::MAX)), "no other u64");
+    }
 }
 
 #[test]
