@@ -1,0 +1,35 @@
+//! `opencog-qat opencog stats`, `query` and `export` of any companion.
+#![no_main]
+
+use std::hint::black_box;
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use opencog_qat::companion::{self, ExportJob, QueryJob};
+use opencog_qat::opencog::atomspace::export::Target;
+use opencog_qat_fuzz::{bounded, choice, mutated_gguf, path_of, put};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {
+    mutated_gguf(data, size, most, seed)
+});
+
+fuzz_target!(|data: &[u8]| {
+    let (choice, file) = (choice(data), put("kb.opencog.gguf", data));
+    let query = QueryJob {
+        file: file.clone(),
+        pattern: "(Inheritance (Variable \"$a\") (Variable \"$b\"))".into(),
+        limit: 100,
+        aliases: Vec::new(),
+    };
+    let export = ExportJob {
+        companion: file.clone(),
+        output: Some(path_of("kb.scm")),
+        moses: (choice & 1 == 1).then(|| path_of("best.combo")),
+        target: if choice & 2 == 0 { Target::AtomSpace5_0 } else { Target::AtomSpace2026 },
+        force: true,
+    };
+    bounded(data.len(), || {
+        let _ = black_box(companion::stats(&file, &[]));
+        let _ = black_box(companion::query(&query));
+        let _ = black_box(companion::export(&export));
+    });
+});
