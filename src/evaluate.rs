@@ -9,7 +9,7 @@ use crate::gguf::{Gguf, OutputFile};
 use crate::input::open_model;
 use crate::model::{Model, Tokenizer, context_length};
 use crate::progress::Progress;
-use crate::report::{Activations, Evaluation, TextSource};
+use crate::report::{Activations, Evaluation, TextSource, rounding_kld};
 use crate::threads;
 use crate::validate::{CONTEXT, Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
 
@@ -86,7 +86,7 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
         Some(file) => keep_logits(&base_model, &quantized_model, &chunks, file, progress)?,
     };
     let positions = positions.map_err(|e| Error::compare(&job.base, &job.quantized, e))?;
-    Ok(evaluation(&chunks, &positions, source, job.activations))
+    Ok(evaluation(&chunks, &positions, source, job.activations, &quantized))
 }
 
 /// The tokens that a model takes, where its metadata tells.
@@ -118,15 +118,18 @@ pub(crate) fn context_within(
 /// No file of predictions.
 pub(crate) const NO_LOGITS: Option<&mut LogitsWriter<OutputFile>> = None;
 
-/// What was found at these positions.
+/// What was found at these positions of the quantized model in this file.
 pub(crate) fn evaluation(
     chunks: &Chunks,
     positions: &[Position],
     text: TextSource,
     activations: Activations,
+    quantized: &Gguf,
 ) -> Evaluation {
     let (context, statistics) = (chunks.context(), Statistics::of(positions));
-    Evaluation { text, activations, chunks: chunks.len(), context, statistics }
+    let matrices = quantized.tensors().iter().filter(|tensor| tensor.rows() > 1);
+    let rounding_kld = rounding_kld(matrices.map(|tensor| tensor.format));
+    Evaluation { text, activations, chunks: chunks.len(), context, statistics, rounding_kld }
 }
 
 /// The chunks of a text file.

@@ -16,9 +16,9 @@ use crate::evaluate::{
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError, Tokenizer};
 use crate::progress::Progress;
-use crate::quantize::{Aim, Found, Judge, Search, SearchError, Searchable};
+use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable};
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{Chunks, Reference, Statistics, compare};
+use crate::validate::{Chunks, Reference, compare};
 use crate::work::{Work, WorkError};
 
 /// A full-precision model that can be run, and the text that it wrote.
@@ -142,7 +142,7 @@ impl<'a> Outputs<'a> {
                 _ => compare(&self.model, &quantized, chunks, NO_LOGITS, progress),
             };
             let positions = positions.map_err(|e| Error::compare(base, path, e))?;
-            Ok(evaluation(chunks, &positions, source.clone(), Activations::Rounded))
+            Ok(evaluation(chunks, &positions, source.clone(), Activations::Rounded, &gguf))
         });
         measured.collect()
     }
@@ -162,7 +162,7 @@ struct Referee<'r, 'a> {
 }
 
 impl Judge for Referee<'_, '_> {
-    fn kld(&mut self, model: &Model, chunks: usize) -> Result<f64, SearchError> {
+    fn losses(&mut self, model: &Model, chunks: usize) -> Result<Losses, SearchError> {
         let reference = match self.reference.get() {
             Some(reference) => reference,
             None => {
@@ -174,6 +174,6 @@ impl Judge for Referee<'_, '_> {
         model.weights.round_activations();
         let positions = reference.compare(self.model, &model, chunks, self.progress);
         let positions = positions.map_err(|reason| SearchError::Measure(Box::new(reason)))?;
-        Ok(Statistics::of(&positions).kld.value)
+        Ok(Losses::new(positions.iter().map(|position| position.kld).collect()))
     }
 }

@@ -13,7 +13,7 @@ use crate::model::context_length;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata, run_description};
-use crate::quantize::{Encodings, Found, Plan, Record, Searchable, store};
+use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable, store};
 use crate::report::{Evaluation, Measured, Report, Run, Stage, own};
 use crate::same_file::refuse_same_files;
 use crate::threads;
@@ -83,14 +83,14 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 
     let decide =
         Decide { job, config, gguf: &gguf, searchable: &searchable, work: &work, progress };
-    let Decided { plan, encodings, importance, search } = decide.with(outputs.as_ref().ok())?;
+    let Decided { plan, encodings, importance, kept_from, search } =
+        decide.with(outputs.as_ref().ok())?;
     let metadata = output_metadata(gguf.metadata(), config, companion.as_ref(), &plan);
     debug_assert_eq!(
         Ok(header.file_with(plan.bytes(header.alignment))),
         encoded_size(&metadata, &plan.specs()),
         "limits were counted as the file will be"
     );
-    debug_assert!(searchable.allows(&plan), "what was chosen is within the limits");
     clock.lap(if search.is_some() { "search" } else { "plan" });
 
     let (mut errors, mut evaluations) = (vec![None; plan.tensors.len()], Vec::new());
@@ -124,6 +124,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         opencog: companion.as_ref().map(|companion| companion.report.clone()),
         context,
         errors,
+        kept_from,
         measured,
         stages: clock.stages,
     };
@@ -167,6 +168,8 @@ struct Decided {
     /// Of the tensors that are encoded already.
     encodings: Encodings,
     importance: Importance,
+    /// Formats that tensors are kept from.
+    kept_from: Vec<KeptFrom>,
     search: Option<Record>,
 }
 
@@ -179,15 +182,19 @@ impl<'a> Decide<'_, 'a> {
             if config.strategy == Strategy::Search {
                 let found = outputs.search(gguf, config, searchable, work, progress);
                 if let Some(found) = found.map_err(|e| Error::search(&job.input, e))? {
-                    let Found { plan, encodings, record } = found;
-                    return Ok(Decided { plan, encodings, importance, search: Some(record) });
+                    let Found { plan, encodings, kept_from, record } = found;
+                    let search = Some(record);
+                    return Ok(Decided { plan, encodings, importance, kept_from, search });
                 }
             }
             importance = outputs.importance(progress).map_err(|e| Error::model(&job.input, e))?;
         }
-        let plan = searchable.best_by_role(gguf, config, &importance);
-        let plan = plan.map_err(|e| Error::plan(&job.input, e))?;
-        Ok(Decided { plan, encodings: Encodings::new(), importance, search: None })
+        let of_input = |reason| Error::plan(&job.input, reason);
+        let searchable = searchable.finite(gguf, config, &importance).map_err(of_input)?;
+        let plan = searchable.best_by_role(gguf, config, &importance).map_err(of_input)?;
+        debug_assert!(searchable.allows(&plan), "what was chosen is within the limits");
+        let (encodings, kept_from) = (Encodings::new(), searchable.kept_from);
+        Ok(Decided { plan, encodings, importance, kept_from, search: None })
     }
 }
 

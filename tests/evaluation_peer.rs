@@ -87,7 +87,8 @@ fn evaluate(base: &Path, quantized: &Path) -> Evaluation {
     assert_eq!(positions.len(), 255 * CHUNKS);
     let (chunks, context) = (header.chunks as usize, header.context as usize);
     let (text, activations) = (TextSource::Own { seed: 0 }, Activations::Rounded);
-    Evaluation { text, activations, chunks, context, statistics: Statistics::of(&positions) }
+    let (statistics, rounding_kld) = (Statistics::of(&positions), None);
+    Evaluation { text, activations, chunks, context, statistics, rounding_kld }
 }
 
 /// Our position, from rows of logarithms that llama-perplexity wrote.
@@ -100,7 +101,13 @@ fn position(base: &[f32], quantized: &[f32], next: u32) -> Position {
         let most = (base.len() as f32 * (-16f32).exp()).ln_1p();
         assert!(surplus > -1e-4 && surplus < most + 1e-4, "{surplus}");
     }
-    Position { nll, nll_base, dp: (-nll).exp() - (-nll_base).exp(), ..position }
+    Position {
+        nll,
+        nll_base,
+        nll_base_clipped: nll_base,
+        dp: (-nll).exp() - (-nll_base).exp(),
+        ..position
+    }
 }
 
 /// Writes a file of predictions once more, and compares.

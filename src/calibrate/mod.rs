@@ -28,7 +28,7 @@ pub use sampler::{Drawn, draw};
 pub use seed_source::seed_source;
 pub use seeds::{Chat, SeedSource};
 pub use split::{CalibrationText, HeldOut, Learn};
-pub use statistics::{HEAD, Importance, Place, importance, place};
+pub use statistics::{HEAD, Importance, InputSize, Place, importance, place};
 
 /// The tokens of one sequence, to be read from position 0 on.
 pub type Sequence = Vec<u32>;

@@ -1,35 +1,57 @@
-//! What inputs lose where llama.cpp rounds them before it multiplies them with quantized weights.
+//! What inputs lose where llama.cpp rounds them before it multiplies them with quantized weights, and
+//! how large they are.
 
 use std::collections::BTreeMap;
 
-use crate::model::{LinearInput, Observer, Rounding};
+use crate::model::{Extremes, LinearInput, Observer, Rounding};
 
 use super::statistics::{add_squares, mean};
+
+/// Values of a block with a scale, and with a sum, in F16.
+const BLOCK: usize = 32;
 
 /// The mean squared error of each column of an input that is rounded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RoundingErrors {
-    /// In blocks of 32; empty where rows are no whole number of blocks, here and below.
+    /// In blocks of 32 (Q8_0, Q8_1); empty where rows are no whole number of blocks, here and below.
     blocks_32: Vec<f32>,
-    /// In blocks of 256.
+    /// In blocks of 256 (Q8_K).
     blocks_256: Vec<f32>,
+    /// Of the sums of Q8_1, one for each block: against those of the rounded values.
+    sums: Vec<f32>,
+    /// The largest inputs.
+    pub extremes: Extremes,
 }
 
 impl RoundingErrors {
     /// The mean squared length of what outputs err by whose inputs are rounded so. `weights`: rows of
-    /// as many values as the input has columns. The errors of columns are taken as unrelated, and
-    /// those of 16-bit inputs as none.
+    /// as many values as the input has columns. The errors of columns and of sums are taken as
+    /// unrelated, those of 16-bit inputs as none, and the smallest weight of a block as its minimum.
     pub fn output_error(&self, rounding: Rounding, weights: &[f32]) -> f64 {
         let errors = match rounding {
-            Rounding::Blocks32 => &self.blocks_32,
-            Rounding::Blocks256 => &self.blocks_256,
+            Rounding::Q8_0 | Rounding::Q8_1 => &self.blocks_32,
+            Rounding::Q8_K => &self.blocks_256,
             Rounding::None | Rounding::Half | Rounding::Brain => return 0.0,
         };
+        let with_sums = rounding == Rounding::Q8_1;
         let of_row = |row: &[f32]| -> f64 {
-            row.iter().zip(errors).map(|(w, error)| f64::from(w * w) * f64::from(*error)).sum()
+            let of_values = weighted(row.iter().copied(), errors);
+            match with_sums {
+                true => of_values + weighted(row.chunks(BLOCK).map(minimum), &self.sums),
+                false => of_values,
+            }
         };
         weights.chunks(errors.len().max(1)).map(of_row).sum()
     }
+}
+
+/// The squares of factors, weighted by mean squared errors.
+fn weighted(factors: impl Iterator<Item = f32>, errors: &[f32]) -> f64 {
+    factors.zip(errors).map(|(w, error)| f64::from(w * w) * f64::from(*error)).sum()
+}
+
+fn minimum(block: &[f32]) -> f32 {
+    block.iter().copied().fold(f32::INFINITY, f32::min)
 }
 
 /// Gathers the rounding errors of the inputs of one layer.
@@ -43,15 +65,18 @@ struct Sums {
     tokens: u64,
     blocks_32: Vec<f64>,
     blocks_256: Vec<f64>,
+    sums: Vec<f64>,
+    extremes: Extremes,
 }
 
 impl RoundingSums {
     /// The means over all tokens that were seen.
     pub fn means(self) -> BTreeMap<LinearInput, RoundingErrors> {
         let means = |(input, sums): (LinearInput, Sums)| {
-            let Sums { tokens, blocks_32, blocks_256 } = sums;
-            let (blocks_32, blocks_256) = (mean(blocks_32, tokens), mean(blocks_256, tokens));
-            (input, RoundingErrors { blocks_32, blocks_256 })
+            let Sums { tokens, blocks_32, blocks_256, sums, extremes } = sums;
+            let [blocks_32, blocks_256, sums] =
+                [blocks_32, blocks_256, sums].map(|sums| mean(sums, tokens));
+            (input, RoundingErrors { blocks_32, blocks_256, sums, extremes })
         };
         self.sums.into_iter().map(means).collect()
     }
@@ -61,19 +86,31 @@ impl Observer for RoundingSums {
     fn see(&mut self, _: usize, input: LinearInput, x: &[f32], columns: usize) {
         let sums = self.sums.entry(input).or_default();
         sums.tokens += (x.len() / columns) as u64;
-        add_errors(&mut sums.blocks_32, Rounding::Blocks32, 32, x, columns);
-        add_errors(&mut sums.blocks_256, Rounding::Blocks256, 256, x, columns);
+        sums.extremes = sums.extremes.or(Extremes::of(x, columns));
+        if columns.is_multiple_of(BLOCK) {
+            // The values of a row are followed by what its blocks' sums err by.
+            let depth = Rounding::Q8_1.depth(columns);
+            let (mut errors, mut of_sums) = (Vec::new(), Vec::new());
+            let rows = Rounding::Q8_1.inputs(x, columns);
+            for (row, x) in rows.chunks_exact(depth).zip(x.chunks_exact(columns)) {
+                let (values, surplus) = row.split_at(columns);
+                errors.extend(values.iter().zip(x).map(|(value, x)| value - x));
+                of_sums.extend_from_slice(surplus);
+            }
+            add(&mut sums.blocks_32, &errors, columns);
+            add(&mut sums.sums, &of_sums, columns / BLOCK);
+        }
+        if columns.is_multiple_of(256) {
+            let mut errors = Rounding::Q8_K.rounded(x).into_owned();
+            errors.iter_mut().zip(x).for_each(|(error, x)| *error -= x);
+            add(&mut sums.blocks_256, &errors, columns);
+        }
     }
 }
 
-fn add_errors(sums: &mut Vec<f64>, rounding: Rounding, block: usize, x: &[f32], columns: usize) {
-    if !columns.is_multiple_of(block) {
-        return;
-    }
+fn add(sums: &mut Vec<f64>, errors: &[f32], columns: usize) {
     sums.resize(columns, 0.0);
-    let mut errors = rounding.rounded(x).into_owned();
-    errors.iter_mut().zip(x).for_each(|(error, x)| *error -= x);
-    add_squares(sums, &errors, columns);
+    add_squares(sums, errors, columns);
 }
 
 #[cfg(test)]
@@ -99,20 +136,25 @@ mod tests {
         let output = |x: &[f32], w: &[f32]| -> f64 {
             x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum()
         };
-        for rounding in [Rounding::Blocks32, Rounding::Blocks256] {
-            let rounded = rounding.rounded(&x);
+        for rounding in [Rounding::Q8_0, Rounding::Q8_1, Rounding::Q8_K] {
+            let rounded = rounding.inputs(&x, columns);
+            let depth = rounding.depth(columns);
             let mut sum = 0.0;
-            for (x, rounded) in x.chunks(columns).zip(rounded.chunks(columns)) {
+            for (x, rounded) in x.chunks(columns).zip(rounded.chunks(depth)) {
                 for w in weights.chunks(columns) {
-                    sum += (output(x, w) - output(rounded, w)).powi(2);
+                    let minimums = w.chunks(32).map(minimum).take(depth - columns);
+                    let w_and_minimums: Vec<f32> = w.iter().copied().chain(minimums).collect();
+                    sum += (output(x, w) - output(rounded, &w_and_minimums)).powi(2);
                 }
             }
             let (found, expected) = (errors.output_error(rounding, &weights), sum / tokens as f64);
             assert!((found / expected - 1.0).abs() < 0.15, "{rounding:?}: {found}, {expected}");
         }
-        let [coarse, fine] = [Rounding::Blocks256, Rounding::Blocks32];
-        assert!(errors.output_error(coarse, &weights) > 2.0 * errors.output_error(fine, &weights));
-        assert_eq!(errors.output_error(Rounding::Half, &weights), 0.0);
+        let of = |rounding| errors.output_error(rounding, &weights);
+        assert!(of(Rounding::Q8_K) > 2.0 * of(Rounding::Q8_0));
+        assert!(of(Rounding::Q8_1) > of(Rounding::Q8_0));
+        assert_eq!(of(Rounding::Half), 0.0);
+        assert!((29.0..30.0).contains(&errors.extremes.input), "{:?}", errors.extremes);
     }
 
     #[test]
@@ -120,7 +162,7 @@ mod tests {
         let mut sums = RoundingSums::default();
         sums.see(0, LinearInput::Ffn, &[0.3; 2 * 96], 96);
         let errors = &sums.means()[&LinearInput::Ffn];
-        assert_eq!(errors.output_error(Rounding::Blocks256, &[1.0; 96]), 0.0);
+        assert_eq!(errors.output_error(Rounding::Q8_K, &[1.0; 96]), 0.0);
         assert_eq!(errors.blocks_32.len(), 96);
     }
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::model::{LinearInput, Model, ModelError, Observer, Session, Wanted, layer_part};
+use crate::model::{
+    Extremes, LinearInput, Model, ModelError, Observer, Session, Wanted, layer_part,
+};
 use crate::progress::{Amount, Progress};
 
 /// Where an input stands: its layer, and what it is the input of.
@@ -13,12 +16,22 @@ pub type Place = (usize, LinearInput);
 /// Where the output head's input stands, however many layers there are.
 pub const HEAD: Place = (usize::MAX, LinearInput::Head);
 
-/// How much each column of each input matters: the mean of its squares over all tokens.
+/// How much each column of each input matters: the mean of its squares over all tokens; and how
+/// large inputs are.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Importance {
-    inputs: BTreeMap<Place, Vec<f32>>,
+    inputs: BTreeMap<Place, InputSize>,
     /// Whether the token embedding serves as output head.
     tied: bool,
+}
+
+/// How large an input is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputSize {
+    /// The mean square of each column.
+    pub squares: Vec<f32>,
+    /// The largest of all.
+    pub extremes: Extremes,
 }
 
 impl Importance {
@@ -28,14 +41,19 @@ impl Importance {
         self.at(place(name, self.tied)?)
     }
 
-    /// Of inputs whose importance is known; `tied` where the token embedding is the output head.
-    pub fn new(inputs: BTreeMap<Place, Vec<f32>>, tied: bool) -> Importance {
+    /// The largest inputs of the tensor `name`; `None` as for [`Importance::of`].
+    pub fn extremes(&self, name: &str) -> Option<Extremes> {
+        self.inputs.get(&place(name, self.tied)?).map(|input| input.extremes)
+    }
+
+    /// Of inputs that were seen; `tied` where the token embedding is the output head.
+    pub fn new(inputs: BTreeMap<Place, InputSize>, tied: bool) -> Importance {
         Importance { inputs, tied }
     }
 
     /// The importance of each column of the input at `place`.
     pub fn at(&self, place: Place) -> Option<&[f32]> {
-        self.inputs.get(&place).map(Vec::as_slice)
+        self.inputs.get(&place).map(|input| input.squares.as_slice())
     }
 }
 
@@ -71,13 +89,23 @@ pub fn importance(
     Session::new(model).hidden(sequences, Wanted::All, &mut squares)?;
     progress.finish();
     let inputs = squares.inputs.into_iter();
-    let inputs = inputs.map(|(at, (sums, n))| (at, mean(sums, n))).collect();
+    let input =
+        |Seen { sums, tokens, extremes }| InputSize { squares: mean(sums, tokens), extremes };
+    let inputs = inputs.map(|(at, seen)| (at, input(seen))).collect();
     Ok(Importance { inputs, tied: model.weights.tied })
+}
+
+/// What was seen of an input.
+struct Seen {
+    /// Of the squares of each column.
+    sums: Vec<f64>,
+    tokens: u64,
+    extremes: Extremes,
 }
 
 /// Sums the squares of each column, and counts the tokens.
 struct Squares<'p> {
-    inputs: BTreeMap<Place, (Vec<f64>, u64)>,
+    inputs: BTreeMap<Place, Seen>,
     progress: &'p dyn Progress,
     /// What a layer is worth in tokens.
     by_layer: u64,
@@ -90,9 +118,11 @@ impl Observer for Squares<'_> {
 
     fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize) {
         let place = if input == LinearInput::Head { HEAD } else { (layer, input) };
-        let sums = self.inputs.entry(place).or_insert_with(|| (vec![0.0; columns], 0));
-        sums.1 += (x.len() / columns) as u64;
-        add_squares(&mut sums.0, x, columns);
+        let none = || Seen { sums: vec![0.0; columns], tokens: 0, extremes: Extremes::default() };
+        let seen = self.inputs.entry(place).or_insert_with(none);
+        seen.tokens += (x.len() / columns) as u64;
+        seen.extremes = seen.extremes.or(Extremes::of(x, columns));
+        add_squares(&mut seen.sums, x, columns);
     }
 }
 
@@ -152,8 +182,8 @@ mod tests {
         let x: Vec<f32> = (0..300 * 3).map(|i| (i % 7) as f32).collect();
         squares.see(1, LinearInput::Ffn, &x[..450], 3);
         squares.see(1, LinearInput::Ffn, &x[450..], 3);
-        let (sums, tokens) = &squares.inputs[&(1, LinearInput::Ffn)];
-        assert_eq!(*tokens, 300);
+        let Seen { sums, tokens, extremes } = &squares.inputs[&(1, LinearInput::Ffn)];
+        assert_eq!((*tokens, *extremes), (300, Extremes { input: 6.0, sum: 0.0 }));
         for (column, &sum) in sums.iter().enumerate() {
             let expected: f32 = x.iter().skip(column).step_by(3).map(|x| x * x).sum();
             assert_eq!(sum, f64::from(expected));

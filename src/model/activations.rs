@@ -1,5 +1,19 @@
-//! What llama.cpp rounds activations to before it multiplies them with weights on a CPU (the
-//! `vec_dot_type` of each format in `ggml-cpu.c`), so that what it computes can be foretold.
+//! What llama.cpp makes of activations before it multiplies them with weights on a CPU (the
+//! `vec_dot_type` of each format in `ggml-cpu.c`, `quantize_row_q8_*` for x86), so that what it
+//! computes can be foretold.
+//!
+//! Every field of a block is rounded as it is stored:
+//!
+//! | block | values | scale | sum |
+//! |---|---|---|---|
+//! | Q8_0 | 32 integers, ±127 | F16 | none |
+//! | Q8_1 | 32 integers, ±127 | F16 | of the values, in F16: the unrounded scale times the integers' sum |
+//! | Q8_K | 256 integers, ±127 | F32 | of 16 integers, exact: it adds nothing to the values |
+//!
+//! The sum of a Q8_1 block is multiplied with the minimum of the block of weights that it meets. So
+//! a product of `columns` inputs becomes one of `columns + columns / 32`: the values, then what each
+//! sum is above that of the values; and the weights, then the minimums of their blocks. What passes
+//! 65504 in F16 is infinite, here as there, and what is computed with it is not finite.
 
 use std::borrow::Cow;
 
@@ -11,8 +25,16 @@ use rayon::prelude::*;
 use crate::gguf::Format;
 use crate::simd::Level;
 
+/// Values of a block with an F16 scale.
+pub(super) const BLOCK: usize = 32;
+/// Values of a Q8_K block.
+const SUPER_BLOCK: usize = 256;
+/// Added to a number of less than 22 bits, it leaves the nearest integer, of two the even one.
+const TO_INTEGER: f32 = 12_582_912.0;
+
 /// What the activations that meet a matrix are rounded to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(non_camel_case_types, reason = "ggml's names")]
 pub enum Rounding {
     /// Nothing: they stay F32.
     None,
@@ -20,10 +42,12 @@ pub enum Rounding {
     Half,
     /// BF16.
     Brain,
-    /// 8-bit integers with an F16 scale for each 32 (Q8_0, Q8_1).
-    Blocks32,
-    /// 8-bit integers with an F32 scale for each 256 (Q8_K).
-    Blocks256,
+    /// 8-bit integers with an F16 scale for each 32.
+    Q8_0,
+    /// The same, and the sum of each 32 in F16.
+    Q8_1,
+    /// 8-bit integers with an F32 scale for each 256.
+    Q8_K,
 }
 
 impl Rounding {
@@ -33,13 +57,39 @@ impl Rounding {
         match format {
             F16 => Rounding::Half,
             BF16 => Rounding::Brain,
-            Q4_0 | Q4_1 | Q5_0 | Q5_1 | Q8_0 | IQ4_NL | MXFP4 => Rounding::Blocks32,
-            Q2_K | Q3_K | Q4_K | Q5_K | Q6_K | IQ4_XS => Rounding::Blocks256,
+            Q4_0 | Q5_0 | Q8_0 | IQ4_NL | MXFP4 => Rounding::Q8_0,
+            Q4_1 | Q5_1 => Rounding::Q8_1,
+            Q2_K | Q3_K | Q4_K | Q5_K | Q6_K | IQ4_XS => Rounding::Q8_K,
             _ => Rounding::None,
         }
     }
 
-    /// The same rows, rounded.
+    /// Values of a row of inputs as it is multiplied: one for each of its columns and, in Q8_1, one
+    /// for each block.
+    pub fn depth(self, columns: usize) -> usize {
+        match self {
+            Rounding::Q8_1 => columns + columns / BLOCK,
+            _ => columns,
+        }
+    }
+
+    /// Rows of inputs as they are multiplied. Shapes: `x` tokens x columns, the result tokens x
+    /// [`depth`](Rounding::depth).
+    pub fn inputs(self, x: &[f32], columns: usize) -> Cow<'_, [f32]> {
+        if self != Rounding::Q8_1 {
+            return self.rounded(x);
+        }
+        let depth = self.depth(columns);
+        let mut rows = vec![0.0; x.len() / columns * depth];
+        rows.par_chunks_exact_mut(depth).zip(x.par_chunks_exact(columns)).for_each(|(row, x)| {
+            let (values, surplus) = row.split_at_mut(columns);
+            values.copy_from_slice(x);
+            Level::widest().run(WithSums { values, surplus });
+        });
+        Cow::Owned(rows)
+    }
+
+    /// The same rows, rounded: values only.
     pub fn rounded(self, x: &[f32]) -> Cow<'_, [f32]> {
         if self == Rounding::None {
             return Cow::Borrowed(x);
@@ -63,73 +113,107 @@ impl Rounding {
             Rounding::Brain => {
                 x.iter_mut().for_each(|x| *x = bf16::from_f32(*x).to_f32());
             }
-            Rounding::Blocks32 => Level::widest().run(Blocks::<32>(x)),
-            Rounding::Blocks256 => Level::widest().run(Blocks::<256>(x)),
+            Rounding::Q8_0 | Rounding::Q8_1 => Level::widest().run(Blocks(x)),
+            Rounding::Q8_K => Level::widest().run(SuperBlocks(x)),
         });
     }
 }
 
-/// Rounds blocks of `N` values to 255 even levels.
-struct Blocks<'a, const N: usize>(&'a mut [f32]);
+/// The sum that Q8_1 keeps of each 32 values, in F32, before it is rounded to F16.
+pub(super) fn sums(x: &[f32]) -> impl Iterator<Item = f32> {
+    x.chunks_exact(BLOCK).map(|block| {
+        let mut integers = [0.0; BLOCK];
+        integers.copy_from_slice(block);
+        let scale = to_integers(&mut integers).scale;
+        scale * integers.iter().sum::<f32>()
+    })
+}
 
-impl<const N: usize> WithSimd for Blocks<'_, N> {
+/// The scale of a block.
+struct Scaled {
+    /// The largest value over 127.
+    scale: f32,
+    /// 127 over the largest value, or 0 of zeros.
+    inverse: f32,
+}
+
+/// Replaces the values of a block by integers up to 127.
+#[inline(always)]
+fn to_integers(block: &mut [f32]) -> Scaled {
+    let largest =
+        block.iter().fold(0.0f32, |largest, x| if x.abs() > largest { x.abs() } else { largest });
+    let scaled = Scaled {
+        scale: largest / 127.0,
+        inverse: if largest == 0.0 { 0.0 } else { 127.0 / largest },
+    };
+    if scaled.inverse == f32::INFINITY {
+        // So small that no scale is left: whatever the integers are there, they count as zeros.
+        block.fill(0.0);
+        return scaled;
+    }
+    for x in block {
+        *x = (*x * scaled.inverse + TO_INTEGER) - TO_INTEGER;
+    }
+    scaled
+}
+
+#[inline(always)]
+fn multiply(block: &mut [f32], scale: f32) {
+    block.iter_mut().for_each(|x| *x *= scale);
+}
+
+/// Rounds blocks of 32.
+struct Blocks<'a>(&'a mut [f32]);
+
+impl WithSimd for Blocks<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        /// Added to a number of less than 22 bits, it leaves the nearest integer.
-        const TO_INTEGER: f32 = 12_582_912.0;
-        for block in self.0.chunks_mut(N) {
-            let largest = block
-                .iter()
-                .fold(0.0f32, |largest, x| if x.abs() > largest { x.abs() } else { largest });
-            let inverse = if largest == 0.0 { 0.0 } else { 127.0 / largest };
-            let step = largest / 127.0;
-            let step = if N == 32 { f16::from_f32(step).to_f32() } else { step };
-            for x in block {
-                *x = step * ((*x * inverse + TO_INTEGER) - TO_INTEGER);
-            }
+        for block in self.0.chunks_mut(BLOCK) {
+            let Scaled { scale, .. } = to_integers(block);
+            multiply(block, f16::from_f32(scale).to_f32());
+        }
+    }
+}
+
+/// Rounds blocks of 256.
+struct SuperBlocks<'a>(&'a mut [f32]);
+
+impl WithSimd for SuperBlocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for block in self.0.chunks_mut(SUPER_BLOCK) {
+            let Scaled { inverse, .. } = to_integers(block);
+            multiply(block, if inverse == 0.0 { 0.0 } else { 1.0 / inverse });
+        }
+    }
+}
+
+/// Rounds blocks of 32, and tells by how much the sum that is kept of each is above that of the
+/// rounded values, which F32 adds up exactly.
+struct WithSums<'a> {
+    values: &'a mut [f32],
+    surplus: &'a mut [f32],
+}
+
+impl WithSimd for WithSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (block, surplus) in self.values.chunks_exact_mut(BLOCK).zip(self.surplus) {
+            let Scaled { scale, .. } = to_integers(block);
+            let sum: f32 = block.iter().sum();
+            let kept = f16::from_f32(scale * sum).to_f32();
+            let scale = f16::from_f32(scale).to_f32();
+            *surplus = kept - scale * sum;
+            multiply(block, scale);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn blocks_keep_their_largest_value_and_round_the_rest(
-            x in proptest::collection::vec(-100.0f32..100.0, 512),
-        ) {
-            for (rounding, len, slack) in
-                [(Rounding::Blocks32, 32, 1e-3), (Rounding::Blocks256, 256, 1e-6)]
-            {
-                let mut rounded = x.clone();
-                rounding.round(&mut rounded);
-                for (x, rounded) in x.chunks(len).zip(rounded.chunks(len)) {
-                    let largest = x.iter().fold(0.0f32, |l, x| l.max(x.abs()));
-                    for (x, rounded) in x.iter().zip(rounded) {
-                        let allowed = largest * (0.5 / 127.0 + slack);
-                        prop_assert!((x - rounded).abs() <= allowed, "{} for {}", rounded, x);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn blocks_of_zeros_stay_zeros_and_rows_need_not_be_whole_tasks() {
-        for rounding in [Rounding::Half, Rounding::Brain, Rounding::Blocks32, Rounding::Blocks256] {
-            let mut x = vec![0.0; 40_000];
-            x[39_999] = 2.0;
-            rounding.round(&mut x);
-            assert!(x[..39_744].iter().all(|&x| x == 0.0));
-            assert!((x[39_999] - 2.0).abs() < 2e-3);
-        }
-        let mut x = vec![1.0 + 1e-4, -3.3];
-        Rounding::None.round(&mut x);
-        assert_eq!(x, [1.0 + 1e-4, -3.3]);
-    }
-}
+mod tests;

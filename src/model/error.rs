@@ -3,6 +3,7 @@
 use crate::gguf::Format;
 
 use super::architecture::Architecture;
+use super::overflow::Overflow;
 
 /// Why a model cannot be run; its weights can be quantized all the same.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -66,7 +67,31 @@ pub enum ModelError {
         /// Counted from 0.
         layer: usize,
     },
-    /// The same, after the last layer.
+    /// Inputs of a matrix that llama.cpp cannot hold.
+    #[error(
+        "tensor {tensor} in {format}: {overflow}: what it computes is NaN; {}, or measure with \
+         --activations float what llama.cpp would give without that limit",
+        .overflow.kept.way_out()
+    )]
+    Overflow {
+        /// The matrix.
+        tensor: String,
+        /// Its format.
+        format: Format,
+        /// What is too large.
+        overflow: Overflow,
+    },
+    /// Keys or values that llama.cpp cannot hold.
+    #[error(
+        "keys or values of layer {layer} are beyond 65504, where the F16 ends in which llama.cpp \
+         keeps them: what it computes is NaN, unless it is told --cache-type-k f32 \
+         --cache-type-v f32; --activations float measures without that limit"
+    )]
+    CacheOverflow {
+        /// Counted from 0.
+        layer: usize,
+    },
+    /// Logits that are no numbers any more.
     #[error("the logits hold NaN or infinity: the model is damaged, or overflows")]
     LogitsNotFinite,
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::TOKENS_PER_TASK;
+use super::activations::Rounding;
 use super::attention::{KeysValues, Queries, attend};
 use super::cache::{Slot, Widened};
 use super::error::ModelError;
@@ -142,6 +143,8 @@ impl LayerPass<'_, '_> {
         };
         place(q, weights.q.weight.rows, norms.map(|norms| &norms.0[..]));
         place(k, weights.k.weight.rows, norms.map(|norms| &norms.1[..]));
+        weights.cached.round(k);
+        weights.cached.round(v);
         resize(attended, tokens * self.attended_len());
         match slots {
             None => {
@@ -207,7 +210,7 @@ impl LayerPass<'_, '_> {
         let Workspace { attended, projected, .. } = workspace;
         let post = weights.attention_post_norm.as_deref();
         add_projected(&weights.output, attended, post, shape.norm_epsilon, projected, x);
-        self.check_finite(x, "attention")
+        is_finite(x).then_some(()).ok_or_else(|| self.why_not_attended(workspace))
     }
 
     /// From the residual stream `x` to `workspace.gate`.
@@ -231,15 +234,46 @@ impl LayerPass<'_, '_> {
         let Workspace { gate, projected, .. } = workspace;
         let post = weights.ffn_post_norm.as_deref();
         add_projected(&weights.down, gate, post, shape.norm_epsilon, projected, x);
-        self.check_finite(x, "feed-forward network")
+        is_finite(x).then_some(()).ok_or_else(|| self.why_not_fed(workspace))
     }
 
-    fn check_finite(&self, x: &[f32], what: &'static str) -> Result<(), ModelError> {
-        if x.par_chunks(1 << 14).all(|x| x.iter().all(|x| x.is_finite())) {
-            return Ok(());
-        }
-        Err(ModelError::NotFinite { what, layer: self.layer })
+    /// Why attention gave NaN or infinity.
+    fn why_not_attended(&self, workspace: &Workspace) -> ModelError {
+        let Layer { q, k, v, output, cached, .. } = self.weights;
+        let Workspace { normed, k: keys, v: values, attended, .. } = workspace;
+        let layer = self.layer;
+        let maps = [(q, "attn_q", normed), (k, "attn_k", normed), (v, "attn_v", normed)];
+        let in_cache = || {
+            let lost = *cached != Rounding::None && !(is_finite(keys) && is_finite(values));
+            lost.then_some(ModelError::CacheOverflow { layer })
+        };
+        self.overflow(&maps)
+            .or_else(in_cache)
+            .or_else(|| self.overflow(&[(output, "attn_output", attended)]))
+            .unwrap_or(ModelError::NotFinite { what: "attention", layer })
     }
+
+    /// Why the feed-forward network gave NaN or infinity.
+    fn why_not_fed(&self, workspace: &Workspace) -> ModelError {
+        let Layer { gate, up, down, .. } = self.weights;
+        let Workspace { normed, gate: gated, .. } = workspace;
+        let maps = [(gate, "ffn_gate", normed), (up, "ffn_up", normed), (down, "ffn_down", gated)];
+        let (what, layer) = ("feed-forward network", self.layer);
+        self.overflow(&maps).unwrap_or(ModelError::NotFinite { what, layer })
+    }
+
+    /// The first of these maps whose inputs are too large for what llama.cpp keeps of them.
+    fn overflow(&self, maps: &[(&Linear, &str, &Vec<f32>)]) -> Option<ModelError> {
+        maps.iter().find_map(|(linear, part, inputs)| {
+            let (format, overflow) = (linear.weight.format, linear.overflow(inputs)?);
+            let tensor = format!("blk.{}.{part}.weight", self.layer);
+            Some(ModelError::Overflow { tensor, format, overflow })
+        })
+    }
+}
+
+fn is_finite(x: &[f32]) -> bool {
+    x.par_chunks(1 << 14).all(|x| x.iter().all(|x| x.is_finite()))
 }
 
 /// Normalises queries or keys head by head, where there is a gain for it, and rotates them. `heads`:

@@ -11,6 +11,7 @@ use crate::gguf::Format;
 use super::activations::Rounding;
 use super::few::{self, FewTokens};
 use super::matmul::{Product, View, multiply_into};
+use super::overflow::{Extremes, Overflow};
 
 /// A matrix in its file format: `rows` rows (outputs) of `columns` weights (inputs).
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,22 @@ impl<'a> Matrix<'a> {
     pub fn widen(&self, first: usize, out: &mut [f32]) {
         let bytes = self.bytes_of(first..first + out.len() / self.columns);
         block::decode(self.format, bytes, out);
+    }
+
+    /// The same, of rows of `depth` values: the weights and, where there are more, the minimums of
+    /// their blocks.
+    fn widen_to(&self, depth: usize, first: usize, out: &mut [f32]) {
+        if depth == self.columns {
+            return self.widen(first, out);
+        }
+        for (row, out) in (first..).zip(out.chunks_exact_mut(depth)) {
+            let (weights, minimums) = out.split_at_mut(self.columns);
+            self.widen(row, weights);
+            let blocks = self.bytes_of(row..row + 1).chunks_exact(self.format.block_bytes());
+            for (minimum, block) in minimums.iter_mut().zip(blocks) {
+                *minimum = block::codes::unit(self.format, block).min;
+            }
+        }
     }
 
     /// Puts another encoding of a matrix of this shape in its place.
@@ -65,6 +82,11 @@ impl Linear<'_> {
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         apply_all(&mut [(self, out)], x);
     }
+
+    /// Why llama.cpp's outputs are not finite for these inputs, where that is why.
+    pub fn overflow(&self, x: &[f32]) -> Option<Overflow> {
+        Extremes::of(x, self.weight.columns).overflow(self.rounding, 1.0)
+    }
 }
 
 /// `out = x * weight^T + bias` for maps that share their input. Shapes: `x` tokens x columns, each
@@ -74,12 +96,13 @@ pub fn apply_all(maps: &mut [(&Linear, &mut [f32])], x: &[f32]) {
     if maps.iter().any(|(map, _)| map.rounding != rounding) {
         return maps.chunks_mut(1).for_each(|map| apply_all(map, x));
     }
-    let x = &*rounding.rounded(x);
     let tokens = x.len() / columns;
     if tokens == 0 {
         return;
     }
-    let few = (tokens <= few::MOST).then(|| FewTokens::of(x, columns));
+    let inputs = &*rounding.inputs(x, columns);
+    let depth = rounding.depth(columns);
+    let few = (tokens <= few::MOST).then(|| FewTokens::of(inputs, depth));
     let rows = if few.is_some() { FEW_ROWS } else { panel_rows(columns) };
     let mut panels = Vec::new();
     for (Linear { weight, .. }, out) in &mut *maps {
@@ -88,11 +111,11 @@ pub fn apply_all(maps: &mut [(&Linear, &mut [f32])], x: &[f32]) {
         let out = Place(out.as_mut_ptr());
         let rows_of = |first| first..weight.rows.min(first + rows);
         let firsts = (0..weight.rows).step_by(rows);
-        panels.extend(firsts.map(|first| Panel { weight, rows: rows_of(first), out }));
+        panels.extend(firsts.map(|first| Panel { weight, depth, rows: rows_of(first), out }));
     }
     panels.into_par_iter().for_each_init(Scratch::default, |scratch, panel| match &few {
         Some(few) => panel.multiply_few(few, tokens, scratch),
-        None => panel.multiply(x, tokens, scratch),
+        None => panel.multiply(inputs, tokens, scratch),
     });
     for (Linear { weight, bias, .. }, out) in maps {
         if let Some(bias) = bias {
@@ -106,6 +129,8 @@ pub fn apply_all(maps: &mut [(&Linear, &mut [f32])], x: &[f32]) {
 /// Some rows of a matrix, and the result of which they make as many columns.
 struct Panel<'a> {
     weight: &'a Matrix<'a>,
+    /// Values of a row of inputs as it is multiplied.
+    depth: usize,
     rows: Range<usize>,
     out: Place,
 }
@@ -119,12 +144,12 @@ struct Scratch {
 
 impl Panel<'_> {
     fn multiply(&self, x: &[f32], tokens: usize, scratch: &mut Scratch) {
-        let Matrix { rows, columns, .. } = *self.weight;
+        let (rows, depth) = (self.weight.rows, self.depth);
         let widened = &mut scratch.widened;
-        widened.resize(self.rows.len() * columns, 0.0);
-        self.weight.widen(self.rows.start, widened);
-        let product = Product { rows: tokens, columns: self.rows.len(), depth: columns };
-        let (left, right) = (View::rows(x, columns), View::rows(widened, columns).transposed());
+        widened.resize(self.rows.len() * depth, 0.0);
+        self.weight.widen_to(depth, self.rows.start, widened);
+        let product = Product { rows: tokens, columns: self.rows.len(), depth };
+        let (left, right) = (View::rows(x, depth), View::rows(widened, depth).transposed());
         let out = self.out.at(self.rows.start);
         // SAFETY: each panel writes its own columns of every row of `out`, which has `tokens` rows
         // of `rows` values; no other panel touches these columns.
@@ -132,19 +157,19 @@ impl Panel<'_> {
     }
 
     fn multiply_few(&self, x: &FewTokens, tokens: usize, scratch: &mut Scratch) {
-        let Matrix { rows, columns, .. } = *self.weight;
+        let (rows, depth) = (self.weight.rows, self.depth);
         let Scratch { widened, results } = scratch;
         results.resize(self.rows.len() * x.lanes(), 0.0);
         // So few rows at a time that they stay in the first-level cache.
         let firsts = self.rows.clone().step_by(few::ROWS);
         for (first, results) in firsts.zip(results.chunks_mut(few::ROWS * x.lanes())) {
-            widened.resize(results.len() / x.lanes() * columns, 0.0);
-            self.weight.widen(first, widened);
+            widened.resize(results.len() / x.lanes() * depth, 0.0);
+            self.weight.widen_to(depth, first, widened);
             // The rows after these come from memory while these are multiplied, evenly: to wait
             // for them would take half as long again.
             let next = (first + few::ROWS).min(rows);
             let next = self.weight.bytes_of(next..(next + few::ROWS).min(rows));
-            let share = next.len().div_ceil((columns / few::COLUMNS).max(1));
+            let share = next.len().div_ceil((depth / few::COLUMNS).max(1));
             x.multiply(widened, results, |block| prefetch(next, block * share, share));
         }
         for token in 0..tokens {

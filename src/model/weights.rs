@@ -20,6 +20,8 @@ pub struct Layer<'a> {
     pub k: Linear<'a>,
     /// Values.
     pub v: Linear<'a>,
+    /// What keys and values are rounded to before queries meet them.
+    pub cached: Rounding,
     /// Gain of the norm of each query, and of each key.
     pub qk_norms: Option<(Vec<f32>, Vec<f32>)>,
     /// The projection of what attention gives.
@@ -176,8 +178,9 @@ impl<'a> Weights<'a> {
     }
 
     /// From now on activations are rounded as llama.cpp does on a CPU before it multiplies them
-    /// with weights of these formats.
+    /// with weights of these formats, and keys and values as it keeps them.
     pub fn round_activations(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.cached = Rounding::Half);
         for linear in self.linears() {
             linear.rounding = Rounding::for_weights(linear.weight.format);
         }
@@ -291,6 +294,7 @@ impl<'a> Finder<'a> {
             q: linear("attn_q", width, q_len)?,
             k: linear("attn_k", width, k_len)?,
             v: linear("attn_v", width, v_len)?,
+            cached: Rounding::None,
             qk_norms,
             output: linear("attn_output", attention.heads * attention.value_len, width)?,
             attention_post_norm: post_norm("post_attention_norm")?,

@@ -8,7 +8,9 @@ mod encode;
 mod encoded;
 mod fixed;
 mod grid;
+mod kept_from;
 mod knapsack;
+mod losses;
 mod pass;
 mod plan;
 mod portable;
@@ -25,6 +27,8 @@ mod training;
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
 pub use encoded::{Encoded, Encodings};
+pub use kept_from::{KeptFrom, MARGIN};
+pub use losses::{Gain, Losses};
 pub use plan::{Choice, Plan, PlanError, Planned, plan};
 pub use search::{
     Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,

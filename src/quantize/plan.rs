@@ -4,7 +4,7 @@ use crate::block;
 use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
-use crate::model::{Role, architecture_name, kv_cache_bytes, may_quantize};
+use crate::model::{Overflow, Role, architecture_name, kv_cache_bytes, may_quantize};
 
 use super::budget::Fixed;
 use super::choose::{Candidate, Chosen, Groups};
@@ -103,6 +103,20 @@ pub enum PlanError {
     /// A limit cannot be met.
     #[error("{0}")]
     Unreachable(String),
+    /// A tensor whose inputs llama.cpp cannot hold in any of its formats.
+    #[error(
+        "tensor {tensor} in {formats}: {overflow}: what it computes would be NaN; {}: allow one of \
+         those (--formats, --bits, --strategy search)",
+        .overflow.kept.way_out()
+    )]
+    Overflow {
+        /// The tensor.
+        tensor: String,
+        /// Those that it may have.
+        formats: String,
+        /// What is too large.
+        overflow: Overflow,
+    },
     /// A weight that no format can hold.
     #[error(transparent)]
     Encode(#[from] EncodeError),

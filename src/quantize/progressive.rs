@@ -11,6 +11,7 @@ use super::allocate::{within_bytes, within_cost};
 use super::choose::Candidate;
 use super::encoded::{Encodings, with_some};
 use super::knapsack::Item;
+use super::losses::{Gain, Losses};
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
 use super::search::{
@@ -72,7 +73,32 @@ pub struct Reached {
     /// KLD as it was predicted before it was measured, in nats per token.
     predicted: f64,
     /// KLD as measured.
-    kld: f64,
+    losses: Losses,
+}
+
+impl Reached {
+    /// The mean KLD as measured.
+    fn kld(&self) -> f64 {
+        self.losses.mean()
+    }
+}
+
+/// A model, and what it loses as measured.
+pub struct Measured {
+    pub encodings: Encodings,
+    pub losses: Losses,
+}
+
+impl Measured {
+    /// By how much `other` loses less.
+    fn gain_of(&self, other: &Measured) -> Gain {
+        self.losses.gain_of(&other.losses, (1.0, 1.0))
+    }
+
+    /// This, or `other` where that loses less by more than chance.
+    fn or_better(self, other: Measured) -> Measured {
+        if self.gain_of(&other).is_real() { other } else { self }
+    }
 }
 
 impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
@@ -111,9 +137,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         for group in Group::all(self.sensitivities) {
             let members = self.sensitivities.iter().filter(|s| group.holds(s));
             let names: Vec<&str> = members.clone().map(|s| s.name.as_str()).collect();
-            let kld = self.kld(&encodings, &|name| names.contains(&name), chunks)?;
+            let losses = self.losses(&encodings, &|name| names.contains(&name), chunks)?;
             let formats = members.map(|s| s.candidates[s.probe()].format.name()).collect();
-            self.record.probes.push(Probe { group, formats, measured_kld: kld });
+            self.record.probes.push(Probe { group, formats, measured_kld: losses.mean() });
         }
         self.factors = Factors::fit(self.sensitivities, &self.record.probes);
         Ok(())
@@ -127,6 +153,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut choice = self.allocate(&BTreeMap::new(), scale, 0.0);
         let mut encodings = Encodings::new();
         let (mut kld, mut predicted, mut revisions) = (0.0, 0.0, 0);
+        let mut losses = Losses::default();
         // Where nothing can be chosen, no step could be planned anew.
         let steps = if self.is_forced() { 1 } else { STEPS };
         for step in 0.. {
@@ -141,7 +168,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             let done = encodings.len();
             let expected = scale * self.sum(&group, &choice);
             encodings.extend(self.encode(&group, &choice, &encodings)?);
-            let measured = self.whole_kld(&encodings)?;
+            losses = self.whole_losses(&encodings)?;
+            let measured = losses.mean();
             predicted = kld + expected;
             let cost_more = (measured - kld) / expected.max(f64::MIN_POSITIVE);
             // The first step tells how far predictions are off as a whole.
@@ -154,7 +182,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             });
             let stay = |anew: &Vec<usize>| group.iter().all(|&i| anew[i] == choice[i]);
             let kept = anew.as_ref().is_none_or(stay);
-            self.note(StepKind::Next, (&group, &choice), predicted, measured, kept);
+            self.note(StepKind::Next, (&group, &choice), predicted, measured, None, kept);
             if let Some(anew) = anew {
                 for i in (0..all).filter(|&i| anew[i] != choice[i]) {
                     encodings.remove(&self.sensitivities[i].name);
@@ -162,7 +190,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
                 choice = anew;
                 kld = match encodings.is_empty() {
                     true => 0.0,
-                    false => self.whole_kld(&encodings)?,
+                    false => self.whole_losses(&encodings)?.mean(),
                 };
                 continue;
             }
@@ -177,7 +205,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             }
             choice = self.allocate(&finished, scale, kld);
         }
-        Ok(Reached { choice, encodings, predicted, kld })
+        Ok(Reached { choice, encodings, predicted, losses })
     }
 
     /// The least sensitive of the pending tensors, which are in that order: so many that they cost
@@ -206,8 +234,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 
     /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others, the role
-    /// that costs most first. They end with the first that gains nothing: then what the costliest
-    /// tensors are predicted to lose is not far off.
+    /// that costs most first. They end with the first that gains nothing, or no more than the
+    /// standard error of the gain: then what the costliest tensors are predicted to lose is not far
+    /// off.
     pub fn exchange(&mut self, reached: Reached) -> Result<Reached, SearchError> {
         let mut roles: BTreeMap<Role, f64> = BTreeMap::new();
         for (i, sensitivity) in self.sensitivities.iter().enumerate() {
@@ -228,10 +257,12 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
                 continue;
             };
             let Changed { group, reached } = next;
-            let better = self.judged(&reached) < self.judged(&best);
-            let changed = (&group[..], &reached.choice[..]);
-            self.note(StepKind::Exchange, changed, expected, reached.kld, better);
-            if !better {
+            let factors = (self.judged_by(&best.choice), self.judged_by(&reached.choice));
+            let gain = best.losses.gain_of(&reached.losses, factors);
+            let (changed, noise) = ((&group[..], &reached.choice[..]), Some(gain.error));
+            let measured = reached.kld();
+            self.note(StepKind::Exchange, changed, expected, measured, noise, gain.is_real());
+            if !gain.is_real() {
                 self.emphasis = before;
                 break;
             }
@@ -244,26 +275,26 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     /// The KLD to expect of a choice, by that of a model that was measured.
     fn expected(&self, measured: &Reached, choice: &[usize]) -> f64 {
         let raw = self.sum_all(&measured.choice);
-        if raw > 0.0 { measured.kld / raw * self.sum_all(choice) } else { 0.0 }
+        if raw > 0.0 { measured.kld() / raw * self.sum_all(choice) } else { 0.0 }
     }
 
-    /// What models of equal bytes are compared by: the measured KLD; where they are still to be
-    /// trained, with more weight on what training leaves as it is.
-    fn judged(&self, reached: &Reached) -> f64 {
-        if !self.search.trains() {
-            return reached.kld;
-        }
-        let raw = self.sum_all(&reached.choice);
-        let elsewhere = self.sum_elsewhere(&reached.choice);
-        if raw > 0.0 { reached.kld / raw * elsewhere } else { reached.kld }
+    /// What the measured KLD of a choice is multiplied with where models of equal bytes are compared:
+    /// 1; where they are still to be trained, more for what training leaves as it is.
+    fn judged_by(&self, choice: &[usize]) -> f64 {
+        let raw = self.sum_all(choice);
+        let counts = self.search.trains() && raw > 0.0;
+        if counts { self.sum_elsewhere(choice) / raw } else { 1.0 }
     }
 
-    /// The plan and its tensors, or those of the plain recipe of the same size, if that loses less.
-    pub fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Encodings), SearchError> {
+    /// The plan and its tensors, or those of the plain recipe of the same size, if that loses less
+    /// by more than the standard error of the difference.
+    pub fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Measured), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.plan(gguf, &self.candidates(&reached.choice));
         self.record.predicted_kld = Some(reached.predicted);
-        self.record.measured_kld = reached.kld;
+        let Reached { encodings, losses, .. } = reached;
+        let found = Measured { encodings, losses };
+        self.record.measured_kld = found.losses.mean();
         let (bytes, kept) = (plan.bytes(searchable.alignment()), searchable.kept());
         let room = Bytes { tensors: bytes.tensors - kept.tensors, file: bytes.file - kept.file };
         if !searchable.allows(&plan) {
@@ -271,38 +302,39 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             return self.by_role();
         }
         let Some(recipe) = searchable.recipe(gguf, config, self.importance, room)? else {
-            return Ok((plan, reached.encodings));
+            return Ok((plan, found));
         };
-        let (encodings, kld) = self.plainly(&recipe)?;
-        if kld < reached.kld {
+        let plain = self.plainly(&recipe)?;
+        if found.gain_of(&plain).is_real() {
+            let kld = plain.losses.mean();
             self.record.measured_kld = kld;
             self.record.predicted_kld = None;
             if matches!(self.search.aim, Aim::Smallest { kld: allowed } if kld <= allowed) {
                 self.record.bound_by = None;
             }
-            return Ok((recipe, encodings));
+            return Ok((recipe, plain));
         }
-        Ok((plan, reached.encodings))
+        Ok((plan, found))
     }
 
     /// The best plan that gives all tensors of a role the same format, and its tensors.
-    fn by_role(&mut self) -> Result<(Plan, Encodings), SearchError> {
+    fn by_role(&mut self) -> Result<(Plan, Measured), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.best_by_role(gguf, config, self.importance)?;
-        let (encodings, kld) = self.plainly(&plan)?;
-        self.record.measured_kld = kld;
+        let plain = self.plainly(&plan)?;
+        self.record.measured_kld = plain.losses.mean();
         self.record.predicted_kld = None;
-        Ok((plan, encodings))
+        Ok((plan, plain))
     }
 
-    /// The tensors of a plan, rounded without compensation, and the KLD.
-    fn plainly(&mut self, plan: &Plan) -> Result<(Encodings, f64), SearchError> {
+    /// The tensors of a plan, rounded without compensation, and what the model then loses.
+    fn plainly(&mut self, plan: &Plan) -> Result<Measured, SearchError> {
         let encoded = plan.tensors.iter().filter(|tensor| tensor.choice.is_encoded());
         let todo = encoded.map(|tensor| (tensor.spec.name.clone(), tensor.spec.format)).collect();
         let encodings = encode_plainly(self.context(), "recipe", &todo)?;
-        let kld = self.whole_kld(&encodings)?;
-        self.record.recipe_kld = Some(kld);
-        Ok((encodings, kld))
+        let losses = self.whole_losses(&encodings)?;
+        self.record.recipe_kld = Some(losses.mean());
+        Ok(Measured { encodings, losses })
     }
 
     /// How it went.
@@ -330,21 +362,22 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 
     /// Measures the model with all encodings, on all of the text.
-    fn whole_kld(&mut self, encodings: &Encodings) -> Result<f64, SearchError> {
-        self.kld(encodings, &|_| true, usize::MAX)
+    fn whole_losses(&mut self, encodings: &Encodings) -> Result<Losses, SearchError> {
+        self.losses(encodings, &|_| true, usize::MAX)
     }
 
     /// Measures the model with those of the encodings that are `wanted`.
-    fn kld(
+    fn losses(
         &mut self,
         encodings: &Encodings,
         wanted: &dyn Fn(&str) -> bool,
         chunks: usize,
-    ) -> Result<f64, SearchError> {
+    ) -> Result<Losses, SearchError> {
         let (judge, model) = (&mut *self.judge, self.search.model);
         let name = format!("kld-{}", self.measurements);
         self.measurements += 1;
-        self.search.work.remember(&name, || judge.kld(&with_some(model, encodings, wanted), chunks))
+        let work = self.search.work;
+        work.remember(&name, || judge.losses(&with_some(model, encodings, wanted), chunks))
     }
 
     /// Encodes some tensors as chosen, on the inputs that the finished ones let through.
@@ -381,8 +414,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let mut encodings = from.encodings.clone();
         group.iter().for_each(|&i| drop(encodings.remove(&self.sensitivities[i].name)));
         encodings.extend(self.encode(&group, &choice, &encodings)?);
-        let kld = self.whole_kld(&encodings)?;
-        let reached = Reached { choice, encodings, predicted, kld };
+        let losses = self.whole_losses(&encodings)?;
+        let reached = Reached { choice, encodings, predicted, losses };
         Ok(Some(Changed { group, reached }))
     }
 
@@ -393,9 +426,10 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         (group, choice): (&[usize], &[usize]),
         predicted: f64,
         measured: f64,
+        noise: Option<f64>,
         kept: bool,
     ) {
-        tracing::info!(?kind, tensors = group.len(), predicted, measured, kept, "step");
+        tracing::info!(?kind, tensors = group.len(), predicted, measured, noise, kept, "step");
         let encoded = |&i: &usize| {
             let Sensitivity { name, candidates, .. } = &self.sensitivities[i];
             Chosen { tensor: name.clone(), format: candidates[choice[i]].format.name() }
@@ -405,6 +439,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             encoded: group.iter().map(encoded).collect(),
             predicted_kld: predicted,
             measured_kld: measured,
+            noise,
             kept,
         });
     }

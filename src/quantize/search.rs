@@ -7,6 +7,7 @@ use std::error;
 
 use serde::Serialize;
 
+use crate::calibrate::Importance;
 use crate::config::Config;
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError};
@@ -15,10 +16,12 @@ use crate::work::{Work, WorkError};
 
 use super::encode::EncodeError;
 use super::encoded::Encodings;
+use super::kept_from::KeptFrom;
+use super::losses::Losses;
 use super::plan::{Plan, PlanError};
 use super::progressive::{Progressive, expected_share};
 use super::searchable::Searchable;
-use super::sensitivity::{Bands, Group};
+use super::sensitivity::{Bands, Group, Sensitivity};
 use super::survey::{Survey, survey};
 use super::training::{Check, TrainedBlock};
 
@@ -27,8 +30,9 @@ const LOOKED_AT: usize = 16_384;
 
 /// Measures models on held-out text.
 pub trait Judge {
-    /// Mean KL(full precision || `model`) in nats per token, on the first `chunks` of the text.
-    fn kld(&mut self, model: &Model, chunks: usize) -> Result<f64, SearchError>;
+    /// KL(full precision || `model`) in nats at each scored position of the first `chunks` of the
+    /// text, in order.
+    fn losses(&mut self, model: &Model, chunks: usize) -> Result<Losses, SearchError>;
 }
 
 /// Why a search ended without a model.
@@ -91,6 +95,8 @@ pub struct Found {
     pub plan: Plan,
     /// The tensors in these formats.
     pub encodings: Encodings,
+    /// Formats that tensors are kept from.
+    pub kept_from: Vec<KeptFrom>,
     /// How it went.
     pub record: Record,
 }
@@ -162,6 +168,9 @@ pub struct Step {
     pub predicted_kld: f64,
     /// KLD that was measured.
     pub measured_kld: f64,
+    /// Where it was to lose less than what was before: the standard error of the difference, below
+    /// which no difference counts.
+    pub noise: Option<f64>,
     /// Whether what it made was kept.
     pub kept: bool,
 }
@@ -173,6 +182,8 @@ pub struct TrainedRound {
     pub untrained_kld: f64,
     /// KLD of what lost least after.
     pub trained_kld: f64,
+    /// Whether that lost less by more than chance, so that it was kept.
+    pub kept: bool,
     /// How long it took.
     pub seconds: f64,
     /// The layers that were trained.
@@ -218,8 +229,23 @@ impl<'s> Search<'s, '_> {
         })?;
         let importance = survey.importance(self.model.weights.tied);
         survey.fill(&mut sensitivities);
+        let searchable = self.searchable.finite(self.gguf, self.config, &importance)?;
+        for sensitivity in &mut sensitivities {
+            let tensor = sensitivity.tensor;
+            sensitivity.keep_only(|format| searchable.may_have(tensor, format));
+        }
+        let search = Search { searchable: &searchable, ..*self };
+        search.among(&importance, &sensitivities, judge)
+    }
 
-        let mut progressive = Progressive::new(self, &importance, &sensitivities, judge);
+    /// Searches among what these tensors may have.
+    fn among(
+        &self,
+        importance: &Importance,
+        sensitivities: &[Sensitivity],
+        judge: &mut dyn Judge,
+    ) -> Result<Found, SearchError> {
+        let mut progressive = Progressive::new(self, importance, sensitivities, judge);
         progressive.probe()?;
         let reached = progressive.quantize_by_sensitivity()?;
         let reached = match self.aim {
@@ -227,12 +253,15 @@ impl<'s> Search<'s, '_> {
             Aim::Smallest { kld } => progressive.fit(reached, kld)?,
             Aim::Best => progressive.exchange(reached)?,
         };
-        let (plan, mut encodings) = progressive.against_recipe(reached)?;
-        if self.trains() && self.aim == Aim::Best {
-            encodings = progressive.train_finished(encodings)?;
-        }
+        let (plan, measured) = progressive.against_recipe(reached)?;
+        let encodings = match self.trains() && self.aim == Aim::Best {
+            true => progressive.train_finished(measured)?,
+            false => measured.encodings,
+        };
         let record = progressive.into_record();
-        Ok(Found { plan, encodings, record })
+        debug_assert!(self.searchable.allows(&plan), "what was chosen is within the limits");
+        let kept_from = self.searchable.kept_from.clone();
+        Ok(Found { plan, encodings, kept_from, record })
     }
 
     /// The sequences that are looked at to weigh and to encode tensors.
@@ -279,8 +308,8 @@ mod tests {
     struct Saying<F>(F);
 
     impl<F: FnMut() -> f64> Judge for Saying<F> {
-        fn kld(&mut self, _: &Model, _: usize) -> Result<f64, SearchError> {
-            Ok(self.0())
+        fn losses(&mut self, _: &Model, _: usize) -> Result<Losses, SearchError> {
+            Ok(Losses::new(vec![self.0() as f32; 3]))
         }
     }
 
@@ -351,7 +380,7 @@ mod tests {
             kld *= 1.1;
             kld
         };
-        let Found { plan, encodings, record } = search(&config, Aim::Best, more);
+        let Found { plan, encodings, record, .. } = search(&config, Aim::Best, more);
         assert!(record.recipe_kld.unwrap() > record.measured_kld);
         for tensor in plan.tensors.iter().filter(|tensor| tensor.choice.is_encoded()) {
             assert_eq!(encodings[&tensor.spec.name].format, tensor.spec.format);
@@ -392,7 +421,7 @@ mod tests {
     }
 
     impl Judge for ByBytes {
-        fn kld(&mut self, model: &Model, _: usize) -> Result<f64, SearchError> {
+        fn losses(&mut self, model: &Model, _: usize) -> Result<Losses, SearchError> {
             let weights = &model.weights;
             let matrices = weights.layers.iter().flat_map(|layer| {
                 let Layer { q, k, v, output, gate, up, down, .. } = layer;
@@ -403,7 +432,7 @@ mod tests {
             let all: usize = matrices.iter().map(|matrix| matrix.rows * matrix.columns).sum();
             let bpw = 8.0 * bytes as f64 / all as f64;
             let share = if gains(model) == self.gains { 1.0 } else { 0.5 };
-            Ok(0.06 * (4.5 / bpw).powi(4) * share)
+            Ok(Losses::new(vec![(0.06 * (4.5 / bpw).powi(4) * share) as f32; 3]))
         }
     }
 

@@ -9,6 +9,7 @@ use crate::model::Role;
 
 use super::budget::{Fixed, Limit};
 use super::choose::{Candidate, budget, choose};
+use super::kept_from::{KeptFrom, Left, left};
 use super::plan::{
     Options, Plan, PlanError, fixed_part, groups, options_of_all, plan_of, planned_with,
 };
@@ -25,8 +26,10 @@ pub struct Searchable {
     pub budget: Bytes,
     /// What the lines of metadata about the formats of each role take at most.
     pub lines: Bytes,
-    /// What to tell of limits that gave way.
+    /// What to tell of limits that gave way, and of formats with little room for inputs.
     warnings: Vec<String>,
+    /// Formats that tensors are kept from.
+    pub kept_from: Vec<KeptFrom>,
 }
 
 impl Searchable {
@@ -41,6 +44,15 @@ impl Searchable {
         let options = options_of_all(gguf, config)?;
         refuse_unportable(gguf, &options, config)?;
         let fixed = fixed_part(gguf, &options, header, context);
+        Searchable::within_limits(gguf, config, options, fixed)
+    }
+
+    fn within_limits(
+        gguf: &Gguf,
+        config: &Config,
+        options: Vec<Options>,
+        fixed: Fixed,
+    ) -> Result<Searchable, PlanError> {
         let (budget, warnings) = budget(config, &fixed, &groups(gguf, &options)?)?;
         let mut lines: BTreeMap<(Role, Format), usize> = BTreeMap::new();
         for (tensor, options) in gguf.tensors().iter().zip(&options) {
@@ -49,7 +61,37 @@ impl Searchable {
             }
         }
         let lines = lines.into_iter().map(|((role, format), n)| line_bytes(role, format, n)).sum();
-        Ok(Searchable { options, fixed, budget, lines, warnings })
+        Ok(Searchable { options, fixed, budget, lines, warnings, kept_from: Vec::new() })
+    }
+
+    /// The same without the formats in which llama.cpp could not hold what it keeps of a tensor's
+    /// inputs, where `importance` tells of them, with a margin of four.
+    pub fn finite(
+        &self,
+        gguf: &Gguf,
+        config: &Config,
+        importance: &Importance,
+    ) -> Result<Searchable, PlanError> {
+        let (mut options, mut kept_from, mut tight) = (self.options.clone(), vec![], vec![]);
+        for (tensor, options) in gguf.tensors().iter().zip(&mut options) {
+            let (candidates, inputs) = (options.candidates(), importance.extremes(&tensor.name));
+            let Some(inputs) = inputs.filter(|_| !candidates.is_empty()) else { continue };
+            let left: Left = left(tensor, candidates, inputs)?;
+            *options = Options::Formats(left.candidates);
+            kept_from.extend(left.kept_from);
+            tight.extend(left.warning);
+        }
+        let narrowed = match kept_from.is_empty() {
+            true => self.clone(),
+            false => Searchable::within_limits(gguf, config, options, self.fixed)?,
+        };
+        let warnings = narrowed.warnings.iter().cloned().chain(tight).collect();
+        Ok(Searchable { kept_from, warnings, ..narrowed })
+    }
+
+    /// Whether the tensor at a place of the file may have this format.
+    pub fn may_have(&self, tensor: usize, format: Format) -> bool {
+        self.options[tensor].candidates().iter().any(|candidate| candidate.format == format)
     }
 
     /// Bytes of the file's alignment.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::gguf::TensorInfo;
+use crate::gguf::{Format, TensorInfo};
 use crate::model::{Role, layer_part};
 
 use super::choose::Candidate;
@@ -45,6 +45,14 @@ impl Sensitivity {
         }
     }
 
+    /// Forgets all formats but those that are `wanted`.
+    pub fn keep_only(&mut self, wanted: impl Fn(Format) -> bool) {
+        let kept: Vec<bool> = self.candidates.iter().map(|it| wanted(it.format)).collect();
+        retain(&mut self.candidates, &kept);
+        retain(&mut self.output_errors, &kept);
+        retain(&mut self.plain_errors, &kept);
+    }
+
     /// The format that probes use: of those with fewest bits, the one that loses least.
     pub fn probe(&self) -> usize {
         let bits = |at: usize| self.candidates[at].format.bpw();
@@ -54,6 +62,11 @@ impl Sensitivity {
         };
         (0..self.candidates.len()).min_by(order).unwrap_or(0)
     }
+}
+
+fn retain<T>(values: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    values.retain(|_| kept.next() == Some(&true));
 }
 
 /// How layers are put together whose factors are measured at once, so that a deep model takes no
@@ -150,7 +163,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::gguf::Format;
 
     fn sensitivity(name: &str, plain: f64) -> Sensitivity {
         let candidates = [Format::Q8_0, Format::IQ4_NL, Format::Q4_0]
@@ -170,6 +182,14 @@ mod tests {
     #[test]
     fn the_probe_is_the_best_of_the_smallest() {
         assert_eq!(sensitivity("blk.0.ffn_up.weight", 1.0).probe(), 1);
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_forgotten_with_its_errors() {
+        let mut one = sensitivity("blk.0.ffn_up.weight", 1.0);
+        one.keep_only(|format| format != Format::IQ4_NL);
+        assert_eq!(one.candidates.len(), 2);
+        assert_eq!((one.output_errors, one.plain_errors), (vec![0.01, 0.8], vec![0.01, 1.2]));
     }
 
     #[test]

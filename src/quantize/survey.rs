@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::block;
-use crate::calibrate::{HEAD, Importance, Input, Place, inputs, place};
+use crate::calibrate::{HEAD, Importance, Input, InputSize, Place, inputs, place};
 use crate::gguf::{Format, Gguf, TensorInfo};
 use crate::model::{LinearInput, Model, Rounding};
 use crate::progress::{Amount, Progress};
@@ -23,8 +23,8 @@ const ROWS: usize = 96;
 /// What the pass found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Survey {
-    /// The mean square of each column of each input.
-    importance: Vec<(Place, Vec<f32>)>,
+    /// The size of each input.
+    inputs: Vec<(Place, InputSize)>,
     /// Of each tensor that has a choice, in each of its formats.
     output_errors: Vec<Vec<FormatError>>,
 }
@@ -59,7 +59,7 @@ impl FormatError {
 impl Survey {
     /// How much each input column matters.
     pub fn importance(&self, tied: bool) -> Importance {
-        Importance::new(self.importance.iter().cloned().collect(), tied)
+        Importance::new(self.inputs.iter().cloned().collect(), tied)
     }
 
     /// Fills in what was found of these tensors, which are those that were asked about.
@@ -91,7 +91,7 @@ pub fn survey(
         gguf,
         sensitivities,
         by_place,
-        importance: Vec::new(),
+        inputs: Vec::new(),
         output_errors: sensitivities
             .iter()
             .map(|s| vec![FormatError::default(); s.candidates.len()])
@@ -108,7 +108,7 @@ pub fn survey(
     })?;
     found.see_inputless()?;
     progress.finish();
-    Ok(Survey { importance: found.importance, output_errors: found.output_errors })
+    Ok(Survey { inputs: found.inputs, output_errors: found.output_errors })
 }
 
 /// What was found so far.
@@ -117,7 +117,7 @@ struct Found<'s> {
     sensitivities: &'s [Sensitivity],
     /// The tensors that share an input; those that multiply nothing have none.
     by_place: BTreeMap<Option<Place>, Vec<usize>>,
-    importance: Vec<(Place, Vec<f32>)>,
+    inputs: Vec<(Place, InputSize)>,
     output_errors: Vec<Vec<FormatError>>,
 }
 
@@ -136,7 +136,8 @@ impl Found<'_> {
                 FormatError::of(plain, compensated, of_inputs)
             })?;
         }
-        self.importance.push((place, importance));
+        let extremes = rounding.extremes;
+        self.inputs.push((place, InputSize { squares: importance, extremes }));
         Ok(())
     }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::gguf::Format;
+use crate::model::Rounding;
 use crate::validate::{Estimate, Spread, Statistics, degradation_of};
 
 /// What an evaluation found, and on how much text.
@@ -14,8 +16,9 @@ use crate::validate::{Estimate, Spread, Statistics, degradation_of};
 /// [`Statistics`], a mean's uncertainty beside it as `..._error`: `ppl`, `ppl_base`, `correlation`,
 /// `ln_ppl_ratio`, `ppl_ratio`, `ppl_difference`, `mean_kld`, `mean_dp`, `rms_dp`, `same_top`; the
 /// spreads as `kld_max`, `kld_99_9`, `kld_99`, ..., `kld_median`, ..., `kld_0_1`, `kld_min` and the
-/// like of `dp`, absent below 100 positions; `retention` and `degradation`. Probabilities are
-/// fractions of 1; what is not a number is `null`.
+/// like of `dp`, absent below 100 positions; `retention` and `degradation`; `clipped` positions and
+/// `ppl_base_clipped`, which is what llama-perplexity prints for `ppl_base`; `rounding_kld`.
+/// Probabilities are fractions of 1; what is not a number is `null`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// The text.
@@ -28,6 +31,23 @@ pub struct Evaluation {
     pub context: usize,
     /// What was found.
     pub statistics: Statistics,
+    /// What llama.cpp's rounding of activations alone amounts to in KLD; `None` where it rounds none
+    /// to 8 bits for the quantized model.
+    pub rounding_kld: Option<f64>,
+}
+
+/// KLD that rounding activations to 8 bits amounts to, with one scale for each 32 and with one for
+/// each 256 (K-quants), in nats per token. It is the order of size only: it depends on the model.
+const ROUNDING_KLD: (f64, f64) = (4e-4, 1e-3);
+
+/// What llama.cpp's rounding of activations alone amounts to in KLD for weights of these formats.
+pub(crate) fn rounding_kld(formats: impl Iterator<Item = Format>) -> Option<f64> {
+    let of = |format| match Rounding::for_weights(format) {
+        Rounding::Q8_0 | Rounding::Q8_1 => Some(ROUNDING_KLD.0),
+        Rounding::Q8_K => Some(ROUNDING_KLD.1),
+        Rounding::None | Rounding::Half | Rounding::Brain => None,
+    };
+    formats.filter_map(of).max_by(f64::total_cmp)
 }
 
 impl Evaluation {
@@ -109,6 +129,9 @@ impl Serialize for Evaluation {
         estimate(&mut map, "same_top", s.same_top)?;
         map.serialize_entry("retention", &s.retention())?;
         map.serialize_entry("degradation", &s.degradation())?;
+        map.serialize_entry("clipped", &s.clipped)?;
+        map.serialize_entry("ppl_base_clipped", &s.ppl_base_clipped)?;
+        map.serialize_entry("rounding_kld", &self.rounding_kld)?;
         map.end()
     }
 }
@@ -154,7 +177,7 @@ pub fn evaluation_table(evaluation: &Evaluation) -> String {
 }
 
 fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
-    let Evaluation { text, activations, chunks, context, statistics } = evaluation;
+    let Evaluation { text, activations, chunks, context, statistics, .. } = evaluation;
     let chunks = match chunks {
         1 => "1 chunk".to_string(),
         n => format!("{n} chunks"),
@@ -173,7 +196,35 @@ fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
     write_probability(out, statistics)?;
     writeln!(out, "====== Degradation ======")?;
     writeln!(out, "Retention  : {:7.3} %", 100.0 * statistics.retention())?;
-    writeln!(out, "Degradation: {:7.3} %", 100.0 * statistics.degradation())
+    writeln!(out, "Degradation: {:7.3} %", 100.0 * statistics.degradation())?;
+    write_differences(out, evaluation)
+}
+
+/// Where llama-perplexity says something else, or as good as nothing.
+fn write_differences(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
+    let Statistics { positions, clipped, ppl_base_clipped, kld, .. } = evaluation.statistics;
+    let rounding = evaluation.rounding_kld.filter(|&rounding| kld.value < rounding);
+    if clipped == 0 && rounding.is_none() {
+        return Ok(());
+    }
+    writeln!(out, "\n====== Differences from llama-perplexity ======")?;
+    if clipped > 0 {
+        writeln!(
+            out,
+            "Its Mean PPL(base) is {ppl_base_clipped:.6}: at {clipped} of {positions} positions the next \
+             token is\nmore than 16 nats less likely than the likeliest, where its file of predictions \
+             ends."
+        )?;
+    }
+    if let Some(rounding) = rounding {
+        writeln!(
+            out,
+            "A KLD below some {rounding} is what rounding of activations alone amounts to there: it \
+             tells little of\nthe weights, and the same file differs by a part of that with another \
+             micro-batch (-ub)."
+        )?;
+    }
+    Ok(())
 }
 
 fn write_perplexity(out: &mut String, s: &Statistics) -> fmt::Result {
@@ -228,12 +279,31 @@ mod tests {
             let nll_base = 2.0 + (i % 7) as f32 * 0.25;
             let dp = (i % 5) as f32 * 0.01 - 0.02;
             let (nll, kld) = (nll_base + 0.0625, i as f32 * 0.001);
-            Position { nll, nll_base, kld, dp, same_top: !i.is_multiple_of(10) }
+            let nll_base_clipped = nll_base.min(3.4);
+            let same_top = !i.is_multiple_of(10);
+            Position { nll, nll_base, nll_base_clipped, kld, dp, same_top }
         };
         let positions: Vec<_> = (0..positions).map(position).collect();
         let (text, statistics) = (TextSource::Own { seed: 0 }, Statistics::of(&positions));
         let activations = Activations::Float;
-        Evaluation { text, activations, chunks: 1, context: 512, statistics }
+        let rounding_kld = rounding_kld([Format::F32, Format::Q4_K, Format::Q8_0].into_iter());
+        Evaluation { text, activations, chunks: 1, context: 512, statistics, rounding_kld }
+    }
+
+    #[test]
+    fn what_llama_perplexity_says_otherwise_is_told_where_it_does() {
+        // Of each 7 positions, one is clipped at 3.4.
+        let mut one = evaluation(255);
+        let table = evaluation_table(&one);
+        assert!(table.contains("at 36 of 255 positions the next token"), "{table}");
+        assert!(!table.contains("rounding of activations"), "{table}");
+        one.statistics.clipped = 0;
+        assert!(!evaluation_table(&one).contains("Differences"));
+        one.statistics.kld.value = 9e-4;
+        assert!(evaluation_table(&one).contains("below some 0.001 is what rounding"));
+        one.rounding_kld = rounding_kld([Format::F16, Format::Q8_0].into_iter());
+        assert!(!evaluation_table(&one).contains("Differences"));
+        assert_eq!(rounding_kld([Format::F16, Format::F32].into_iter()), None);
     }
 
     #[test]

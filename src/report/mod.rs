@@ -6,6 +6,7 @@ mod opencog;
 mod text;
 mod validation;
 
+pub(crate) use evaluation::rounding_kld;
 pub use evaluation::{Activations, Evaluation, TextSource, evaluation_table};
 pub use inspect::inspect;
 pub use opencog::{
@@ -29,7 +30,7 @@ use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::model::{Role, architecture_name, kv_cache_bytes};
 use crate::pipeline::Job;
-use crate::quantize::{Choice, Plan, Planned, Record};
+use crate::quantize::{Choice, KeptFrom, Plan, Planned, Record};
 
 /// What a run did. Its fields are the JSON of `--report x.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +57,8 @@ pub struct Report {
     pub metrics: Metrics,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// Formats that tensors are kept from, as llama.cpp's outputs could be NaN there.
+    pub kept_from: Vec<KeptFrom>,
     /// What was asked for and not reached: the model is then kept under another name.
     pub missed: Option<String>,
     /// What was lost on outputs: on held-out text of the model's own first, then on the evaluation
@@ -164,6 +167,7 @@ pub(crate) struct Run<'a> {
     pub context: u64,
     /// What each tensor lost, where it was changed and written.
     pub errors: Vec<Option<SquaredError>>,
+    pub kept_from: Vec<KeptFrom>,
     pub measured: Measured,
     pub stages: Vec<Stage>,
 }
@@ -208,6 +212,7 @@ impl Report {
             architecture: architecture_name(gguf.metadata()).to_string(),
             metrics: Metrics::of(&run),
             warnings: warnings(&run),
+            kept_from: run.kept_from,
             missed: run.measured.missed,
             evaluations: run.measured.evaluations,
             unmeasured: run.measured.unmeasured,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use crate::model::Role;
-use crate::quantize::{Check, Cost, TensorCosts, TrainedBlock, TrainedRound};
+use crate::model::{InHalf, Role};
+use crate::quantize::{Check, Cost, KeptFrom, TensorCosts, TrainedBlock, TrainedRound};
 use crate::validate::Statistics;
 
 use super::opencog::write_opencog;
@@ -26,6 +26,7 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out)?;
     write_roles(out, &report.tensors)?;
     write_notes(out, &report.tensors)?;
+    write_kept_from(out, &report.kept_from)?;
     write_sensitivities(out, report)?;
     if let Some(opencog) = &report.opencog {
         writeln!(out)?;
@@ -101,7 +102,7 @@ fn write_training(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn write_round(out: &mut String, round: &TrainedRound) -> fmt::Result {
-    let TrainedRound { untrained_kld, trained_kld, seconds, layers, layers_left, .. } = round;
+    let TrainedRound { untrained_kld, trained_kld, kept, seconds, layers, layers_left, .. } = round;
     writeln!(out, "  training     KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;")?;
     match (layers.len(), layers_left) {
         (0, 0) => writeln!(out, "               no layer has tensors that learn")?,
@@ -120,8 +121,9 @@ fn write_round(out: &mut String, round: &TrainedRound) -> fmt::Result {
         writeln!(out, "               end to end, there was no time for {left} of the tokens")?;
     }
     write_end_to_end(out, &round.end_to_end)?;
-    if trained_kld >= untrained_kld {
-        writeln!(out, "               no less is lost, so the model stays what it was")?;
+    if !kept {
+        let how = if trained_kld < untrained_kld { " but for noise" } else { "" };
+        writeln!(out, "               no less is lost{how}, so the model stays what it was")?;
     }
     Ok(())
 }
@@ -184,6 +186,31 @@ fn write_notes(out: &mut String, tensors: &[TensorReport]) -> fmt::Result {
     for (i, (note, n)) in notes.into_iter().enumerate() {
         let tensors = if n == 1 { "tensor" } else { "tensors" };
         writeln!(out, "{}  {n} {tensors}: {note}", if i == 0 { "\n" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// Formats that tensors are kept from, said once for all that share them.
+fn write_kept_from(out: &mut String, all: &[KeptFrom]) -> fmt::Result {
+    /// Tensors that are named.
+    const NAMED: usize = 3;
+    let mut alike: BTreeMap<(&[&str], InHalf), Vec<&KeptFrom>> = BTreeMap::new();
+    for one in all {
+        alike.entry((&one.formats, one.kept)).or_default().push(one);
+    }
+    for (i, ((formats, kept), tensors)) in alike.into_iter().enumerate() {
+        let (n, largest) = (tensors.len(), tensors.iter().map(|it| it.largest).fold(0.0, f32::max));
+        let mut names: Vec<&str> = tensors.iter().map(|it| it.tensor.as_str()).collect();
+        names.truncate(NAMED);
+        let more = if n > NAMED { format!(" and {} more", n - NAMED) } else { String::new() };
+        let (line, names, formats) =
+            (if i == 0 { "\n" } else { "" }, names.join(", "), formats.join(", "));
+        writeln!(out, "{line}  not {formats}: {names}{more}")?;
+        writeln!(
+            out,
+            "    llama.cpp keeps {kept} in F16; {largest:.1e} is too near its end, 65504, to be safe \
+             of NaN"
+        )?;
     }
     Ok(())
 }
@@ -283,6 +310,7 @@ mod tests {
         let round = TrainedRound {
             untrained_kld: 0.03,
             trained_kld,
+            kept: trained_kld < 0.03,
             seconds: 2.0,
             layers,
             layers_left: 0,
@@ -291,6 +319,24 @@ mod tests {
         };
         write_round(&mut out, &round).unwrap();
         out
+    }
+
+    #[test]
+    fn formats_that_tensors_are_kept_from_are_told_once() {
+        let kept_from = |layer: usize, largest| KeptFrom {
+            tensor: format!("blk.{layer}.ffn_down.weight"),
+            formats: vec!["Q4_1", "Q5_1"],
+            kept: InHalf::Sum,
+            largest,
+        };
+        let mut out = String::new();
+        write_kept_from(&mut out, &[]).unwrap();
+        assert_eq!(out, "");
+        let all: Vec<KeptFrom> = (1..6).map(|layer| kept_from(layer, 1e5 * layer as f32)).collect();
+        write_kept_from(&mut out, &all).unwrap();
+        let names = [1, 2, 3].map(|layer| format!("blk.{layer}.ffn_down.weight")).join(", ");
+        assert!(out.contains(&format!("not Q4_1, Q5_1: {names} and 2 more\n")), "{out}");
+        assert!(out.contains("the sum of each 32 of its inputs in F16; 5.0e5 is"), "{out}");
     }
 
     #[test]

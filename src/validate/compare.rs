@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use rayon::prelude::*;
 
-use super::{Chunks, LogitsWriter, NotFinite, Position, encode_logits, scored};
+use super::{Chunks, LogitsWriter, NotFinite, Position, Side, encode_logits, scored};
 use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
 use crate::progress::{Amount, Progress};
 
@@ -146,6 +146,14 @@ impl<'m, 'a> Predictor<'m, 'a> {
         self.session.logits(hidden, &mut self.logits);
     }
 
+    /// Why logits are not finite, where llama.cpp could not hold the inputs of the output head.
+    fn overflow(&self) -> Option<ModelError> {
+        let weights = &self.session.model().weights;
+        let (format, overflow) = (weights.head.weight.format, weights.head.overflow(&self.hidden)?);
+        let tensor = if weights.tied { "token_embd.weight" } else { "output.weight" }.into();
+        Some(ModelError::Overflow { tensor, format, overflow })
+    }
+
     /// The logits as llama-perplexity's file has them, position by position.
     fn records(&self) -> Vec<Result<Vec<u8>, NotFinite>> {
         let vocabulary = self.session.model().weights.vocabulary();
@@ -162,14 +170,18 @@ pub(super) fn measure(
     positions: &mut Vec<Position>,
 ) -> Result<(), CompareError> {
     let vocabulary = base.logits.len() / next.len();
-    let (base, quantized) = (&base.logits, &quantized.logits);
-    let rows = base.par_chunks_exact(vocabulary).zip(quantized.par_chunks_exact(vocabulary));
+    let base_rows = base.logits.par_chunks_exact(vocabulary);
+    let rows = base_rows.zip(quantized.logits.par_chunks_exact(vocabulary));
     let measured: Vec<Result<Position, NotFinite>> = rows
         .zip(next)
         .map(|((base, quantized), &next)| Position::of(base, quantized, next))
         .collect();
     for position in measured {
-        positions.push(position.map_err(|fault| not_finite(chunks, positions.len(), fault))?);
+        positions.push(position.map_err(|fault| {
+            let side = if fault.side == Side::Base { base } else { quantized };
+            let overflow = side.overflow().map(CompareError::Model);
+            overflow.unwrap_or_else(|| not_finite(chunks, positions.len(), fault))
+        })?);
     }
     Ok(())
 }

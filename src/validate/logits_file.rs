@@ -11,6 +11,7 @@ mod codes;
 mod reader;
 mod writer;
 
+pub use codes::RANGE;
 pub use reader::{LogitsFileError, LogitsReader};
 pub use writer::{LogitsWriter, encode_logits};
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::logits_file::RANGE;
 use super::softmax::{Extent, extent, sums};
 
 /// How two models differ at one position of a text.
@@ -12,6 +13,9 @@ pub struct Position {
     pub nll: f32,
     /// The same by the full-precision model.
     pub nll_base: f32,
+    /// That as llama-perplexity's file of predictions holds it: no token is more than 16 nats less
+    /// likely there than the likeliest.
+    pub nll_base_clipped: f32,
     /// KL(full precision || quantized), in nats.
     pub kld: f32,
     /// Probability of the next token by the quantized model less that by the full-precision one.
@@ -71,6 +75,7 @@ impl Position {
         let whole_base = f64::from(p.high) + sums.base.ln();
         let whole = f64::from(q.high) + sums.quantized.ln();
         let nll_base = whole_base - f64::from(base[next]);
+        let clipped = base[next].max(p.high - RANGE);
         let nll = whole - f64::from(quantized[next]);
         // sum p (ln p - ln q) = sum p (base - quantized) + whole - whole_base, and the logarithms
         // apart, since they cancel to the last bit where the rows are the same.
@@ -79,6 +84,7 @@ impl Position {
         Ok(Position {
             nll: nll as f32,
             nll_base: nll_base as f32,
+            nll_base_clipped: (whole_base - f64::from(clipped)) as f32,
             // What rounding puts below 0 is no divergence.
             kld: kld.max(0.0) as f32,
             dp: ((-nll).exp() - (-nll_base).exp()) as f32,
@@ -149,6 +155,18 @@ mod tests {
             let (base, quantized) = rows(49_152, seed, size);
             check(&base, &quantized, 17 * seed as usize);
         }
+    }
+
+    #[test]
+    fn unlikely_tokens_are_clipped_as_in_llama_perplexitys_file() {
+        let clipped = |base: f32| {
+            let position = Position::of(&[20.0, base], &[20.0, base], 1).unwrap();
+            (position.nll_base, position.nll_base_clipped)
+        };
+        let (nll, coded) = clipped(4.5);
+        assert!(nll == coded && (nll - 15.5).abs() < 1e-4, "{nll}");
+        let (nll, coded) = clipped(-20.0);
+        assert!((nll - 40.0).abs() < 1e-4 && (coded - 16.0).abs() < 1e-4, "{nll} and {coded}");
     }
 
     #[test]

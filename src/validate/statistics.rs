@@ -39,6 +39,11 @@ pub struct Statistics {
     pub ppl: Estimate,
     /// Perplexity of the full-precision model.
     pub ppl_base: Estimate,
+    /// The same as llama-perplexity's file of predictions has it, which is clipped.
+    pub ppl_base_clipped: f64,
+    /// Positions that are clipped there: whose next token is more than 16 nats less likely than the
+    /// likeliest, by the full-precision model.
+    pub clipped: usize,
     /// Correlation of the log-likelihoods, -1 to 1; NaN where one of them never changes.
     pub correlation: f64,
     /// Logarithm of the ratio of the perplexities.
@@ -77,11 +82,15 @@ impl Statistics {
         let (ppl, ppl_base) = (ln_ppl.exp(), ln_ppl_base.exp());
         let ppl_covariance = ppl.value * ppl_base.value * covariance;
         let difference = ppl.value - ppl_base.value;
+        let nll_clipped = positions.iter().map(|position| f64::from(position.nll_base_clipped));
+        let is_clipped = |position: &&Position| position.nll_base_clipped < position.nll_base;
         let same = positions.iter().filter(|position| position.same_top).count();
         Statistics {
             positions: n,
             ppl,
             ppl_base,
+            ppl_base_clipped: Estimate::mean(nll_clipped).exp().value,
+            clipped: positions.iter().filter(is_clipped).count(),
             correlation: covariance / (ln_ppl.error * ln_ppl_base.error),
             ln_ppl_ratio,
             ppl_ratio: ln_ppl_ratio.exp(),
@@ -216,7 +225,8 @@ mod tests {
             let nll = nll_base + 0.3 * (random.random::<f32>() - 0.4);
             let kld = random.random::<f32>().powi(6);
             let dp = (-nll).exp() - (-nll_base).exp();
-            Position { nll, nll_base, kld, dp, same_top: random.random_bool(0.9) }
+            let same_top = random.random_bool(0.9);
+            Position { nll, nll_base, nll_base_clipped: nll_base.min(5.0), kld, dp, same_top }
         };
         (0..n).map(&mut position).collect()
     }

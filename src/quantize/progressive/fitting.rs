@@ -13,7 +13,8 @@ pub const CLOSE: f64 = 0.04;
 
 impl Progressive<'_, '_, '_> {
     /// Changes formats until the model is as small as the allowed KLD lets it be; where none is
-    /// found that loses so little, the one that loses least.
+    /// found that loses so little, the one that loses least. What is gained here is bytes, which are
+    /// known exactly, and what is allowed is a KLD on this very text: no step waits for a gain in it.
     pub fn fit(&mut self, reached: Reached, allowed: f64) -> Result<Reached, SearchError> {
         let mut tries = Tries { allowed, within: None, above: None };
         tries.add(self, reached.clone());
@@ -21,12 +22,12 @@ impl Progressive<'_, '_, '_> {
         // How far below the allowed KLD is aimed, as a share: further after each miss.
         let mut margin = 0.5 * CLOSE;
         for round in 0.. {
-            let close = now.kld <= allowed && now.kld >= allowed * (1.0 - CLOSE);
+            let close = now.kld() <= allowed && now.kld() >= allowed * (1.0 - CLOSE);
             let rounds = if tries.within.is_some() { FITTING_ROUNDS } else { 2 * FITTING_ROUNDS };
             if close || round >= rounds {
                 break;
             }
-            if now.kld > allowed && round > 0 {
+            if now.kld() > allowed && round > 0 {
                 margin += CLOSE;
             }
             let aimed = allowed * (1.0 - margin);
@@ -34,7 +35,8 @@ impl Progressive<'_, '_, '_> {
             let predicted = self.expected(&now, &choice);
             let Some(next) = self.changed(&now, choice, predicted)? else { break };
             let Changed { group, reached } = next;
-            self.note(StepKind::Fit, (&group, &reached.choice), predicted, reached.kld, true);
+            let changed = (&group[..], &reached.choice[..]);
+            self.note(StepKind::Fit, changed, predicted, reached.kld(), None, true);
             tries.add(self, reached.clone());
             now = reached;
         }
@@ -55,8 +57,8 @@ pub struct Tries {
 impl Tries {
     pub fn add(&mut self, search: &Progressive, reached: Reached) {
         let bytes = |reached: &Reached| search.bytes(&reached.choice).file;
-        if reached.kld > self.allowed {
-            let less = |above: &Reached| reached.kld < above.kld;
+        if reached.kld() > self.allowed {
+            let less = |above: &Reached| reached.kld() < above.kld();
             if self.above.as_ref().is_none_or(less) {
                 self.above = Some(reached);
             }
@@ -68,7 +70,7 @@ impl Tries {
     /// The sum of costs at which this KLD is expected: between two models by a power law, from one
     /// in proportion.
     pub fn cost_for(&self, search: &Progressive, kld: f64) -> f64 {
-        let point = |reached: &Reached| (reached.kld, search.sum_elsewhere(&reached.choice));
+        let point = |reached: &Reached| (reached.kld(), search.sum_elsewhere(&reached.choice));
         let points = [&self.within, &self.above].map(|reached| reached.as_ref().map(point));
         let (low, high) = match points {
             [Some(low), Some(high)] => (low, high),

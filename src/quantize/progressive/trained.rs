@@ -14,7 +14,7 @@ use crate::quantize::training::{
 };
 
 use super::fitting::{CLOSE, Tries};
-use super::{Progressive, Reached};
+use super::{Measured, Progressive, Reached};
 
 /// What training layer by layer is expected to leave of the KLD, before any was tried, as it does of
 /// SmolLM2's at `--accuracy 0.02`; the first round corrects it.
@@ -37,12 +37,10 @@ pub fn expected_share(config: &Config) -> f64 {
 
 impl Progressive<'_, '_, '_> {
     /// Trains a finished model.
-    pub fn train_finished(&mut self, encodings: Encodings) -> Result<Encodings, SearchError> {
-        let kld = self.record.measured_kld;
-        let before = Measured { encodings, kld };
-        let Measured { encodings, kld } =
-            self.train(before, expected_share(self.search.config) * kld)?;
-        self.record.measured_kld = kld;
+    pub fn train_finished(&mut self, before: Measured) -> Result<Encodings, SearchError> {
+        let expected = expected_share(self.search.config) * before.losses.mean();
+        let Measured { encodings, losses } = self.train(before, expected)?;
+        self.record.measured_kld = losses.mean();
         Ok(encodings)
     }
 
@@ -56,12 +54,14 @@ impl Progressive<'_, '_, '_> {
         let mut share = expected_share(self.search.config);
         let mut untrained = self.fit(reached, allowed / share)?;
         for rounds_left in (1..=ROUNDS).rev() {
-            let Reached { encodings, kld, .. } = untrained.clone();
-            let predicted = share * kld;
-            let Measured { encodings, kld } = self.train(Measured { encodings, kld }, predicted)?;
-            share = if untrained.kld > 0.0 { kld / untrained.kld } else { 1.0 };
-            let choice = untrained.choice.clone();
-            tries.add(self, Reached { choice, encodings, predicted, kld });
+            let Reached { choice, encodings, losses, .. } = untrained.clone();
+            let before = losses.mean();
+            let predicted = share * before;
+            let Measured { encodings, losses } =
+                self.train(Measured { encodings, losses }, predicted)?;
+            let kld = losses.mean();
+            share = if before > 0.0 { kld / before } else { 1.0 };
+            tries.add(self, Reached { choice, encodings, predicted, losses });
             let used = self.record.trained.last().map_or(0.0, |round| round.seconds);
             let is_time = self.time_left().is_none_or(|left| left.as_secs_f64() >= used);
             if NEAR.contains(&(kld / allowed)) || rounds_left == 1 || !is_time {
@@ -81,9 +81,9 @@ impl Progressive<'_, '_, '_> {
     }
 
     /// Trains a model, of which this KLD is predicted then: layer by layer, then end to end where that
-    /// is asked for. What loses least is returned, which may be the model as it was.
+    /// is asked for. What loses least is returned, which is the model as it was where nothing is
+    /// gained but noise.
     fn train(&mut self, before: Measured, predicted: f64) -> Result<Measured, SearchError> {
-        let untrained_kld = before.kld;
         let time = self.time_left();
         let by_layers = self.train_blocks(&before.encodings, time)?;
         let left = time.map(|time| time.saturating_sub(Duration::from_secs_f64(by_layers.seconds)));
@@ -93,19 +93,21 @@ impl Progressive<'_, '_, '_> {
         let mut after = self.measured(encodings)?;
         let mut end_to_end = Vec::new();
         if tokens > 0 {
-            let best = if after.kld < before.kld { &after } else { &before };
+            let best = if before.gain_of(&after).is_real() { &after } else { &before };
             let whole = self.train_whole(&best.encodings, tokens)?;
             let trained = self.measured(whole.encodings)?;
             after = after.or_better(trained);
             seconds += whole.seconds;
             end_to_end = whole.checks;
         }
-        let trained_kld = after.kld;
-        let better = trained_kld < untrained_kld;
-        self.note(StepKind::Train, (&[], &[]), predicted, trained_kld, better);
+        let (untrained_kld, trained_kld) = (before.losses.mean(), after.losses.mean());
+        let gain = before.gain_of(&after);
+        let (noise, kept) = (Some(gain.error), gain.is_real());
+        self.note(StepKind::Train, (&[], &[]), predicted, trained_kld, noise, kept);
         self.record.trained.push(TrainedRound {
             untrained_kld,
             trained_kld,
+            kept,
             seconds,
             layers,
             layers_left,
@@ -160,7 +162,7 @@ impl Progressive<'_, '_, '_> {
         if !norms_are_f32(self.search.gguf) {
             encodings.retain(|_, encoded| encoded.format != Format::F32);
         }
-        Ok(Measured { kld: self.whole_kld(&encodings)?, encodings })
+        Ok(Measured { losses: self.whole_losses(&encodings)?, encodings })
     }
 
     /// The tokens that the whole model learns from: as many as were asked for, as far as they can be
@@ -216,17 +218,4 @@ impl Progressive<'_, '_, '_> {
 fn norms_are_f32(gguf: &Gguf) -> bool {
     let mut norms = gguf.tensors().iter().filter(|tensor| Role::of(&tensor.name) == Role::Norm);
     norms.all(|tensor| tensor.format == Format::F32)
-}
-
-/// A model, and its KLD as measured.
-struct Measured {
-    encodings: Encodings,
-    kld: f64,
-}
-
-impl Measured {
-    /// This, or `other` where that loses less.
-    fn or_better(self, other: Measured) -> Measured {
-        if other.kld < self.kld { other } else { self }
-    }
 }

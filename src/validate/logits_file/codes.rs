@@ -5,8 +5,8 @@ use pulp::{Simd, WithSimd};
 use crate::simd::Level;
 use crate::validate::softmax::{Extent, exp_sum};
 
-/// How far below the likeliest token logarithms are told apart.
-const RANGE: f32 = 16.0;
+/// How far below the likeliest token logarithms are told apart, in nats.
+pub const RANGE: f32 = 16.0;
 
 /// The largest code.
 const TOP: f32 = 65535.0;
