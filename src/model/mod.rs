@@ -36,7 +36,7 @@ pub use cache::Cache;
 pub use doubts::doubts;
 pub use error::ModelError;
 pub use forward::{Model, Session, Wanted};
-pub use kv_cache::{context_length, kv_cache_bytes};
+pub use kv_cache::{UnknownCache, context_length, kv_cache_bytes};
 pub use layer_pass::{LinearInput, Observer, Unobserved};
 pub use linear::{Linear, Matrix};
 pub use matmul::{Product, View, multiply};

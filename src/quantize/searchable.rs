@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::gguf::{Format, Gguf};
 use crate::model::Role;
 
-use super::budget::{Fixed, Limit};
+use super::budget::{Fixed, Limit, kv_cache};
 use super::choose::{Candidate, budget, choose};
 use super::plan::{
     Options, Plan, PlanError, fixed_part, groups, options_of_all, plan_of, planned_with,
@@ -38,7 +38,8 @@ impl Searchable {
         context: u64,
     ) -> Result<Searchable, PlanError> {
         let options = options_of_all(gguf, config)?;
-        let fixed = fixed_part(gguf, &options, header, context);
+        let kv_cache = kv_cache(gguf.metadata(), config, context)?;
+        let fixed = fixed_part(gguf, &options, header, kv_cache);
         let (budget, warnings) = budget(config, &fixed, &groups(gguf, &options)?)?;
         let mut lines: BTreeMap<(Role, Format), usize> = BTreeMap::new();
         for (tensor, options) in gguf.tensors().iter().zip(&options) {

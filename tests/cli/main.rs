@@ -1,6 +1,7 @@
 //! The program, run as a user runs it: one test for each thing that it promises.
 
 mod bad_input;
+mod departures;
 mod disk;
 mod figures;
 mod folder;
