@@ -174,16 +174,18 @@ struct QuantizeArgs {
     #[arg(long, default_value = "cpu", value_parser = hardware, help_heading = "Target")]
     hardware: Hardware,
 
-    /// Memory of that machine in GB (10^9 bytes): weights and KV cache must fit
-    #[arg(long, value_name = "GB", default_value_t = 8.0, help_heading = "Target")]
-    memory: f64,
+    /// Memory of that machine in GB (10^9 bytes): weights and KV cache must fit [default: what this
+    /// machine has, or 8 if that cannot be found]
+    #[arg(long, value_name = "GB", help_heading = "Target")]
+    memory: Option<f64>,
 
     /// Tokens of context that must fit [default: the model's own, at most 4096]
     #[arg(long, value_name = "TOKENS", help_heading = "Target")]
     context: Option<u64>,
 
-    /// Largest allowed degradation on the model's own text, between 0 and 1; measured at --effort
-    /// standard and thorough [default: 0.02, unless --size, --bpw or --formats is given]
+    /// Largest allowed degradation on the model's own text, between 0 and 1, measured at --effort
+    /// standard and thorough. Where it is asked for and cannot be measured, as at --effort fast, it
+    /// is missed: exit code 3 [default: 0.02, unless --size, --bpw or --formats is given]
     #[arg(long, value_name = "FRACTION", help_heading = "Target")]
     accuracy: Option<f64>,
 
@@ -283,7 +285,7 @@ struct QuantizeArgs {
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
 
-    /// Print nothing but errors
+    /// Print nothing but warnings and errors
     #[arg(long, short, conflicts_with = "verbose", help_heading = "Run")]
     quiet: bool,
 

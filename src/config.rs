@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::gguf::Format;
-use crate::hardware::{Hardware, PORTABLE, nominal_bits};
+use crate::hardware::{Hardware, Memory, PORTABLE, nominal_bits};
 use crate::validate::CONTEXT;
 
 /// The fewest tokens that a sequence of calibration text has.
@@ -17,8 +17,9 @@ pub(crate) const LEAST_SEQ_LEN: usize = 16;
 pub struct Config {
     /// The machine that will run the model.
     pub hardware: Hardware,
-    /// Memory of that machine, in GB (10^9 bytes): weights and KV cache must fit.
-    pub memory: f64,
+    /// Memory of that machine, in GB (10^9 bytes): weights and KV cache must fit; `None` for what
+    /// this machine has, see [`Config::memory()`].
+    pub memory: Option<f64>,
     /// Tokens of context that must fit; `None` for the model's own, at most 4096.
     pub context: Option<u64>,
     /// Largest allowed degradation, a fraction; `None` for [`Config::ACCURACY`] unless a size is
@@ -55,7 +56,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             hardware: Hardware::Cpu,
-            memory: 8.0,
+            memory: None,
             context: None,
             accuracy: None,
             bits: BitRange { min: 4, max: 8 },
@@ -206,6 +207,15 @@ impl Config {
         self.accuracy.or((!sized).then_some(Config::ACCURACY))
     }
 
+    /// The memory that weights and KV cache must fit in. Where none is asked for, what is written
+    /// depends on this machine, but only if its memory is too small for what is best.
+    pub fn memory(&self) -> Memory {
+        match (self.memory, self.hardware) {
+            (Some(gb), _) => Memory::Asked(gb),
+            (None, Hardware::Cpu) => Memory::of_this_machine(),
+        }
+    }
+
     /// Batches of calibration text.
     pub fn batches(&self) -> usize {
         self.calibration.batches.unwrap_or(if self.trains() { 9 } else { 6 })
@@ -225,12 +235,10 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let fraction = |x: f64| x > 0.0 && x < 1.0;
         let bits = self.bits;
-        check(
-            self.memory.is_finite() && self.memory > 0.0,
-            "--memory",
-            self.memory,
-            "must be more than 0 GB",
-        )?;
+        if let Some(memory) = self.memory {
+            let sensible = memory.is_finite() && memory > 0.0;
+            check(sensible, "--memory", memory, "must be more than 0 GB")?;
+        }
         check(self.context != Some(0), "--context", 0, "must be at least one token")?;
         if let Some(accuracy) = self.accuracy {
             let expected = "must lie between 0 and 1, both excluded; 0.02 allows 2 %";
@@ -365,7 +373,10 @@ fn names(formats: &[Format]) -> String {
 /// The flags that made a file, as they stand in its metadata: what decides the bytes, and no more.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--hardware {} --memory {}", self.hardware.name(), self.memory)?;
+        write!(f, "--hardware {}", self.hardware.name())?;
+        if let Some(memory) = self.memory {
+            write!(f, " --memory {memory}")?;
+        }
         if let Some(accuracy) = self.allowed_degradation() {
             write!(f, " --accuracy {accuracy}")?;
         }
@@ -424,9 +435,16 @@ mod tests {
     }
 
     #[test]
+    fn flags_tell_of_no_machine() {
+        assert!(!Config::default().to_string().contains("--memory"));
+        let asked = Config { memory: Some(4.5), ..Config::default() };
+        assert!(asked.to_string().contains(" --memory 4.5 "));
+    }
+
+    #[test]
     fn each_bad_value_names_its_flag() {
-        assert!(refused(|c| c.memory = 0.0).starts_with("--memory 0:"));
-        assert!(refused(|c| c.memory = f64::NAN).starts_with("--memory NaN:"));
+        assert!(refused(|c| c.memory = Some(0.0)).starts_with("--memory 0:"));
+        assert!(refused(|c| c.memory = Some(f64::NAN)).starts_with("--memory NaN:"));
         assert!(refused(|c| c.accuracy = Some(0.0)).starts_with("--accuracy 0:"));
         assert!(refused(|c| c.accuracy = Some(1.0)).starts_with("--accuracy 1:"));
         assert!(refused(|c| c.bits = "9:4".parse().unwrap()).starts_with("--bits 9:4:"));

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::calibrate::{Recipe, generate, seed_source};
+use crate::calibrate::{Recipe, SeedSource, generate, seed_source};
 use crate::gguf::{Gguf, OutputFile};
 use crate::input::open_model;
-use crate::model::{Model, Tokenizer, context_length};
+use crate::model::{Model, Tokenizer, TokenizerError, Vocabulary, context_length};
 use crate::progress::Progress;
 use crate::report::{Activations, Evaluation, TextSource, rounding_kld};
 use crate::threads;
@@ -50,7 +50,7 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
     let (base, quantized) = (open_model(&job.base)?, open_model(&job.quantized)?);
     let mut base_model = Model::of(&base).map_err(|e| Error::model(&job.base, e))?;
     let mut quantized_model = Model::of(&quantized).map_err(|e| Error::model(&job.quantized, e))?;
-    let tokenizer = Tokenizer::read(base.metadata()).map_err(|e| Error::tokenizer(&job.base, e))?;
+    let tokens = Tokens::of(&base).map_err(|e| Error::tokenizer(&job.base, e))?;
     let context = context_within(&base, "--context", job.context)?;
     // Begun before the work, so that a file that cannot be written is known at once.
     let logits =
@@ -58,7 +58,8 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
 
     let (chunks, source) = match &job.text {
         Some(text) => {
-            let chunks = text_chunks(text, &tokenizer, context, job.chunks)?;
+            let tokenizer = tokens.tokenizer().map_err(|e| Error::tokenizer(&job.base, e))?;
+            let chunks = text_chunks(text, tokenizer, context, job.chunks)?;
             (chunks, TextSource::File(text.clone()))
         }
         None => {
@@ -70,10 +71,10 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
                 context: model_context(&base),
                 seed: job.seed,
             };
-            let own = generate(&base_model, &seed_source(&tokenizer), &recipe, progress)
+            let own = generate(&base_model, &tokens.seed_source(), &recipe, progress)
                 .map_err(|e| Error::model(&job.base, e))?;
             let sequences = [own.learn.sequences(), own.held_out.sequences()].concat();
-            let chunks = own_chunks(&sequences, context, &tokenizer);
+            let chunks = own_chunks(&sequences, context, tokens.vocabulary());
             (chunks.map_err(|e| Error::text(&job.base, e))?, TextSource::Own { seed: job.seed })
         }
     };
@@ -87,6 +88,47 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
     };
     let positions = positions.map_err(|e| Error::compare(&job.base, &job.quantized, e))?;
     Ok(evaluation(&chunks, &positions, source, job.activations, &quantized))
+}
+
+/// The tokens of a model. To let it write, a vocabulary is enough; a text that it did not write
+/// takes a tokenizer too.
+pub(crate) enum Tokens {
+    /// With the tokenizer for them.
+    WithTokenizer(Tokenizer),
+    /// Without, and why.
+    Alone(Vocabulary, TokenizerError),
+}
+
+impl Tokens {
+    /// Those of this file.
+    pub fn of(gguf: &Gguf) -> Result<Tokens, TokenizerError> {
+        match Tokenizer::read(gguf.metadata()) {
+            Ok(tokenizer) => Ok(Tokens::WithTokenizer(tokenizer)),
+            Err(reason) => Vocabulary::read(gguf.metadata())
+                .map(|vocabulary| Tokens::Alone(vocabulary, reason)),
+        }
+    }
+
+    /// What they stand for.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        match self {
+            Tokens::WithTokenizer(tokenizer) => tokenizer.vocabulary(),
+            Tokens::Alone(vocabulary, _) => vocabulary,
+        }
+    }
+
+    /// What turns text into them, or why nothing does.
+    pub fn tokenizer(&self) -> Result<&Tokenizer, TokenizerError> {
+        match self {
+            Tokens::WithTokenizer(tokenizer) => Ok(tokenizer),
+            Tokens::Alone(_, reason) => Err(reason.clone()),
+        }
+    }
+
+    /// What texts begin with.
+    pub fn seed_source(&self) -> SeedSource {
+        seed_source(self.vocabulary(), self.tokenizer().ok())
+    }
 }
 
 /// The tokens that a model takes, where its metadata tells.
@@ -151,9 +193,9 @@ pub(crate) fn text_chunks(
 pub(crate) fn own_chunks(
     sequences: &[Vec<u32>],
     context: usize,
-    tokenizer: &Tokenizer,
+    vocabulary: &Vocabulary,
 ) -> Result<Chunks, crate::validate::ChunkError> {
-    Chunks::new(sequences.concat(), context, None, tokenizer.vocabulary().leading())
+    Chunks::new(sequences.concat(), context, None, vocabulary.leading())
 }
 
 /// Compares, and keeps the full-precision model's predictions in `file`.

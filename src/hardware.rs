@@ -2,6 +2,10 @@
 
 use crate::gguf::Format;
 
+mod memory;
+
+pub use memory::Memory;
+
 /// What kind of machine runs the quantized model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hardware {

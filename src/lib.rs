@@ -75,7 +75,12 @@ impl Framework {
     pub fn cpu(memory: f64, accuracy: f64) -> Framework {
         let hardware = Hardware::Cpu;
         Framework {
-            config: Config { hardware, memory, accuracy: Some(accuracy), ..Config::default() },
+            config: Config {
+                hardware,
+                memory: Some(memory),
+                accuracy: Some(accuracy),
+                ..Config::default()
+            },
         }
     }
 

@@ -123,11 +123,11 @@ fn watch_signals() -> anyhow::Result<()> {
 }
 
 fn tell(report: &Report, telling: &Telling) -> anyhow::Result<()> {
-    if telling.quiet {
-        return Ok(());
-    }
     for warning in &report.warnings {
         say(&format!("warning: {warning}"));
+    }
+    if telling.quiet {
+        return Ok(());
     }
     match report.dry_run {
         true => print(&report::summary(report)),

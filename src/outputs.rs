@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 use crate::calibrate::{
     CalibrationText, Diversity, HeldOut, Importance, Learn, Recipe, Sequence, generate, importance,
-    seed_source,
 };
 use crate::config::{Config, Effort, LEAST_SEQ_LEN};
 use crate::evaluate::{
-    NO_LOGITS, context_within, eval_context, evaluation, model_context, own_chunks, text_chunks,
+    NO_LOGITS, Tokens, context_within, eval_context, evaluation, model_context, own_chunks,
+    text_chunks,
 };
 use crate::gguf::Gguf;
-use crate::model::{Model, ModelError, Tokenizer};
+use crate::model::{Model, ModelError};
 use crate::progress::Progress;
 use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable};
 use crate::report::{Activations, Evaluation, TextSource};
@@ -29,6 +29,8 @@ pub struct Outputs<'a> {
     held_out: HeldOut,
     /// How varied the text is.
     pub diversity: Diversity,
+    /// Why nothing is measured on the evaluation text, where nothing is.
+    pub unread: Option<String>,
     /// What losses are measured on.
     texts: Vec<(TextSource, Chunks)>,
     /// What the model makes of its own held-out text, once that was asked.
@@ -51,8 +53,8 @@ impl<'a> Outputs<'a> {
             Ok(model) => model,
             Err(reason) => return Ok(Err(reason.to_string())),
         };
-        let tokenizer = match Tokenizer::read(gguf.metadata()) {
-            Ok(tokenizer) => tokenizer,
+        let tokens = match Tokens::of(gguf) {
+            Ok(tokens) => tokens,
             Err(reason) => return Ok(Err(reason.to_string())),
         };
         let context = model_context(gguf);
@@ -65,23 +67,38 @@ impl<'a> Outputs<'a> {
         let (batches, batch_size) = (config.batches(), config.batch_size());
         let seq_len = context_within(gguf, "--seq-len", config.calibration.seq_len)?;
         let recipe = Recipe { batches, batch_size, seq_len, context, seed: config.seed };
-        let mut texts = Vec::new();
-        if let Some(path) = eval_text {
-            let chunks = text_chunks(path, &tokenizer, eval_context(gguf), None)?;
-            texts.push((TextSource::File(PathBuf::from(path)), chunks));
+        let (mut texts, mut unread) = (Vec::new(), None);
+        match eval_text.map(|path| (path, tokens.tokenizer())) {
+            None => {}
+            Some((path, Ok(tokenizer))) => {
+                let chunks = text_chunks(path, tokenizer, eval_context(gguf), None)?;
+                texts.push((TextSource::File(PathBuf::from(path)), chunks));
+            }
+            Some((path, Err(reason))) => {
+                let path = path.display();
+                unread = Some(format!("--eval-text {path}: nothing is measured on it: {reason}"));
+            }
         }
         // What ends a model's writing is as much a result as what it wrote.
         let text: Result<CalibrationText, String> = work.remember("text", || {
-            let text = generate(&model, &seed_source(&tokenizer), &recipe, progress);
+            let text = generate(&model, &tokens.seed_source(), &recipe, progress);
             Ok::<_, WorkError>(text.map_err(|reason| reason.to_string()))
         })?;
         Ok(text.map(|CalibrationText { learn, held_out, diversity }| {
             // What is too short to be scored is left out.
-            if let Ok(chunks) = own_chunks(held_out.sequences(), recipe.seq_len, &tokenizer) {
+            if let Ok(chunks) =
+                own_chunks(held_out.sequences(), recipe.seq_len, tokens.vocabulary())
+            {
                 texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
             }
-            Outputs { model, learn, held_out, diversity, texts, reference: OnceCell::new() }
+            let reference = OnceCell::new();
+            Outputs { model, learn, held_out, diversity, unread, texts, reference }
         }))
+    }
+
+    /// Whether there is enough text of the model's own to measure losses on.
+    pub fn has_own_text(&self) -> bool {
+        self.texts.iter().any(|(source, _)| source.is_own())
     }
 
     /// The importance of every input.

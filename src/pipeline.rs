@@ -107,11 +107,14 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         (files.model, errors) = (Some(output), measured);
     }
 
-    let (unmeasured, diversity) = match outputs {
-        Ok(outputs) => (None, Some(outputs.diversity)),
-        Err(reason) => (Some(reason), None),
+    let (unmeasured, unread, diversity) = match outputs {
+        Ok(outputs) => {
+            let unmeasured = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
+            (unmeasured, outputs.unread, Some(outputs.diversity))
+        }
+        Err(reason) => (Some(reason), None, None),
     };
-    let missed = missed_target(config, &evaluations, search.as_ref());
+    let missed = missed_target(config, &evaluations, search.as_ref(), unmeasured.as_deref());
     let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
     let measured = Measured { evaluations, diversity, search, unmeasured, missed };
     let run = Run {
@@ -129,6 +132,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         stages: clock.stages,
     };
     let mut report = Report::of(run);
+    report.warnings.extend(unread);
     report.warnings.extend(doubt);
     report.warnings.extend(files.finish(&report, &work, companion)?);
     if let Err(error) = work.finish(WRITTEN) {
@@ -148,7 +152,7 @@ fn work(
         return Ok(Work::Forgetful);
     }
     let foreign = if job.force { Foreign::Replace } else { Foreign::Refuse };
-    let run = run_description(gguf, config, companion);
+    let run = run_description(gguf, config, context(config, gguf.metadata()), companion);
     Ok(Work::beside(&job.output, &run, foreign)?)
 }
 
@@ -198,12 +202,19 @@ impl<'a> Decide<'_, 'a> {
     }
 }
 
-/// What was asked for and not reached, if anything.
+/// Why nothing was measured, where the model soon ended each of its texts.
+const TOO_LITTLE_TEXT: &str = "the model's own texts are too short to be scored";
+
+/// What was asked for and not reached, if anything. What could not be measured was not reached.
 fn missed_target(
     config: &Config,
     evaluations: &[Evaluation],
     search: Option<&Record>,
+    unmeasured: Option<&str>,
 ) -> Option<String> {
+    if let (Some(accuracy), Some(reason)) = (config.accuracy, unmeasured) {
+        return Some(format!("--accuracy {accuracy}: it could not be measured: {reason}"));
+    }
     let allowed = config.allowed_degradation()?;
     let searched = || search.map(|record| 1.0 - (-record.measured_kld).exp());
     let found = own(evaluations).map(Evaluation::degradation_of_own_text).or_else(searched)?;

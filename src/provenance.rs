@@ -11,6 +11,8 @@ use crate::config::Config;
 use crate::gguf::{
     ALIGNMENT_KEY, Array, Format, Gguf, Metadata, Value, Writer, alignment, header_size,
 };
+use crate::hardware::Memory;
+use crate::model::kv_cache_bytes;
 use crate::quantize::{Header, Plan};
 use crate::report::OpenCogReport;
 use crate::sha256::{self, hex};
@@ -61,7 +63,12 @@ fn seed(seed: u64) -> Value {
 
 /// What a run's state belongs to: the program, the flags, the model and the OpenCog data. A program
 /// that was built anew may find something else, whatever its version.
-pub fn run_description(gguf: &Gguf, config: &Config, companion: Option<&Companion>) -> String {
+pub fn run_description(
+    gguf: &Gguf,
+    config: &Config,
+    context: u64,
+    companion: Option<&Companion>,
+) -> String {
     let mut hash = Sha256::new();
     hash.update(encoded(gguf.metadata()));
     for tensor in gguf.tensors() {
@@ -74,16 +81,28 @@ pub fn run_description(gguf: &Gguf, config: &Config, companion: Option<&Companio
         let OpenCogReport { inputs, sha256, .. } = &companion.report;
         format!(", OpenCog data of {} with the hash {sha256}", inputs.join(", "))
     });
+    let memory = memory_that_binds(gguf, config, context);
+    let memory = memory.map(|memory| format!(", within {memory}"));
     let program = env::current_exe().and_then(|program| sha256::of_file(&program));
     format!(
-        "{PROGRAM}{} with the hash {}, on a CPU with {}, {config}, a model of {} bytes with the hash \
-         {hash}{}",
+        "{PROGRAM}{} with the hash {}, on a CPU with {}, {config}{}, a model of {} bytes with the \
+         hash {hash}{}",
         env!("CARGO_PKG_VERSION"),
         program.as_deref().unwrap_or("unknown"),
         Level::widest().name(),
+        memory.unwrap_or_default(),
         gguf.file_bytes(),
         opencog.unwrap_or_default()
     )
+}
+
+/// The memory of this machine, if nobody asked for another and it may decide what is written: if
+/// it is too small for the model as it is.
+fn memory_that_binds(gguf: &Gguf, config: &Config, context: u64) -> Option<Memory> {
+    let cache = kv_cache_bytes(gguf.metadata(), context).unwrap_or(0);
+    let memory = config.memory();
+    let is_small = memory.bytes() < gguf.file_bytes().saturating_add(cache);
+    (config.memory.is_none() && is_small).then_some(memory)
 }
 
 /// Metadata as a file has it; nothing of what no file can have.
@@ -170,7 +189,7 @@ mod tests {
             metadata.set("general.architecture", Value::string("llama"));
             metadata.set("llama.rope.freq_base", Value::F32(base));
             let gguf = Gguf::from_bytes("a model", encoded(&metadata)).unwrap();
-            run_description(&gguf, &Config::default(), None)
+            run_description(&gguf, &Config::default(), 4096, None)
         };
         assert_eq!(described(1e4), described(1e4));
         assert_ne!(described(1e4), described(1e5));

@@ -33,7 +33,9 @@ fn own_text_is_as_good_as_real_text() {
 
     let recipe =
         Recipe { batches: 1, batch_size: WRITTEN, seq_len: CONTEXT, context: None, seed: 0 };
-    let own = generate(&model, &seed_source(&tokenizer), &recipe, &Silent).unwrap();
+    let own =
+        generate(&model, &seed_source(tokenizer.vocabulary(), Some(&tokenizer)), &recipe, &Silent)
+            .unwrap();
     let own: Vec<&[u32]> = own.learn.sequences().iter().map(Vec::as_slice).collect();
     let own = importance(&model, &own, &Silent).unwrap();
     let real: Vec<&[u32]> = learnt.chunks_exact(CONTEXT).collect();

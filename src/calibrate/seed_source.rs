@@ -35,10 +35,10 @@ const CHAT_FORMATS: [ChatFormat; 5] = [
     ChatFormat { mark: "<|user|>", user: "<|user|>\n", assistant: "\n<|assistant|>\n" },
 ];
 
-/// What this vocabulary has for texts to begin with.
-pub fn seed_source(tokenizer: &Tokenizer) -> SeedSource {
-    let vocabulary = tokenizer.vocabulary();
-    let chat = chat(tokenizer);
+/// What this vocabulary has for texts to begin with; chats only where there is a tokenizer for the
+/// words around their turns.
+pub fn seed_source(vocabulary: &Vocabulary, tokenizer: Option<&Tokenizer>) -> SeedSource {
+    let chat = tokenizer.and_then(chat);
     let ends = |&id: &u32| vocabulary.ends_generation(id);
     let never = |&id: &u32| {
         use TokenKind::*;
@@ -74,22 +74,27 @@ fn chat(tokenizer: &Tokenizer) -> Option<Chat> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gguf::{Gguf, Value};
+    use crate::gguf::{Gguf, Metadata, Value};
+
+    fn source(metadata: &Metadata) -> SeedSource {
+        let tokenizer = Tokenizer::read(metadata).unwrap();
+        seed_source(tokenizer.vocabulary(), Some(&tokenizer))
+    }
 
     #[test]
     fn the_tiny_model_has_documents_and_words() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
         let mut metadata = Gguf::open(path.as_ref()).unwrap().metadata().clone();
-        let source = seed_source(&Tokenizer::read(&metadata).unwrap());
-        assert!(source.document_start.is_some());
-        assert!(source.text_tokens.len() > 1000, "{}", source.text_tokens.len());
-        assert!(!source.end_tokens.is_empty());
-        assert!(source.end_tokens.iter().all(|id| !source.never.contains(id)));
-        assert_eq!(source.chat, None);
+        let found = source(&metadata);
+        assert!(found.document_start.is_some());
+        assert!(found.text_tokens.len() > 1000, "{}", found.text_tokens.len());
+        assert!(!found.end_tokens.is_empty());
+        assert!(found.end_tokens.iter().all(|id| !found.never.contains(id)));
+        assert_eq!(found.chat, None);
 
         let template = "{{ '<|im_start|>' + message['role'] }}";
         metadata.set("tokenizer.chat_template", Value::string(template));
-        let chat = seed_source(&Tokenizer::read(&metadata).unwrap()).chat.unwrap();
+        let chat = source(&metadata).chat.unwrap();
         assert!(!chat.user.is_empty() && !chat.assistant.is_empty());
     }
 }

@@ -66,7 +66,7 @@ pub fn place(name: &str, tied: bool) -> Option<Place> {
     }
     let (layer, part) = layer_part(name)?;
     let input = match part {
-        "attn_q" | "attn_k" | "attn_v" => LinearInput::Attention,
+        "attn_q" | "attn_k" | "attn_v" | "attn_qkv" => LinearInput::Attention,
         "attn_output" => LinearInput::AttentionOutput,
         "ffn_gate" | "ffn_up" => LinearInput::Ffn,
         "ffn_down" => LinearInput::FfnDown,

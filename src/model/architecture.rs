@@ -28,6 +28,8 @@ pub struct Architecture {
     pub scaled_by_width: Option<u64>,
     /// Whether the metadata may cap the logits.
     pub capped_logits: bool,
+    /// Tensors that llama.cpp reads where a file has them, and that no logit depends on.
+    pub unused: &'static [&'static str],
 }
 
 /// Which values of a head a rotary position rotates together.
@@ -68,6 +70,7 @@ const PLAIN: Architecture = Architecture {
     window: None,
     scaled_by_width: None,
     capped_logits: false,
+    unused: &[],
 };
 
 /// Every architecture that the forward pass knows.
@@ -75,7 +78,8 @@ pub const ARCHITECTURES: [Architecture; 4] = [
     // Llama, Mistral, SmolLM, TinyLlama. Their converter orders the rows of q and k for pairs.
     Architecture { name: "llama", rope: RopePairs::Adjacent, ..PLAIN },
     Architecture { name: "qwen2", ..PLAIN },
-    Architecture { name: "qwen3", qk_norm: true, ..PLAIN },
+    // Rerankers have a head for scores beside that for tokens.
+    Architecture { name: "qwen3", qk_norm: true, unused: &["cls.output.weight"], ..PLAIN },
     Architecture {
         name: "gemma3",
         activation: Activation::Gelu,

@@ -59,6 +59,11 @@ impl<'a> Matrix<'a> {
         (self.format, self.bytes) = (format, bytes);
     }
 
+    /// Some of its rows, as a matrix.
+    pub fn part(&self, rows: Range<usize>) -> Matrix<'a> {
+        Matrix { rows: rows.len(), bytes: self.bytes_of(rows), ..*self }
+    }
+
     /// The bytes of some rows.
     fn bytes_of(&self, rows: Range<usize>) -> &'a [u8] {
         let row_bytes = self.format.size_of(self.columns);
@@ -66,11 +71,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// A matrix and what is added to its outputs.
+/// A matrix, and what its outputs are multiplied by and added to.
 #[derive(Debug, Clone)]
 pub struct Linear<'a> {
     /// The matrix.
     pub weight: Matrix<'a>,
+    /// What all outputs are multiplied by, before the bias is added.
+    pub scale: f32,
     /// One number for each output.
     pub bias: Option<Vec<f32>>,
     /// What its inputs are rounded to.
@@ -78,7 +85,7 @@ pub struct Linear<'a> {
 }
 
 impl Linear<'_> {
-    /// `out = x * weight^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
+    /// `out = scale * x * weight^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         apply_all(&mut [(self, out)], x);
     }
@@ -89,7 +96,7 @@ impl Linear<'_> {
     }
 }
 
-/// `out = x * weight^T + bias` for maps that share their input. Shapes: `x` tokens x columns, each
+/// `out = scale * x * weight^T + bias` for maps that share their input. Shapes: `x` tokens x columns, each
 /// `out` tokens x rows.
 pub fn apply_all(maps: &mut [(&Linear, &mut [f32])], x: &[f32]) {
     let (columns, rounding) = (maps[0].0.weight.columns, maps[0].0.rounding);
@@ -117,7 +124,12 @@ pub fn apply_all(maps: &mut [(&Linear, &mut [f32])], x: &[f32]) {
         Some(few) => panel.multiply_few(few, tokens, scratch),
         None => panel.multiply(inputs, tokens, scratch),
     });
-    for (Linear { weight, bias, .. }, out) in maps {
+    for (Linear { weight, scale, bias, .. }, out) in maps {
+        if *scale != 1.0 {
+            out.par_chunks_mut(weight.rows).for_each(|out| {
+                out.iter_mut().for_each(|out| *out *= scale);
+            });
+        }
         if let Some(bias) = bias {
             out.par_chunks_mut(weight.rows).for_each(|out| {
                 out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
@@ -244,12 +256,13 @@ mod tests {
             weight.widen(0, &mut widened);
             let bias: Vec<f32> = (0..rows).map(|i| i as f32).collect();
             let mut out = vec![0.0; tokens * rows];
-            Linear { weight, bias: Some(bias), rounding: Rounding::None }.apply(&x, &mut out);
+            let (scale, rounding) = (2.0, Rounding::None);
+            Linear { weight, scale, bias: Some(bias), rounding }.apply(&x, &mut out);
             for t in 0..tokens {
                 for r in 0..rows {
                     let products =
                         (0..columns).map(|c| x[t * columns + c] * widened[r * columns + c]);
-                    let expected = products.map(f64::from).sum::<f64>() + r as f64;
+                    let expected = 2.0 * products.map(f64::from).sum::<f64>() + r as f64;
                     let found = f64::from(out[t * rows + r]);
                     assert!((found - expected).abs() < 1e-2, "{found} for {expected}");
                 }

@@ -72,7 +72,7 @@ impl ModelShape {
         }
         let layers = keys.count("block_count")?;
         let width = keys.count("embedding_length")?;
-        let heads = keys.count("attention.head_count")?;
+        let heads = keys.first_count("attention.head_count")?;
         let kv_heads = keys.optional_count("attention.head_count_kv")?.unwrap_or(heads);
         if !heads.is_multiple_of(kv_heads) {
             let what = format!("{heads} attention heads are no multiple of {kv_heads} key heads");
@@ -184,8 +184,11 @@ fn window(
     };
     let layers: Vec<bool> = match keys.get("attention.sliding_window_pattern") {
         None => by_period(period),
-        Some(Value::Array(Array::Bool(pattern))) if pattern.len() >= layers => {
-            pattern[..layers].to_vec()
+        // llama.cpp gives no window to layers past the pattern's end.
+        Some(Value::Array(pattern)) => {
+            let pattern = flags(pattern)
+                .ok_or_else(|| keys.odd("attention.sliding_window_pattern", "a pattern"))?;
+            (0..layers).map(|layer| pattern.get(layer).copied().unwrap_or(false)).collect()
         }
         Some(value) => match value.as_u64() {
             Some(period) => by_period(period),
@@ -196,6 +199,16 @@ fn window(
     // The context that the other layers see is what scaling stretches.
     let scaling = RopeScaling::None;
     Ok(Some(Window { tokens, layers, rotation: Rotation { base, scaling, ..rotation.clone() } }))
+}
+
+/// Flags of layers, in the types that llama.cpp reads them in.
+fn flags(array: &Array) -> Option<Vec<bool>> {
+    match array {
+        Array::Bool(flags) => Some(flags.clone()),
+        Array::U32(flags) => Some(flags.iter().map(|&flag| flag != 0).collect()),
+        Array::I32(flags) => Some(flags.iter().map(|&flag| flag != 0).collect()),
+        _ => None,
+    }
 }
 
 /// The architecture's own keys.
@@ -217,6 +230,20 @@ impl<'a> Keys<'a> {
     /// A count of at least 1.
     fn count(&self, key: &str) -> Result<usize, ModelError> {
         self.optional_count(key)?.ok_or_else(|| self.odd(key, "a count"))
+    }
+
+    /// A count of at least 1; of one that differs from layer to layer, the first layer's, by which
+    /// llama.cpp goes in all of them.
+    fn first_count(&self, key: &str) -> Result<usize, ModelError> {
+        let first = match self.get(key) {
+            Some(Value::Array(Array::I32(counts))) => {
+                counts.first().and_then(|&count| u64::try_from(count).ok())
+            }
+            Some(Value::Array(Array::U32(counts))) => counts.first().copied().map(u64::from),
+            _ => return self.count(key),
+        };
+        let sensible = first.filter(|count| (1..=MOST).contains(count));
+        sensible.map(|count| count as usize).ok_or_else(|| self.odd(key, "a sensible count"))
     }
 
     /// A count; of one that differs from layer to layer, the one they share. 0 counts as absent.
@@ -301,6 +328,23 @@ mod tests {
         assert_eq!(shape.rotation_of(5).base, 1e6);
         assert_eq!(shape.rotation_of(5).scaling, RopeScaling::Linear { factor: 8.0 });
         assert_eq!(shape.embedding_scale, 8.0);
+    }
+
+    #[test]
+    fn a_pattern_of_windows_may_be_numbers_and_short() {
+        let windows = |pattern: Array| {
+            let mut metadata = metadata("gemma3");
+            metadata.set("gemma3.attention.sliding_window", Value::U32(32));
+            metadata.set("gemma3.attention.sliding_window_pattern", Value::Array(pattern));
+            let shape = ModelShape::of(&metadata);
+            shape.map(|shape| (0..7).map(|layer| shape.window_of(layer).is_some()).collect())
+        };
+        let expected = vec![true, false, true, false, false, false, false];
+        assert_eq!(windows(Array::Bool(vec![true, false, true])), Ok(expected.clone()));
+        assert_eq!(windows(Array::I32(vec![1, 0, 1])), Ok(expected.clone()));
+        assert_eq!(windows(Array::U32(vec![7, 0, 1, 0, 0, 0, 0, 1])), Ok(expected));
+        let all: Result<Vec<bool>, _> = windows(Array::F32(vec![1.0]));
+        assert!(all.unwrap_err().to_string().contains("sliding_window_pattern"));
     }
 
     #[test]

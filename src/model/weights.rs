@@ -48,6 +48,16 @@ impl<'a> Layer<'a> {
     /// If there are not as many weights.
     pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
         let Some((_, part)) = layer_part(name) else { return false };
+        if part == FUSED {
+            let row_bytes = format.size_of(self.q.weight.columns);
+            let mut rest = bytes;
+            for Linear { weight, .. } in [&mut self.q, &mut self.k, &mut self.v] {
+                let (bytes, after) = rest.split_at(weight.rows * row_bytes);
+                weight.replace(format, bytes);
+                rest = after;
+            }
+            return true;
+        }
         if let Some(linear) = self.linear_mut(part) {
             linear.weight.replace(format, bytes);
             return true;
@@ -131,6 +141,7 @@ impl<'a> Weights<'a> {
             Some(_) => finder.linear("output", width, vocabulary)?,
             None => Linear {
                 weight: embedding,
+                scale: 1.0,
                 bias: finder.optional_vector("output.bias", vocabulary)?,
                 rounding: Rounding::None,
             },
@@ -209,9 +220,13 @@ struct Finder<'a> {
     gguf: &'a Gguf,
 }
 
+/// Queries, keys and values in one matrix, as llama.cpp's converter writes them if asked to.
+const FUSED: &str = "attn_qkv";
+
 /// What the forward pass uses of a transformer block, without `.weight` or `.bias`.
-const LAYER_PARTS: [&str; 13] = [
+const LAYER_PARTS: [&str; 14] = [
     "attn_norm",
+    FUSED,
     "attn_q",
     "attn_k",
     "attn_v",
@@ -226,9 +241,9 @@ const LAYER_PARTS: [&str; 13] = [
     "post_ffw_norm",
 ];
 
-/// Parts that have a bias where the file has one.
-const BIASED_PARTS: [&str; 7] =
-    ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
+/// The linear maps, which have a scale and a bias where the file has one.
+const MAPS: [&str; 8] =
+    [FUSED, "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
 
 impl<'a> Finder<'a> {
     /// A tensor that would be left out of the computation is no detail: the results would be wrong.
@@ -249,7 +264,8 @@ impl<'a> Finder<'a> {
                 architecture.post_norms && LAYER_PARTS.contains(&part)
             }
             Some((part, "weight")) => LAYER_PARTS.contains(&part),
-            Some((part, "bias")) => BIASED_PARTS.contains(&part),
+            // What inputs were multiplied by when weights were quantized, which llama.cpp leaves out.
+            Some((part, "bias" | "scale" | "input_scale")) => MAPS.contains(&part),
             _ => false,
         };
         let known =
@@ -259,7 +275,7 @@ impl<'a> Finder<'a> {
                     layer_number(layer).is_some_and(|layer| layer < shape.layers)
                         && known_part(part)
                 }
-                None => WHOLE.contains(&name),
+                None => WHOLE.contains(&name) || architecture.unused.contains(&name),
             };
         match self.gguf.tensors().iter().find(|tensor| !known(&tensor.name)) {
             None => Ok(()),
@@ -274,8 +290,6 @@ impl<'a> Finder<'a> {
 
     fn layer(&self, shape: &ModelShape, layer: usize) -> Result<Layer<'a>, ModelError> {
         let (width, attention) = (shape.width, &shape.attention);
-        let (q_len, k_len) = (shape.query_len(), attention.kv_heads * attention.key_len);
-        let v_len = attention.kv_heads * attention.value_len;
         let name = |part: &str| format!("blk.{layer}.{part}");
         let linear = |part: &str, inputs, outputs| self.linear(&name(part), inputs, outputs);
         let norm = |part: &str, len| self.vector(&(name(part) + ".weight"), len);
@@ -289,11 +303,12 @@ impl<'a> Finder<'a> {
             false => None,
         };
         let post_norm = |part| architecture.post_norms.then(|| norm(part, width)).transpose();
+        let [q, k, v] = self.queries_keys_values(shape, layer)?;
         Ok(Layer {
             attention_norm: norm("attn_norm", width)?,
-            q: linear("attn_q", width, q_len)?,
-            k: linear("attn_k", width, k_len)?,
-            v: linear("attn_v", width, v_len)?,
+            q,
+            k,
+            v,
             cached: Rounding::None,
             qk_norms,
             output: linear("attn_output", attention.heads * attention.value_len, width)?,
@@ -304,6 +319,41 @@ impl<'a> Finder<'a> {
             down: linear("ffn_down", ffn, width)?,
             ffn_post_norm: post_norm("post_ffw_norm")?,
         })
+    }
+
+    /// The maps to queries, keys and values, which may be one matrix.
+    fn queries_keys_values(
+        &self,
+        shape: &ModelShape,
+        layer: usize,
+    ) -> Result<[Linear<'a>; 3], ModelError> {
+        let (width, attention) = (shape.width, &shape.attention);
+        let (k_len, v_len) = (attention.key_len, attention.value_len);
+        let lens = [shape.query_len(), attention.kv_heads * k_len, attention.kv_heads * v_len];
+        let parts = ["attn_q", "attn_k", "attn_v"].map(|part| format!("blk.{layer}.{part}"));
+        let fused = format!("blk.{layer}.{FUSED}");
+        let Some(tensor) = self.gguf.tensor(&format!("{fused}.weight")) else {
+            let [q, k, v] = [0, 1, 2].map(|i| self.linear(&parts[i], width, lens[i]));
+            return Ok([q?, k?, v?]);
+        };
+        let all = lens.iter().sum();
+        let matrix = self.matrix(tensor, width, all)?;
+        let scale = self.scale(&fused)?;
+        let bias = self.optional_vector(&format!("{fused}.bias"), all)?;
+        let mut first = 0;
+        let map = |(name, len): (&String, usize)| {
+            let rows = first..first + len;
+            first += len;
+            let bias = match &bias {
+                Some(bias) => Some(bias[rows.clone()].to_vec()),
+                // llama.cpp takes them beside the one matrix, too.
+                None => self.optional_vector(&format!("{name}.bias"), len)?,
+            };
+            Ok(Linear { weight: matrix.part(rows), scale, bias, rounding: Rounding::None })
+        };
+        let maps: Vec<Linear> =
+            parts.iter().zip(lens).map(map).collect::<Result<_, ModelError>>()?;
+        Ok(maps.try_into().expect("three parts are three maps"))
     }
 
     fn tensor(&self, name: &str) -> Result<&'a TensorInfo, ModelError> {
@@ -320,7 +370,13 @@ impl<'a> Finder<'a> {
         let tensor = self.tensor(&format!("{name}.weight"))?;
         let weight = self.matrix(tensor, inputs, outputs)?;
         let bias = self.optional_vector(&format!("{name}.bias"), outputs)?;
-        Ok(Linear { weight, bias, rounding: Rounding::None })
+        Ok(Linear { weight, scale: self.scale(name)?, bias, rounding: Rounding::None })
+    }
+
+    /// What the outputs of the linear map `name` are multiplied by.
+    fn scale(&self, name: &str) -> Result<f32, ModelError> {
+        let scale = self.optional_vector(&format!("{name}.scale"), 1)?;
+        Ok(scale.map_or(1.0, |scale| scale[0]))
     }
 
     fn matrix(
@@ -349,12 +405,13 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// Whether the tensor has these dimensions. llama.cpp takes dimensions of 1 after the last one as
+/// absent, and so do we.
 fn check_shape(tensor: &TensorInfo, expected: &[usize]) -> Result<(), ModelError> {
     let found = tensor.shape;
-    let fits = found.row_len() == expected[0]
-        && found.rows() == expected.get(1).copied().unwrap_or(1)
-        && found.dims().len() <= expected.len();
-    if fits {
+    let dim = |i: usize| found.dims().get(i).copied().unwrap_or(1);
+    let asked = |i: usize| expected.get(i).map_or(1, |&dim| dim as u64);
+    if (0..found.dims().len().max(expected.len())).all(|i| dim(i) == asked(i)) {
         return Ok(());
     }
     let expected: Vec<String> = expected.iter().map(usize::to_string).collect();
@@ -373,14 +430,4 @@ fn check_decodable(tensor: &TensorInfo) -> Result<(), ModelError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_layer_has_one_name() {
-        assert_eq!(layer_part("blk.12.attn_q.weight"), Some((12, "attn_q")));
-        for other in ["blk.01.attn_q.weight", "blk.+1.attn_q.weight", "blk..attn_q.weight"] {
-            assert_eq!(layer_part(other), None, "{other}");
-        }
-    }
-}
+mod tests;

@@ -33,7 +33,8 @@ impl Files {
             true => OutputFile::check(&job.output, force).map(|()| None)?,
             false => Some(OutputFile::create(&job.output, force)?),
         };
-        if config.allowed_degradation().is_some() && config.effort != Effort::Fast {
+        let measured = config.allowed_degradation().is_some() && config.effort != Effort::Fast;
+        if measured || config.accuracy.is_some() {
             OutputFile::check_name(&below_target(&job.output))?;
         }
         let create = |path: &PathBuf| OutputFile::create(path, true);

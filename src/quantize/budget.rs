@@ -3,7 +3,11 @@
 use std::fmt;
 
 use crate::config::{Config, Goal};
+use crate::gguf::Metadata;
+use crate::hardware::Memory;
+use crate::model::kv_cache_bytes;
 
+use super::plan::PlanError;
 use super::size::{Bytes, Header};
 
 /// What the limits are counted against, known before any format is chosen.
@@ -17,7 +21,7 @@ pub struct Fixed {
     pub kept: Bytes,
     /// The header, with the flags of the configuration.
     pub header: Header,
-    /// Bytes of the KV cache; 0 where the metadata does not tell.
+    /// Bytes of the KV cache.
     pub kv_cache: u64,
 }
 
@@ -33,8 +37,8 @@ pub struct Limit {
 /// What set a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum LimitKind {
-    /// `--memory`, in GB: bounds the file.
-    Memory(f64),
+    /// `--memory`: bounds the file.
+    Memory(Memory),
     /// `--size`, in bytes: bounds the file.
     Size(u64),
     /// `--reduction`, a fraction: bounds the tensors.
@@ -49,7 +53,7 @@ pub enum LimitKind {
 impl fmt::Display for LimitKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LimitKind::Memory(gb) => write!(f, "--memory {gb}"),
+            LimitKind::Memory(memory) => write!(f, "{memory}"),
             LimitKind::Size(bytes) => write!(f, "--size {bytes}"),
             LimitKind::Reduction(reduction) => write!(f, "--reduction {reduction}"),
             LimitKind::DefaultReduction => write!(f, "the default --reduction {}", Goal::REDUCTION),
@@ -58,14 +62,28 @@ impl fmt::Display for LimitKind {
     }
 }
 
+/// Bytes of the KV cache of `context` tokens. Where they cannot be reckoned, nothing that is asked
+/// for can be kept to that they count against; what nobody asked for is checked without them.
+pub fn kv_cache(metadata: &Metadata, config: &Config, context: u64) -> Result<u64, PlanError> {
+    let asked = match (config.memory, config.context) {
+        (Some(gb), _) => format!("--memory {gb}"),
+        (None, Some(context)) => format!("--context {context}"),
+        (None, None) => return Ok(kv_cache_bytes(metadata, context).unwrap_or(0)),
+    };
+    kv_cache_bytes(metadata, context).map_err(|reason| {
+        PlanError::Unreachable(format!(
+            "{asked}: {reason}; without --memory and --context, no cache is counted"
+        ))
+    })
+}
+
 impl Fixed {
     /// The limits on what the quantized tensors add to the file, the tightest first.
     pub fn file_limits(&self, config: &Config) -> Vec<Limit> {
         let within = |file: u64| self.header.room_in(file).saturating_sub(self.kept.file);
-        // A thousandth of a byte, so that 0.123456789 GB are 123456789 bytes in spite of rounding.
-        let memory = (config.memory * 1e9 + 1e-3) as u64;
-        let memory = within(memory.saturating_sub(self.kv_cache));
-        let memory = Limit { bytes: memory, kind: LimitKind::Memory(config.memory) };
+        let memory = config.memory();
+        let bytes = within(memory.bytes().saturating_sub(self.kv_cache));
+        let memory = Limit { bytes, kind: LimitKind::Memory(memory) };
         let size = |size| Limit { bytes: within(size), kind: LimitKind::Size(size) };
         tightest_first([Some(memory), config.goal.size.map(size)])
     }
@@ -95,13 +113,17 @@ impl Fixed {
     /// bytes at least: what was asked for, and the least that can be had.
     pub fn unreachable(&self, config: &Config, limit: Limit, smallest: u64) -> String {
         match limit.kind {
-            LimitKind::Memory(gb) => {
+            LimitKind::Memory(memory) => {
                 let least = self.least_memory(config, smallest);
                 let file = self.file(&with_memory(config, least), config, smallest);
+                let allow = match memory {
+                    Memory::Asked(_) => "allow that much",
+                    _ => "allow that much with --memory, for a machine that has it",
+                };
                 format!(
-                    "--memory {gb}: {} GB is the least that can be had, for the smallest file, of \
-                     {file} bytes, and the KV cache, of {}; allow that much, fewer --bits or a \
-                     smaller --context",
+                    "{memory}: {} GB is the least that can be had, for the smallest file, of \
+                     {file} bytes, and the KV cache, of {}; {allow}, fewer --bits or a smaller \
+                     --context",
                     gigabytes(least),
                     self.kv_cache
                 )
@@ -170,7 +192,7 @@ fn least(step: u64, needed: impl Fn(u64) -> u64) -> u64 {
 }
 
 fn with_memory(config: &Config, bytes: u64) -> Config {
-    Config { memory: gigabytes(bytes), ..config.clone() }
+    Config { memory: Some(gigabytes(bytes)), ..config.clone() }
 }
 
 fn gigabytes(bytes: u64) -> f64 {
@@ -191,6 +213,7 @@ fn round_up(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gguf::Value;
 
     const FIXED: Fixed = Fixed {
         parameters: 1_000_000,
@@ -202,12 +225,15 @@ mod tests {
 
     #[test]
     fn the_tightest_limit_comes_first() {
-        let mut config = Config { memory: 1e-3, ..Config::default() };
+        let mut config = Config { memory: Some(1e-3), ..Config::default() };
         config.goal.size = Some(900_000);
         let limits = FIXED.file_limits(&config);
         assert_eq!(limits[0], Limit { bytes: 489_965, kind: LimitKind::Size(900_000) });
         // 995,000 less what is no multiple of 32, less header and kept tensors.
-        assert_eq!(limits[1], Limit { bytes: 584_941, kind: LimitKind::Memory(1e-3) });
+        assert_eq!(
+            limits[1],
+            Limit { bytes: 584_941, kind: LimitKind::Memory(Memory::Asked(1e-3)) }
+        );
         assert!(FIXED.tensor_limits(&config).is_empty(), "the default reduction gives way");
     }
 
@@ -250,7 +276,7 @@ mod tests {
     fn the_memory_that_is_named_is_the_least() {
         for smallest in (1..300).chain(584_000..584_300).chain(99_584_000..99_584_100) {
             let ask = |bytes: u64| {
-                let config = Config { memory: gigabytes(bytes), ..Config::default() };
+                let config = Config { memory: Some(gigabytes(bytes)), ..Config::default() };
                 let flags = config.to_string().len() as u64;
                 let header = Header { bytes: 9_900 + flags, alignment: 32 };
                 let fixed = Fixed { header, ..FIXED };
@@ -261,6 +287,31 @@ mod tests {
             assert!(ask(least).0, "{smallest}: {least}");
             (least - 50..least).for_each(|less| assert!(!ask(less).0, "{smallest}: {less}"));
         }
+    }
+
+    #[test]
+    fn a_cache_that_nobody_knows_is_refused_if_its_limit_was_asked_for() {
+        let mut metadata = Metadata::new();
+        metadata.set("general.architecture", Value::string("llama"));
+        let of = |memory, context| {
+            let config = Config { memory, context, ..Config::default() };
+            kv_cache(&metadata, &config, 4096).map_err(|reason| reason.to_string())
+        };
+        assert_eq!(of(None, None), Ok(0));
+        let refused = of(Some(4.0), None).unwrap_err();
+        assert!(refused.starts_with("--memory 4: the KV cache cannot be reckoned: llama.block"));
+        assert!(of(None, Some(512)).unwrap_err().starts_with("--context 512: "));
+    }
+
+    #[test]
+    fn a_default_that_cannot_be_met_says_what_to_ask_for() {
+        let limit = Limit { bytes: 0, kind: LimitKind::Memory(Memory::ThisMachine(16.73)) };
+        let message = FIXED.unreachable(&Config::default(), limit, 450_000);
+        assert!(
+            message.starts_with("the default --memory 16.7 (this machine): 0.000"),
+            "{message}"
+        );
+        assert!(message.contains("allow that much with --memory"), "{message}");
     }
 
     #[test]

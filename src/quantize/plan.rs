@@ -4,7 +4,7 @@ use crate::block;
 use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
-use crate::model::{Overflow, Role, architecture_name, kv_cache_bytes, may_quantize};
+use crate::model::{Overflow, Role, architecture_name, may_quantize};
 
 use super::budget::Fixed;
 use super::choose::{Candidate, Chosen, Groups};
@@ -282,14 +282,9 @@ fn stand_in(config: &Config, format: Format) -> Format {
 }
 
 /// What does not depend on the choice of formats.
-pub(super) fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, context: u64) -> Fixed {
-    let mut fixed = Fixed {
-        parameters: 0,
-        quantized_parameters: 0,
-        kept: Bytes::default(),
-        header,
-        kv_cache: kv_cache_bytes(gguf.metadata(), context).unwrap_or(0),
-    };
+pub(super) fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, kv_cache: u64) -> Fixed {
+    let mut fixed =
+        Fixed { parameters: 0, quantized_parameters: 0, kept: Bytes::default(), header, kv_cache };
     for (tensor, options) in gguf.tensors().iter().zip(options) {
         fixed.parameters += tensor.elements();
         match options {

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::gguf::{Format, Gguf};
 use crate::model::Role;
 
-use super::budget::{Fixed, Limit};
+use super::budget::{Fixed, Limit, kv_cache};
 use super::choose::{Candidate, budget, choose};
 use super::kept_from::{KeptFrom, Left, left};
 use super::plan::{
@@ -43,7 +43,8 @@ impl Searchable {
     ) -> Result<Searchable, PlanError> {
         let options = options_of_all(gguf, config)?;
         refuse_unportable(gguf, &options, config)?;
-        let fixed = fixed_part(gguf, &options, header, context);
+        let kv_cache = kv_cache(gguf.metadata(), config, context)?;
+        let fixed = fixed_part(gguf, &options, header, kv_cache);
         Searchable::within_limits(gguf, config, options, fixed)
     }
 

@@ -26,9 +26,10 @@ use serde::{Serialize, Serializer};
 use crate::Error;
 use crate::block::SquaredError;
 use crate::calibrate::Diversity;
-use crate::config::Config;
+use crate::config::{Config, Effort};
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
-use crate::model::{Role, architecture_name, kv_cache_bytes};
+use crate::hardware::Memory;
+use crate::model::{Role, architecture_name, doubts, kv_cache_bytes};
 use crate::pipeline::Job;
 use crate::quantize::{Choice, KeptFrom, Plan, Planned, Record};
 
@@ -64,7 +65,8 @@ pub struct Report {
     /// What was lost on outputs: on held-out text of the model's own first, then on the evaluation
     /// text.
     pub evaluations: Vec<Evaluation>,
-    /// Why nothing was measured on outputs, where nothing was.
+    /// Why nothing was measured on outputs, where nothing was; formats were chosen by the weights
+    /// alone then.
     pub unmeasured: Option<String>,
     /// How varied the text is that the model wrote.
     pub diversity: Option<Diversity>,
@@ -102,6 +104,8 @@ pub struct Metrics {
     pub file_reduction: f64,
     /// Bytes of the KV cache at `context` tokens in F16; `None` where the metadata does not tell.
     pub kv_cache_bytes: Option<u64>,
+    /// The memory that the file and the KV cache had to fit in.
+    pub memory: Memory,
     /// Tokens of context that `kv_cache_bytes` holds.
     pub context: u64,
     /// Squared error of the encoded tensors as a share of their squared norm; `None` in a dry run.
@@ -184,10 +188,21 @@ pub(crate) struct Measured {
 }
 
 fn warnings(run: &Run) -> Vec<String> {
-    let mut warnings = run.plan.warnings.clone();
-    if let (Some(accuracy), Some(reason)) = (run.config.accuracy, &run.measured.unmeasured) {
-        warnings.push(format!("--accuracy {accuracy} is recorded but not checked: {reason}"));
+    let mut warnings = Vec::new();
+    if let (true, Some(reason)) = (run.config.effort != Effort::Fast, &run.measured.unmeasured) {
+        let decided = match run.measured.diversity {
+            Some(_) => "what was lost is not measured",
+            None => "formats are chosen by the weights alone, and what was lost is not measured",
+        };
+        warnings.push(format!("{decided}: {reason}"));
     }
+    warnings.extend(doubts(run.gguf));
+    // Where a limit was asked for, there would be no plan.
+    if let Err(reason) = kv_cache_bytes(run.gguf.metadata(), run.context) {
+        let memory = run.config.memory();
+        warnings.push(format!("{memory} holds the weights, but is not checked further: {reason}"));
+    }
+    warnings.extend(run.plan.warnings.iter().cloned());
     warnings.extend(run.measured.diversity.as_ref().and_then(Diversity::collapse));
     warnings
 }
@@ -266,7 +281,8 @@ impl Metrics {
             bpw: tensor_bytes as f64 * 8.0 / parameters as f64,
             memory_reduction: 1.0 - tensor_bytes as f64 / (4.0 * parameters as f64),
             file_reduction: 1.0 - output_bytes as f64 / input_bytes as f64,
-            kv_cache_bytes: kv_cache_bytes(run.gguf.metadata(), run.context),
+            kv_cache_bytes: kv_cache_bytes(run.gguf.metadata(), run.context).ok(),
+            memory: run.config.memory(),
             context: run.context,
             relative_error: (!run.job.dry_run).then(|| lost.relative()),
             degradation: own.map(Evaluation::degradation_of_own_text),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use crate::hardware::Memory;
 use crate::model::{InHalf, Role};
 use crate::quantize::{Check, Cost, KeptFrom, TensorCosts, TrainedBlock, TrainedRound};
 use crate::validate::Statistics;
 
 use super::opencog::write_opencog;
-use super::{Metrics, Report, TensorReport, TextSource};
+use super::{Evaluation, Metrics, Report, TensorReport, TextSource};
 
 /// The summary of a run, several lines.
 pub fn summary(report: &Report) -> String {
@@ -53,7 +54,13 @@ fn write_sizes(out: &mut String, report: &Report, input: u64, output: u64) -> fm
     if let Some(kv_cache) = metrics.kv_cache_bytes {
         let needed = bytes(output + kv_cache);
         let context = metrics.context;
-        writeln!(out, "  memory       {needed} with the KV cache of {context} tokens")?;
+        let (gb, of) = match metrics.memory {
+            Memory::Asked(gb) => (gb, "as asked for"),
+            Memory::ThisMachine(gb) => (gb, "this machine"),
+            Memory::Assumed(gb) => (gb, "assumed"),
+        };
+        writeln!(out, "  memory       {needed} with the KV cache of {context} tokens,")?;
+        writeln!(out, "               of {gb:.1} GB ({of})")?;
     }
     if let Some(error) = metrics.relative_error {
         writeln!(out, "  error        {error:.3e} of the squared weights")?;
@@ -65,7 +72,8 @@ fn write_sizes(out: &mut String, report: &Report, input: u64, output: u64) -> fm
 /// What was lost on outputs, or why nobody knows.
 fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
     if let Some(reason) = &report.unmeasured {
-        return writeln!(out, "  degradation  not measured: {reason}");
+        writeln!(out, "  degradation  not measured: {reason}")?;
+        return report.evaluations.iter().try_for_each(|it| write_evaluation(out, it));
     }
     if let ([], Some(search)) = (&report.evaluations[..], &report.search) {
         let kld = search.measured_kld;
@@ -75,25 +83,27 @@ fn write_degradation(out: &mut String, report: &Report) -> fmt::Result {
     if report.evaluations.is_empty() {
         return writeln!(out, "  degradation  not measured: nothing was written");
     }
-    for evaluation in &report.evaluations {
-        let Statistics { kld, same_top, ppl, ppl_base, .. } = &evaluation.statistics;
-        let (degradation, perplexity) = match evaluation.text {
-            TextSource::Own { .. } => (evaluation.degradation_of_own_text(), String::new()),
-            TextSource::File(_) => {
-                let both = format!(", perplexity {:.3} -> {:.3}", ppl_base.value, ppl.value);
-                (evaluation.statistics.degradation(), both)
-            }
-        };
-        writeln!(out, "  degradation  {:.2} % on {}:", 100.0 * degradation, evaluation.text)?;
-        writeln!(
-            out,
-            "               KLD {:.5} ± {:.5}, same top token {:.1} %{perplexity}",
-            kld.value,
-            kld.error,
-            100.0 * same_top.value
-        )?;
-    }
-    Ok(())
+    report.evaluations.iter().try_for_each(|evaluation| write_evaluation(out, evaluation))
+}
+
+/// What was lost on a text.
+fn write_evaluation(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
+    let Statistics { kld, same_top, ppl, ppl_base, .. } = &evaluation.statistics;
+    let (degradation, perplexity) = match evaluation.text {
+        TextSource::Own { .. } => (evaluation.degradation_of_own_text(), String::new()),
+        TextSource::File(_) => {
+            let both = format!(", perplexity {:.3} -> {:.3}", ppl_base.value, ppl.value);
+            (evaluation.statistics.degradation(), both)
+        }
+    };
+    writeln!(out, "  degradation  {:.2} % on {}:", 100.0 * degradation, evaluation.text)?;
+    writeln!(
+        out,
+        "               KLD {:.5} ± {:.5}, same top token {:.1} %{perplexity}",
+        kld.value,
+        kld.error,
+        100.0 * same_top.value
+    )
 }
 
 /// What came of each round of training.

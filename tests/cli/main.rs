@@ -4,6 +4,7 @@ mod aligned;
 mod bad_input;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod departures;
 mod disk;
 mod figures;
 mod folder;

@@ -109,30 +109,59 @@ fn a_missed_target_keeps_the_model_under_another_name() {
 #[test]
 fn models_that_cannot_be_run_are_quantized_by_their_weights() {
     let unmeasured = |model: &Model, reason: &str| {
-        let run = Folder::with(model).run("in.gguf out.gguf").success();
+        let folder = Folder::with(model);
+        let run = folder.run("--report r.json in.gguf out.gguf").success();
         let has = predicate::str::contains;
-        run.stdout(has("degradation  not measured: ").and(has(reason)));
+        let warning = "warning: formats are chosen by the weights alone, and what was lost is not \
+                       measured: ";
+        run.stdout(has("degradation  not measured: ").and(has(reason)))
+            .stderr(has(warning).and(has(reason)));
+        assert!(json(&folder.read("r.json"))["unmeasured"].as_str().unwrap().contains(reason));
+        let run = folder.run("--quiet in.gguf quiet.gguf").success();
+        run.stdout(predicate::str::is_empty()).stderr(has(warning).and(has(reason)));
     };
     let model = Model::llama(256, Format::F16);
     unmeasured(&model.clone().key("general.architecture", Value::string("mamba")), "mamba");
-    unmeasured(&model, "llama.block_count");
+    unmeasured(&model.without("llama.block"), "llama.block_count");
     // All there but the tokenizer.
     let folder = Folder::with_tiny();
-    let gguf = folder.open("in.gguf");
-    let mut metadata = gguf.metadata().clone();
-    metadata.remove_prefix("tokenizer.");
-    let output = opencog_qat::gguf::OutputFile::create(&folder.path("bare.gguf"), false).unwrap();
-    let specs: Vec<_> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
-    let target = folder.path("bare.gguf");
-    let mut writer = opencog_qat::gguf::Writer::new(output, &target, &metadata, &specs).unwrap();
-    gguf.tensors().iter().for_each(|tensor| writer.tensor_bytes(gguf.data(tensor)).unwrap());
-    writer.finish().unwrap().commit().unwrap();
+    let bare = Model::of(&folder.open("in.gguf")).without("tokenizer.");
+    folder.write("bare.gguf", &bare.bytes());
     let run = folder.run("bare.gguf out.gguf").success();
     run.stdout(
         predicate::str::contains("not measured: ").and(predicate::str::contains("tokenizer")),
     );
     folder.run("eval in.gguf bare.gguf --text in.gguf --chunks 1").success();
     folder.refused_with("eval bare.gguf in.gguf", "bare.gguf: ");
+}
+
+#[test]
+fn an_accuracy_that_was_asked_for_and_cannot_be_measured_is_missed() {
+    let folder = Folder::with(&Model::llama(256, Format::F16).without("llama.block"));
+    let has = predicate::str::contains;
+    let missed = |flags: &str, reason: &'static str| {
+        let run = folder.run(&format!("{flags} --report r.json in.gguf out.gguf")).code(3);
+        let told = "target missed: --accuracy 0.1: it could not be measured: ";
+        run.stderr(has(told).and(has(reason)).and(has("as out.gguf.below-target")));
+        let report = json(&folder.read("r.json"));
+        assert!(report["missed"].as_str().unwrap().contains(reason));
+        assert!(report["unmeasured"].as_str().unwrap().contains(reason));
+    };
+    missed("--quiet --accuracy 0.1 --dry-run", "llama.block_count");
+    assert_eq!(folder.names(), ["in.gguf", "r.json"]);
+    missed("--quiet --accuracy 0.1", "llama.block_count");
+    assert_eq!(folder.names(), ["in.gguf", "out.gguf.below-target", "r.json"]);
+    missed("--accuracy 0.1 --force", "llama.block_count");
+    missed("--accuracy 0.1 --formats Q8_0 --force", "llama.block_count");
+    missed("--accuracy 0.1 --effort fast --force", "--effort fast looks at weights only");
+    // What nobody asked for is no target.
+    folder.run("in.gguf out.gguf").success();
+    folder.run("--effort fast in.gguf fast.gguf").success();
+    // Nothing is measured of what is not written; it is no fault of the model.
+    let tiny = Folder::with_tiny();
+    let flags = format!("{LITTLE} --strategy fixed --accuracy 0.9");
+    tiny.run(&format!("--dry-run {flags} in.gguf out.gguf")).success();
+    tiny.run(&format!("{flags} in.gguf out.gguf")).success();
 }
 
 #[test]

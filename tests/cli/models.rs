@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use half::{bf16, f16};
-use opencog_qat::gguf::{Array, Format, Metadata, Shape, TensorSpec, Value, Writer};
+use opencog_qat::gguf::{Array, Format, Gguf, Metadata, Shape, TensorSpec, Value, Writer};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -23,15 +23,27 @@ impl Model {
         metadata.set("general.file_type", Value::U32(1));
         metadata.set("llama.context_length", Value::U32(128));
         metadata.set("llama.rope.freq_base", Value::F32(10_000.0));
-        let tokens = ["<s>", "a", "b"].iter().map(|token| token.as_bytes()).collect();
-        metadata.set("tokenizer.ggml.tokens", Value::Array(Array::String(tokens)));
+        let tokens: Vec<String> = (0..12).map(|token| format!("t{token}")).collect();
+        let tokens = Array::String(tokens.iter().map(|token| token.as_bytes()).collect());
+        metadata.set("tokenizer.ggml.tokens", Value::Array(tokens));
         Model { metadata, tensors: Vec::new() }
+    }
+
+    /// The model of a file.
+    pub fn of(gguf: &Gguf) -> Model {
+        let tensors = gguf.tensors().iter();
+        let tensors = tensors.map(|tensor| (tensor.spec(), gguf.data(tensor).to_vec())).collect();
+        Model { metadata: gguf.metadata().clone(), tensors }
     }
 
     /// One layer of a llama whose rows are all `width` long. Its matrices have twelve rows, no more
     /// than the plan looks at, so that the errors it expects are those that come.
     pub fn llama(width: u64, format: Format) -> Model {
-        let mut model = Model::empty().weights("token_embd.weight", format, &[width, 12]);
+        let mut model = Model::empty()
+            .key("llama.block_count", Value::U32(1))
+            .key("llama.embedding_length", Value::U32(width as u32))
+            .key("llama.attention.head_count", Value::U32(1))
+            .weights("token_embd.weight", format, &[width, 12]);
         model = model.weights("output_norm.weight", Format::F32, &[width]);
         model = model.weights("blk.0.attn_norm.weight", Format::F32, &[width]);
         for part in ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
@@ -44,6 +56,19 @@ impl Model {
     /// Sets a key.
     pub fn key(mut self, key: &str, value: Value) -> Model {
         self.metadata.set(key, value);
+        self
+    }
+
+    /// Removes the keys that begin so.
+    pub fn without(mut self, prefix: &str) -> Model {
+        self.metadata.remove_prefix(prefix);
+        self
+    }
+
+    /// Gives a tensor other dimensions, for as many weights.
+    pub fn reshaped(mut self, name: &str, dims: &[u64]) -> Model {
+        let tensor = self.tensors.iter_mut().find(|(spec, _)| spec.name == name).expect(name);
+        tensor.0.shape = Shape::new(dims).unwrap();
         self
     }
 

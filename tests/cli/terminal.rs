@@ -24,14 +24,18 @@ fn the_summary_goes_to_standard_output_and_there_is_no_bar_in_a_pipe() {
 
 #[test]
 fn warnings_go_to_standard_error() {
-    let run = small().run("--accuracy 0.1 in.gguf out.gguf").success();
-    run.stderr(predicate::str::starts_with("warning: --accuracy 0.1 is recorded but not checked"));
+    let run = small().run("in.gguf out.gguf").success();
+    run.stderr(predicate::str::starts_with("warning: formats are chosen by the weights alone"));
 }
 
 #[test]
-fn quiet_runs_say_nothing() {
-    let run = small().run("--quiet --accuracy 0.1 in.gguf out.gguf").success();
+fn quiet_runs_say_nothing_but_warnings() {
+    let run = small().run("--quiet --effort fast in.gguf out.gguf").success();
     run.stdout(predicate::str::is_empty()).stderr(predicate::str::is_empty());
+    let run = small().run("--quiet in.gguf out.gguf").success();
+    let one = predicate::function(|told: &str| told.lines().count() == 1);
+    run.stdout(predicate::str::is_empty())
+        .stderr(predicate::str::starts_with("warning: formats are chosen by").and(one));
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn closing_standard_error_early_changes_no_exit_code() {
         program.stderr(pipe);
     };
     assert_eq!(unread(folder.program("no.gguf out.gguf"), close), Some(1));
-    assert_eq!(unread(folder.program("--accuracy 0.1 in.gguf a.gguf"), close), Some(0));
+    assert_eq!(unread(folder.program("in.gguf a.gguf"), close), Some(0));
     assert_eq!(unread(folder.program("-vv in.gguf b.gguf"), close), Some(0));
     assert_eq!(folder.names(), ["a.gguf", "b.gguf", "in.gguf"]);
 }

@@ -78,7 +78,7 @@ impl Gain {
     }
 }
 
-/// A matrix and what is added to its outputs.
+/// A matrix, and what its outputs are multiplied by and added to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseMatrix {
     /// Outputs.
@@ -87,6 +87,8 @@ pub struct DenseMatrix {
     pub columns: usize,
     /// Rows x columns.
     pub values: Vec<f32>,
+    /// What outputs are multiplied by; it does not learn.
+    pub scale: f32,
     /// One for each output; empty where there is none.
     pub bias: Vec<f32>,
 }
@@ -131,7 +133,8 @@ impl DenseMatrix {
         let mut values = vec![0.0; weight.rows * weight.columns];
         weight.widen(0, &mut values);
         let bias = linear.bias.clone().unwrap_or_default();
-        DenseMatrix { rows: weight.rows, columns: weight.columns, values, bias }
+        let scale = linear.scale;
+        DenseMatrix { rows: weight.rows, columns: weight.columns, values, scale, bias }
     }
 }
 

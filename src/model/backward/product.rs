@@ -12,14 +12,14 @@ const TOKENS: usize = 256;
 /// Rows of a weight's gradient that one task computes.
 const ROWS: usize = 96;
 
-/// `out = x * matrix^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
+/// `out = scale * x * matrix^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
 pub fn apply(matrix: &DenseMatrix, x: &[f32], out: &mut [f32]) {
-    let DenseMatrix { rows, columns, ref values, ref bias } = *matrix;
+    let DenseMatrix { rows, columns, ref values, scale, ref bias } = *matrix;
     let right = View::rows(values, columns).transposed();
     let tasks = out.par_chunks_mut(TOKENS * rows).zip(x.par_chunks(TOKENS * columns));
     tasks.for_each(|(out, x)| {
         let product = Product { rows: out.len() / rows, columns: rows, depth: columns };
-        multiply(product, 1.0, View::rows(x, columns), right, out, rows, false);
+        multiply(product, scale, View::rows(x, columns), right, out, rows, false);
         if !bias.is_empty() {
             for out in out.chunks_exact_mut(rows) {
                 out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
@@ -28,8 +28,8 @@ pub fn apply(matrix: &DenseMatrix, x: &[f32], out: &mut [f32]) {
     });
 }
 
-/// Gradients of what maps share as their input: the sum of `gradient * matrix`, where each
-/// `gradient` is that of a map's output, tokens x rows. `out`: tokens x columns.
+/// Gradients of what maps share as their input: the sum of `scale * gradient * matrix`, where
+/// each `gradient` is that of a map's output, tokens x rows. `out`: tokens x columns.
 pub fn input_gradient(maps: &[(&DenseMatrix, &[f32])], out: &mut [f32]) {
     let columns = maps[0].0.columns;
     out.par_chunks_mut(TOKENS * columns).enumerate().for_each(|(task, out)| {
@@ -39,20 +39,20 @@ pub fn input_gradient(maps: &[(&DenseMatrix, &[f32])], out: &mut [f32]) {
             let left = View::rows(&gradient[task * TOKENS * rows..], rows);
             let product = Product { rows: tokens, columns, depth: rows };
             let right = View::rows(&matrix.values, columns);
-            multiply(product, 1.0, left, right, out, columns, i > 0);
+            multiply(product, matrix.scale, left, right, out, columns, i > 0);
         }
     });
 }
 
-/// Gradients of the weights and of the bias: `gradient^T * x`, where `gradient` is that of the
+/// Gradients of the weights and of the bias: `scale * gradient^T * x`, where `gradient` is that of the
 /// output. Shapes: `gradient` tokens x rows, `x` tokens x columns.
 pub fn weight_gradient(gradient: &[f32], x: &[f32], out: &mut DenseMatrix) {
-    let DenseMatrix { rows, columns, ref mut values, ref mut bias } = *out;
+    let DenseMatrix { rows, columns, ref mut values, scale, ref mut bias } = *out;
     let tokens = x.len() / columns;
     values.par_chunks_mut(ROWS * columns).enumerate().for_each(|(task, values)| {
         let left = View::rows(&gradient[task * ROWS..], rows).transposed();
         let product = Product { rows: values.len() / columns, columns, depth: tokens };
-        multiply(product, 1.0, left, View::rows(x, columns), values, columns, false);
+        multiply(product, scale, left, View::rows(x, columns), values, columns, false);
     });
     if !bias.is_empty() {
         column_sums(gradient, rows, bias);

@@ -89,12 +89,12 @@ fn gates_go_back() {
 fn linear_maps_go_back() {
     // More tokens and rows than a task has.
     let (tokens, rows, columns) = (300, 101, 5);
-    let matrix =
-        DenseMatrix { rows, columns, values: numbers(rows * columns, 1), bias: numbers(rows, 2) };
+    let (values, scale, bias) = (numbers(rows * columns, 1), 1.5, numbers(rows, 2));
+    let matrix = DenseMatrix { rows, columns, values, scale, bias };
     let (x, c) = (numbers(tokens * columns, 3), numbers(tokens * rows, 4));
     let f = |x: &[f64], w: &[f64], b: &[f64]| -> f64 {
         let output = |t: usize, r: usize| {
-            dot(&x[t * columns..][..columns], &w[r * columns..][..columns]) + b[r]
+            1.5 * dot(&x[t * columns..][..columns], &w[r * columns..][..columns]) + b[r]
         };
         let places = (0..tokens).flat_map(|t| (0..rows).map(move |r| (t, r)));
         places.map(|(t, r)| output(t, r) * f64::from(c[t * rows + r])).sum()

@@ -25,6 +25,7 @@ use crate::gguf::Metadata;
 use bpe::Bpe;
 use partition::{Fragment, Specials};
 use spm::Spm;
+use vocabulary::Family;
 use words::Pretokenizer;
 
 /// Turns text into the ids of tokens.
@@ -46,9 +47,12 @@ impl Tokenizer {
     /// The tokenizer that the metadata of a model describes.
     pub fn read(metadata: &Metadata) -> Result<Tokenizer, TokenizerError> {
         let vocabulary = Vocabulary::read(metadata)?;
-        let algorithm = match Pretokenizer::read(metadata)? {
-            Some(pretokenizer) => Algorithm::Bpe(Bpe::read(metadata, &vocabulary, pretokenizer)?),
-            None => Algorithm::Spm(Spm::read(metadata, &vocabulary)?),
+        let algorithm = match Family::of(metadata)? {
+            Family::Bytes => {
+                let pretokenizer = Pretokenizer::read(metadata)?;
+                Algorithm::Bpe(Bpe::read(metadata, &vocabulary, pretokenizer)?)
+            }
+            Family::Characters => Algorithm::Spm(Spm::read(metadata, &vocabulary)?),
         };
         let specials = Specials::read(metadata, &vocabulary);
         Ok(Tokenizer { vocabulary, specials, algorithm })

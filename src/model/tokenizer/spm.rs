@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use super::error::TokenizerError;
-use super::vocabulary::{SCORES, TOKENS, Vocabulary};
+use super::vocabulary::{SCORES, TokenKind, Vocabulary};
 use crate::gguf::{Array, Metadata, Value};
 
 const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
@@ -17,8 +17,9 @@ pub(super) const SPACE: &str = "\u{2581}";
 #[derive(Debug)]
 pub(super) struct Spm {
     scores: Vec<f32>,
-    /// The token of each byte, for characters that are no tokens.
-    bytes: Vec<u32>,
+    /// The token of each byte, for characters that are no tokens; where it has none, that for what
+    /// is unknown.
+    bytes: Vec<Option<u32>>,
     /// Text is encoded as if a space stood before it.
     space_before: bool,
 }
@@ -72,7 +73,8 @@ impl Spm {
         vocabulary: &Vocabulary,
     ) -> Result<Spm, TokenizerError> {
         let space_before = super::vocabulary::flag(metadata, ADD_SPACE_PREFIX)?.unwrap_or(true);
-        let bytes = (0..=255).map(|byte| byte_token(vocabulary, byte)).collect::<Result<_, _>>()?;
+        let unknown = (0..vocabulary.len()).find(|&id| vocabulary.kind(id) == TokenKind::Unknown);
+        let bytes = (0..=255).map(|byte| byte_token(vocabulary, byte).or(unknown)).collect();
         Ok(Spm { scores: scores(metadata, vocabulary)?, bytes, space_before })
     }
 
@@ -84,7 +86,7 @@ impl Spm {
             let piece = &text.as_bytes()[symbol.start..symbol.start + symbol.len];
             match vocabulary.id(piece) {
                 Some(id) => ids.push(id),
-                None => ids.extend(piece.iter().map(|&byte| self.bytes[usize::from(byte)])),
+                None => ids.extend(piece.iter().filter_map(|&byte| self.bytes[usize::from(byte)])),
             }
         }
     }
@@ -128,17 +130,23 @@ impl Spm {
     }
 }
 
-/// The score of each token; all the same where the file has none.
+/// The score of each token; all the same where the file has none. llama.cpp leaves alone what more
+/// there is.
 fn scores(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Vec<f32>, TokenizerError> {
     let malformed = |fault: String| Err(TokenizerError::malformed(SCORES, fault));
-    let scores = match metadata.get(SCORES) {
-        None => return Ok(vec![0.0; vocabulary.len() as usize]),
+    let count = vocabulary.len() as usize;
+    let mut scores: Vec<f32> = match metadata.get(SCORES) {
+        None => return Ok(vec![0.0; count]),
         Some(Value::Array(Array::F32(scores))) => scores.clone(),
-        Some(other) => return malformed(format!("is {other}, and should be an array of f32")),
+        Some(Value::Array(Array::I32(scores))) => scores.iter().map(|&x| x as f32).collect(),
+        Some(other) => {
+            return malformed(format!("is {other}, and should be an array of f32 or i32"));
+        }
     };
-    if scores.len() != vocabulary.len() as usize {
-        return malformed(format!("has {} scores for {} tokens", scores.len(), vocabulary.len()));
+    if scores.len() < count {
+        return malformed(format!("has {} scores for {count} tokens", scores.len()));
     }
+    scores.truncate(count);
     match scores.iter().position(|score| score.is_nan()) {
         Some(id) => malformed(format!("has NaN for token {id}")),
         None => Ok(scores),
@@ -146,8 +154,7 @@ fn scores(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Vec<f32>, Toke
 }
 
 /// The token that stands for a byte: `<0x0A>`, or the byte itself.
-fn byte_token(vocabulary: &Vocabulary, byte: u8) -> Result<u32, TokenizerError> {
+fn byte_token(vocabulary: &Vocabulary, byte: u8) -> Option<u32> {
     let name = format!("<0x{byte:02X}>");
-    let found = vocabulary.id(name.as_bytes()).or_else(|| vocabulary.id(&[byte]));
-    found.ok_or_else(|| TokenizerError::malformed(TOKENS, format!("has no token {name}")))
+    vocabulary.id(name.as_bytes()).or_else(|| vocabulary.id(&[byte]))
 }

@@ -205,7 +205,6 @@ fn bad_metadata_is_refused() {
         ("token_type", Some(Value::Array(Array::U8(vec![1; 257]))), "should be an array of i32"),
         ("merges", None, "`tokenizer.ggml.merges` is missing"),
         ("merges", Some(Value::string("a b")), "should be an array of strings"),
-        ("bos_token_id", Some(Value::U32(257)), "is 257, and there are 257 tokens"),
         ("eos_token_id", Some(Value::I32(-1)), "should be a number that is not negative"),
         ("eot_token_id", Some(Value::F32(1.0)), "should be a number that is not negative"),
         ("add_bos_token", Some(Value::U8(1)), "should be true or false"),
@@ -223,23 +222,95 @@ fn bad_metadata_is_refused() {
 }
 
 #[test]
-fn bad_scores_and_missing_bytes_are_refused() {
+fn bad_scores_are_refused() {
     let scores = |scores| {
         let mut metadata = spm(&[]);
         metadata.set("tokenizer.ggml.scores", Value::Array(scores));
         Tokenizer::read(&metadata).expect_err("bad scores").to_string()
     };
     assert!(scores(Array::F32(vec![0.0; 258])).contains("has 258 scores for 259 tokens"));
-    assert!(scores(Array::F64(vec![0.0; 259])).contains("should be an array of f32"));
+    assert!(scores(Array::F64(vec![0.0; 259])).contains("should be an array of f32 or i32"));
     assert!(scores(Array::F32(vec![f32::NAN; 259])).contains("has NaN for token 0"));
-    let few = metadata("llama", &["<unk>", "<s>", "</s>"].map(String::from), &[2, 3, 3]);
-    let error = Tokenizer::read(&few).unwrap_err().to_string();
-    assert_eq!(error, "`tokenizer.ggml.tokens` has no token <0x00>");
+}
+
+#[test]
+fn a_token_that_texts_begin_with_must_be_there() {
     let mut lone = metadata("llama", &["a".into()], &[1]);
     let error = Tokenizer::read(&lone).unwrap_err().to_string();
-    assert!(error.contains("`tokenizer.ggml.bos_token_id` is missing"), "{error}");
+    assert!(error.contains("`tokenizer.ggml.bos_token_id` names none"), "{error}");
+    lone.set("tokenizer.ggml.bos_token_id", Value::U32(7));
+    assert!(Vocabulary::read(&lone).is_err(), "nor is the default there");
     lone.set("tokenizer.ggml.add_bos_token", Value::Bool(false));
     assert!(Vocabulary::read(&lone).is_ok());
+}
+
+/// llama.cpp warns of a special token that is not there, and takes its default.
+#[test]
+fn special_tokens_that_are_not_there_are_those_by_default() {
+    let of = |mut metadata: Metadata, id| {
+        for key in ["bos", "eos", "unknown", "padding", "eot", "fim_pre"] {
+            metadata.set(&format!("tokenizer.ggml.{key}_token_id"), Value::U32(id));
+        }
+        let tokenizer = Tokenizer::read(&metadata).unwrap();
+        (tokenizer.vocabulary().begin(), tokenizer.vocabulary().end())
+    };
+    for id in [257, 999, u32::MAX] {
+        assert_eq!(of(bpe("gpt-2", &[], &[]), id), (Some(11), Some(11)));
+        assert_eq!(of(spm(&[]), id.max(259)), (Some(1), Some(2)));
+        // A vocabulary with no such token has none that begins texts.
+        let mut few = metadata("gpt2", &["a".into()], &[1]);
+        few.set("tokenizer.ggml.pre", Value::string("gpt-2"));
+        few.set("tokenizer.ggml.merges", strings(["a b"]));
+        assert_eq!(of(few, id), (None, None));
+    }
+}
+
+#[test]
+fn types_and_scores_of_more_tokens_than_there_are_do_no_harm() {
+    let pieces = [("▁a", -1.0, 1), ("ab", -2.0, 1), ("▁", -9.0, 1), ("a", -9.0, 1), ("b", -9.0, 1)];
+    let mut metadata = spm(&pieces);
+    let Some(Value::Array(Array::F32(scores))) = metadata.get("tokenizer.ggml.scores").cloned()
+    else {
+        panic!()
+    };
+    let Some(Value::Array(Array::I32(types))) = metadata.get("tokenizer.ggml.token_type").cloned()
+    else {
+        panic!()
+    };
+    let types = [&types[..], &[3, 99, -1]].concat();
+    metadata.set("tokenizer.ggml.token_type", Value::Array(Array::I32(types)));
+    let longer = [&scores[..], &[5.0, f32::NAN]].concat();
+    metadata.set("tokenizer.ggml.scores", Value::Array(Array::F32(longer)));
+    check(&metadata, "ab", "▁a|b");
+    let whole = scores.iter().map(|&score| score as i32).collect();
+    metadata.set("tokenizer.ggml.scores", Value::Array(Array::I32(whole)));
+    check(&metadata, "ab", "▁a|b");
+}
+
+#[test]
+fn characters_without_a_token_are_the_unknown_one() {
+    let tokens = ["<unk>", "<s>", "</s>", "▁", "a"].map(String::from);
+    let mut few = metadata("llama", &tokens, &[2, 3, 3, 1, 1]);
+    check(&few, "aé", "▁|a|<unk>|<unk>");
+    few.set("tokenizer.ggml.token_type", Value::Array(Array::I32(vec![1, 3, 3, 1, 1])));
+    check(&few, "aé", "▁|a");
+}
+
+/// What text becomes in words that are split otherwise is not known; what its tokens are, is.
+#[test]
+fn the_vocabulary_of_an_unknown_pre_tokenizer_can_be_read() {
+    let read = |pre: &str| {
+        let mut metadata = bpe("gpt-2", &["Ġ a"], &[]);
+        metadata.remove("tokenizer.ggml.bos_token_id");
+        metadata.set("tokenizer.ggml.pre", Value::string(pre));
+        assert!(Tokenizer::read(&metadata).is_err(), "{pre}");
+        let vocabulary = Vocabulary::read(&metadata).unwrap();
+        assert_eq!(vocabulary.bytes(257), b" a");
+        (vocabulary.begin(), vocabulary.leading())
+    };
+    assert_eq!(read("default"), (Some(11), None));
+    assert_eq!(read("tekken"), (Some(11), Some(11)), "begins texts");
+    assert_eq!(read("glm4"), (None, None), "has none by default");
 }
 
 #[test]

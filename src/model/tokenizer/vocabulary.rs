@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::error::TokenizerError;
-use super::words::Pretokenizer;
 use super::{alphabet, special, spm};
 use crate::gguf::{Array, Metadata, Strings, Value};
 
@@ -50,6 +49,59 @@ impl TokenKind {
     }
 }
 
+/// How the tokens of a vocabulary are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// One letter for each byte of text.
+    Bytes,
+    /// Characters, as SentencePiece has them.
+    Characters,
+}
+
+impl Family {
+    /// That of the vocabulary that the metadata describes.
+    pub(super) fn of(metadata: &Metadata) -> Result<Family, TokenizerError> {
+        match string(metadata, MODEL)? {
+            None | Some("none" | "no_vocab") => Err(TokenizerError::Missing),
+            Some("gpt2") => Ok(Family::Bytes),
+            Some("llama") => Ok(Family::Characters),
+            Some(_) => Err(TokenizerError::unsupported(metadata)),
+        }
+    }
+}
+
+/// What holds where the file is silent, or names a token that is not there.
+struct Defaults {
+    begin: Option<u32>,
+    end: u32,
+    adds_begin: bool,
+}
+
+impl Defaults {
+    /// llama.cpp's, which go by the name of the pre-tokenizer, whether or not it is known here.
+    fn of(family: Family, pre: &str) -> Defaults {
+        if family == Family::Characters {
+            return Defaults { begin: Some(1), end: 2, adds_begin: true };
+        }
+        let begin = (!matches!(pre, "chatglm-bpe" | "glm4" | "glm5")).then_some(11);
+        let adds_begin = matches!(
+            pre,
+            "llama-bpe"
+                | "llama3"
+                | "llama-v3"
+                | "falcon3"
+                | "falcon-h1"
+                | "pixtral"
+                | "midm-2.0"
+                | "lfm2"
+                | "jina-v5-nano"
+                | "tekken"
+                | "chameleon"
+        );
+        Defaults { begin, end: 11, adds_begin }
+    }
+}
+
 /// The tokens of a model and what they mean.
 ///
 /// Where the file is silent, llama.cpp's defaults apply. An id past the last token, which a padded
@@ -73,17 +125,16 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// The vocabulary that the metadata of a model describes.
     pub fn read(metadata: &Metadata) -> Result<Vocabulary, TokenizerError> {
-        let pretokenizer = Pretokenizer::read(metadata)?;
+        let family = Family::of(metadata)?;
         let texts = texts(metadata)?;
         let count = texts.len();
         let mut vocabulary =
             Vocabulary { kinds: kinds(metadata, count)?, texts, ..Vocabulary::default() };
         vocabulary.index()?;
-        let (begin, end) = if pretokenizer.is_some() { (11, 11) } else { (1, 2) };
-        vocabulary.begin = id(metadata, BEGIN, begin, count)?;
-        vocabulary.end = id(metadata, END, end, count)?;
-        let adds_begin = pretokenizer.is_none_or(|pretokenizer| pretokenizer.adds_begin);
-        vocabulary.adds_begin = flag(metadata, ADD_BEGIN)?.unwrap_or(adds_begin);
+        let defaults = Defaults::of(family, string(metadata, PRE)?.unwrap_or(""));
+        vocabulary.begin = id(metadata, BEGIN, defaults.begin, count)?;
+        vocabulary.end = id(metadata, END, Some(defaults.end), count)?;
+        vocabulary.adds_begin = flag(metadata, ADD_BEGIN)?.unwrap_or(defaults.adds_begin);
         vocabulary.adds_end = flag(metadata, ADD_END)?.unwrap_or(false);
         let framing = [
             (ADD_BEGIN, vocabulary.adds_begin, vocabulary.begin, BEGIN),
@@ -91,15 +142,14 @@ impl Vocabulary {
         ];
         for (key, wanted, token, token_key) in framing {
             if wanted && token.is_none() {
-                let fault = format!("asks for a token, and `{token_key}` is missing");
+                let fault = format!("asks for a token, and `{token_key}` names none");
                 return Err(TokenizerError::malformed(key, fault));
             }
         }
         vocabulary.ends_generation = special::read(metadata, &mut vocabulary)?;
         vocabulary.chat_template = string(metadata, CHAT_TEMPLATE)?.map(str::to_string);
-        let byte_level = pretokenizer.is_some();
         vocabulary.pieces =
-            (0..vocabulary.len()).map(|id| piece(&vocabulary, id, byte_level)).collect();
+            (0..vocabulary.len()).map(|id| piece(&vocabulary, id, family)).collect();
         Ok(vocabulary)
     }
 
@@ -217,8 +267,9 @@ fn kinds(metadata: &Metadata, count: usize) -> Result<Vec<TokenKind>, TokenizerE
     let malformed = |fault| Err(TokenizerError::malformed(TOKEN_TYPE, fault));
     match metadata.get(TOKEN_TYPE) {
         None => Ok(vec![TokenKind::Normal; count]),
-        Some(Value::Array(Array::I32(types))) if types.len() == count => {
-            Ok(types.iter().map(|&id| TokenKind::from_id(id)).collect())
+        // llama.cpp leaves alone what more there is.
+        Some(Value::Array(Array::I32(types))) if types.len() >= count => {
+            Ok(types[..count].iter().map(|&id| TokenKind::from_id(id)).collect())
         }
         Some(Value::Array(Array::I32(types))) => {
             malformed(format!("has {} types for {count} tokens", types.len()))
@@ -228,11 +279,13 @@ fn kinds(metadata: &Metadata, count: usize) -> Result<Vec<TokenKind>, TokenizerE
 }
 
 /// The bytes that a token stands for.
-fn piece(vocabulary: &Vocabulary, id: u32, byte_level: bool) -> Vec<u8> {
+fn piece(vocabulary: &Vocabulary, id: u32, family: Family) -> Vec<u8> {
     let text = vocabulary.text(id);
     match vocabulary.kind(id) {
         TokenKind::Unknown | TokenKind::Control | TokenKind::UserDefined => text.to_vec(),
-        TokenKind::Normal if byte_level => alphabet::bytes(text).unwrap_or_else(|| text.to_vec()),
+        TokenKind::Normal if family == Family::Bytes => {
+            alphabet::bytes(text).unwrap_or_else(|| text.to_vec())
+        }
         TokenKind::Normal => match std::str::from_utf8(text) {
             Ok(text) => text.replace(spm::SPACE, " ").into_bytes(),
             Err(_) => text.to_vec(),
@@ -248,20 +301,16 @@ fn named_byte(text: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// The token that `key` names, or `default` where it names none and there are so many tokens.
+/// The token that `key` names. Where it names none that there is, `default`, where there is that.
 fn id(
     metadata: &Metadata,
     key: &str,
-    default: u32,
+    default: Option<u32>,
     count: usize,
 ) -> Result<Option<u32>, TokenizerError> {
-    match number(metadata, key)? {
-        None => Ok(Some(default).filter(|&id| (id as usize) < count)),
-        Some(id) if id < count as u64 => Ok(Some(id as u32)),
-        Some(id) => {
-            Err(TokenizerError::malformed(key, format!("is {id}, and there are {count} tokens")))
-        }
-    }
+    let there_is = |id: &u32| (*id as usize) < count;
+    let named = number(metadata, key)?.and_then(|id| u32::try_from(id).ok());
+    Ok(named.filter(there_is).or(default.filter(there_is)))
 }
 
 /// The number under `key`, if any.
@@ -299,9 +348,4 @@ fn typed<'a, T>(
     let Some(value) = metadata.get(key) else { return Ok(None) };
     let wrong = || TokenizerError::malformed(key, format!("is {value}, and should be {expected}"));
     of(value).ok_or_else(wrong).map(Some)
-}
-
-/// A name found in a file, short and on one line.
-pub(super) fn shown(name: &str) -> String {
-    Value::string(name).to_string()
 }

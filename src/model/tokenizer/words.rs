@@ -5,7 +5,7 @@
 
 use super::character::{self, Kind};
 use super::error::TokenizerError;
-use super::vocabulary::{MODEL, PRE, shown, string};
+use super::vocabulary::{PRE, string};
 use crate::gguf::Metadata;
 
 /// How a vocabulary of bytes was made, by the name in `tokenizer.ggml.pre`.
@@ -14,8 +14,6 @@ pub(super) struct Pretokenizer {
     split: Split,
     /// A word that is a token is that token, whatever the merges would make of it.
     pub(super) words_are_tokens: bool,
-    /// A text begins with the token for that where the file does not say.
-    pub(super) adds_begin: bool,
 }
 
 /// A way to split.
@@ -31,21 +29,10 @@ enum Split {
 }
 
 impl Pretokenizer {
-    /// That of the model; `None` for the vocabularies of SentencePiece, which need none.
-    pub(super) fn read(metadata: &Metadata) -> Result<Option<Pretokenizer>, TokenizerError> {
-        let model = string(metadata, MODEL)?.ok_or(TokenizerError::Missing)?;
-        let pre = string(metadata, PRE)?;
-        let found = match model {
-            "none" | "no_vocab" => return Err(TokenizerError::Missing),
-            "llama" => return Ok(None),
-            "gpt2" => Pretokenizer::named(pre.unwrap_or("")),
-            _ => None,
-        };
-        let unsupported = || TokenizerError::Unsupported {
-            model: shown(model),
-            pre: pre.map_or("none".into(), shown),
-        };
-        found.ok_or_else(unsupported).map(Some)
+    /// That of the model, whose vocabulary is one of bytes.
+    pub(super) fn read(metadata: &Metadata) -> Result<Pretokenizer, TokenizerError> {
+        let named = Pretokenizer::named(string(metadata, PRE)?.unwrap_or(""));
+        named.ok_or_else(|| TokenizerError::unsupported(metadata))
     }
 
     /// As llama.cpp's table has it. Names that are not here split otherwise, or not surely so.
@@ -63,7 +50,7 @@ impl Pretokenizer {
         };
         let like_llama_3 =
             split == Split::Gpt4 { digits: 3 } && !matches!(pre, "dbrx" | "smaug-bpe");
-        Some(Pretokenizer { split, words_are_tokens: like_llama_3, adds_begin: like_llama_3 })
+        Some(Pretokenizer { split, words_are_tokens: like_llama_3 })
     }
 
     /// Calls `word` with each word of `text`, in order.
