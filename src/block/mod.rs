@@ -11,6 +11,7 @@ mod float;
 mod iq4;
 #[expect(non_camel_case_types, reason = "ggml's names")]
 mod kquant;
+pub mod lattice;
 mod legacy;
 mod measure;
 mod mxfp4;

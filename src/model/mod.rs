@@ -14,6 +14,7 @@ mod error;
 mod few;
 mod forward;
 mod gate;
+mod kind;
 mod kv_cache;
 mod layer_pass;
 mod linear;
@@ -34,6 +35,7 @@ pub use backward::{DenseLayer, DenseMatrix, Gain, LayerPlace, Map, Tape, norm_ba
 pub use cache::Cache;
 pub use error::ModelError;
 pub use forward::{Model, Session, Wanted};
+pub use kind::Kind;
 pub use kv_cache::{context_length, kv_cache_bytes};
 pub use layer_pass::{LinearInput, Observer, Unobserved};
 pub use linear::{Linear, Matrix};
