@@ -315,6 +315,13 @@ impl Config {
         all.filter(|&&format| self.bits.allows(format)).filter(|f| listed(f)).copied().collect()
     }
 
+    /// The formats that weights may get which lose nothing in them. MXFP4 is one of these only: no
+    /// blocks are searched for in it.
+    pub(crate) fn lossless_palette(&self) -> Vec<Format> {
+        let mxfp4 = self.formats.is_none() && self.bits.allows(Format::MXFP4);
+        self.palette().into_iter().chain(mxfp4.then_some(Format::MXFP4)).collect()
+    }
+
     /// The flag that says which formats may be chosen.
     pub(crate) fn allowed_formats(&self) -> String {
         match &self.formats {

@@ -2,8 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::block::{self, SquaredError};
+use crate::block::{self, SquaredError, lattice};
 use crate::gguf::{Format, Gguf, TensorInfo};
+
+use super::candidate::{Candidate, How};
 
 /// Weights encoded between two writes, or held at a time. Large enough to keep all threads busy.
 const BATCH: usize = 4 << 20;
@@ -35,13 +37,13 @@ fn reason(value: f32, format: Format) -> String {
     "every weight must be a finite number: the model is damaged, or was converted wrongly".into()
 }
 
-/// Encodes `tensor` in the block format `to`, weighted by `importance` where given, and hands the
-/// bytes to `write` in order. Rows are encoded in parallel on rayon's current pool; neither the
+/// Encodes `tensor` as `to` has it, weighted by `importance` where given, and hands the bytes to
+/// `write` in order. Rows are encoded in parallel on rayon's current pool; neither the
 /// bytes nor the returned error depend on how many threads it has.
 pub fn encode_tensor<E: From<EncodeError>>(
     gguf: &Gguf,
     tensor: &TensorInfo,
-    to: Format,
+    to: Candidate,
     importance: Option<&[f32]>,
     mut write: impl FnMut(Vec<u8>) -> Result<(), E>,
 ) -> Result<SquaredError, E> {
@@ -56,10 +58,10 @@ pub fn encode_tensor<E: From<EncodeError>>(
         let rows = batch_rows.min(tensor.rows() - first_row);
         let from = bytes_of_rows(tensor.format, first_row);
         let source = &data[from..from + bytes_of_rows(tensor.format, rows)];
-        let mut encoded = vec![0; bytes_of_rows(to, rows)];
+        let mut encoded = vec![0; bytes_of_rows(to.format, rows)];
         let errors: Vec<SquaredError> = source
             .par_chunks(bytes_of_rows(tensor.format, task_rows))
-            .zip(encoded.par_chunks_mut(bytes_of_rows(to, task_rows)))
+            .zip(encoded.par_chunks_mut(bytes_of_rows(to.format, task_rows)))
             .enumerate()
             .map_init(Scratch::default, |scratch, (task, (source, encoded))| {
                 scratch.encode(
@@ -73,7 +75,7 @@ pub fn encode_tensor<E: From<EncodeError>>(
             })
             .collect::<Result<_, EncodeError>>()?;
         errors.into_iter().for_each(|error| sum += error);
-        tracing::trace!(tensor = tensor.name, first_row, rows, %to, "encoded");
+        tracing::trace!(tensor = tensor.name, first_row, rows, to = %to.format, "encoded");
         gguf.release(tensor, from..from + source.len());
         write(encoded)?;
     }
@@ -93,19 +95,55 @@ impl Scratch {
         tensor: &TensorInfo,
         source: &[u8],
         first_row: usize,
-        to: Format,
+        to: Candidate,
         importance: Option<&[f32]>,
         encoded: &mut [u8],
     ) -> Result<SquaredError, EncodeError> {
-        let len = encoded.len() / to.block_bytes() * to.block_len();
+        if to.how == How::Copied {
+            encoded.copy_from_slice(source);
+            return Ok(SquaredError::default());
+        }
+        let len = encoded.len() / to.format.block_bytes() * to.format.block_len();
         self.values.resize(len, 0.0);
         self.decoded.resize(len, 0.0);
         block::decode(tensor.format, source, &mut self.values);
-        check(tensor, first_row, &self.values, to)?;
-        block::encode(to, &self.values, tensor.row_len(), importance, encoded);
-        block::decode(to, encoded, &mut self.decoded);
+        check_held(tensor, first_row, &self.values, to)?;
+        encode_rows(tensor, to, &self.values, importance, encoded);
+        block::decode(to.format, encoded, &mut self.decoded);
         Ok(block::squared_error(&self.values, &self.decoded))
     }
+}
+
+/// Encodes whole rows of a tensor, which is not to be copied.
+fn encode_rows(
+    tensor: &TensorInfo,
+    to: Candidate,
+    values: &[f32],
+    importance: Option<&[f32]>,
+    out: &mut [u8],
+) {
+    match to.how {
+        How::OnLattice(_) => {
+            let found = lattice::encode(to.format, tensor.format, values, out);
+            found.expect("all weights of the tensor were found to lie on it");
+        }
+        _ => block::encode(to.format, values, tensor.row_len(), importance, out),
+    }
+}
+
+/// What whole rows of a tensor are after they were encoded.
+pub(super) fn rounded(
+    tensor: &TensorInfo,
+    to: Candidate,
+    values: &[f32],
+    importance: Option<&[f32]>,
+) -> Vec<f32> {
+    if to.how == How::Copied {
+        return values.to_vec();
+    }
+    let mut bytes = vec![0; to.format.size_of(values.len())];
+    encode_rows(tensor, to, values, importance, &mut bytes);
+    decoded(to.format, &bytes)
 }
 
 /// Hands over the weights of a tensor in batches of whole rows, each with the number of weights
@@ -163,8 +201,19 @@ pub(super) fn checked_values(
     check(tensor, row, values, Format::F32)
 }
 
+/// Whether whole rows can be encoded: what lies on a lattice need not be looked at again.
+fn check_held(
+    tensor: &TensorInfo,
+    first_row: usize,
+    values: &[f32],
+    to: Candidate,
+) -> Result<(), EncodeError> {
+    let format = if to.is_searched() { to.format } else { Format::F32 };
+    check(tensor, first_row, values, format)
+}
+
 /// Whether `format` can hold whole rows, of which `first_row` is the first.
-fn check(
+pub(super) fn check(
     tensor: &TensorInfo,
     first_row: usize,
     values: &[f32],

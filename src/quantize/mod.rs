@@ -2,13 +2,17 @@
 
 mod allocate;
 mod budget;
+mod candidate;
 mod choose;
 mod compensate;
 mod encode;
 mod encoded;
+mod extent;
 mod fixed;
 mod grid;
 mod knapsack;
+mod lattice;
+mod options;
 mod pass;
 mod plan;
 mod progressive;
@@ -21,6 +25,7 @@ mod store;
 mod survey;
 mod training;
 
+pub use candidate::{Candidate, How};
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
 pub use encoded::{Encoded, Encodings};
