@@ -42,7 +42,7 @@ pub struct Config {
     /// Tokens that the whole model learns from, end to end, after its layers have learnt one by one;
     /// 0 for none.
     pub train_tokens: usize,
-    /// Whether an input that is already quantized is accepted.
+    /// Whether tensors that are quantized already may get fewer bits. They never get more.
     pub allow_requantize: bool,
     /// Where all randomness comes from.
     pub seed: u64,

@@ -110,6 +110,7 @@ impl Scratch {
         check_held(tensor, first_row, &self.values, to)?;
         encode_rows(tensor, to, &self.values, importance, encoded);
         block::decode(to.format, encoded, &mut self.decoded);
+        as_stored(tensor, to, &mut self.decoded);
         Ok(block::squared_error(&self.values, &self.decoded))
     }
 }
@@ -131,6 +132,13 @@ fn encode_rows(
     }
 }
 
+/// What lies on a lattice is compared as the file had it: what it rounded off is no loss.
+fn as_stored(tensor: &TensorInfo, to: Candidate, decoded: &mut [f32]) {
+    if let How::OnLattice(_) = to.how {
+        lattice::round_to(tensor.format, decoded);
+    }
+}
+
 /// What whole rows of a tensor are after they were encoded.
 pub(super) fn rounded(
     tensor: &TensorInfo,
@@ -143,7 +151,9 @@ pub(super) fn rounded(
     }
     let mut bytes = vec![0; to.format.size_of(values.len())];
     encode_rows(tensor, to, values, importance, &mut bytes);
-    decoded(to.format, &bytes)
+    let mut decoded = decoded(to.format, &bytes);
+    as_stored(tensor, to, &mut decoded);
+    decoded
 }
 
 /// Hands over the weights of a tensor in batches of whole rows, each with the number of weights
@@ -166,17 +176,20 @@ pub(super) fn for_each_batch(
     Ok(())
 }
 
-/// What a tensor loses by being encoded as `bytes` in the block format `to`.
+/// What a tensor loses by being encoded as `bytes`, as `to` has it.
 pub(super) fn squared_error_of(
     gguf: &Gguf,
     tensor: &TensorInfo,
-    to: Format,
+    to: Candidate,
     bytes: &[u8],
 ) -> Result<SquaredError, EncodeError> {
     let mut error = SquaredError::default();
+    let size_of = |values: usize| to.format.size_of(values);
     for_each_batch(gguf, tensor, |first, values| {
-        let bytes = &bytes[to.size_of(first)..to.size_of(first + values.len())];
-        error += block::squared_error(values, &decoded(to, bytes));
+        let bytes = &bytes[size_of(first)..size_of(first + values.len())];
+        let mut decoded = decoded(to.format, bytes);
+        as_stored(tensor, to, &mut decoded);
+        error += block::squared_error(values, &decoded);
     })?;
     Ok(error)
 }

@@ -8,6 +8,7 @@ use crate::calibrate::Importance;
 use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
 use crate::progress::{Amount, Progress};
 
+use super::candidate::Candidate;
 use super::encode::{EncodeError, check_finite, encode_tensor, squared_error_of};
 use super::encoded::Encodings;
 use super::grid::on_256_levels;
@@ -89,9 +90,11 @@ fn store_tensors(
     for (tensor, planned) in gguf.tensors().iter().zip(&plan.tensors) {
         let error = match encodings.get(&tensor.name) {
             Some(encoded) if planned.choice != Choice::AlreadyQuantized => {
+                // Norms that were trained are in no plan.
+                let to = planned.candidate().unwrap_or(Candidate::encoded(encoded.format));
                 send(&encoded.bytes, sender)?;
                 progress.advance(tensor.bytes());
-                Some(squared_error_of(gguf, tensor, encoded.format, &encoded.bytes)?)
+                Some(squared_error_of(gguf, tensor, to, &encoded.bytes)?)
             }
             _ => store_tensor(gguf, tensor, planned, importance, sender, progress)?,
         };

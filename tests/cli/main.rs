@@ -1,17 +1,21 @@
 //! The program, run as a user runs it: one test for each thing that it promises.
 
+mod already_quantized;
 mod bad_input;
 mod disk;
 mod figures;
 mod folder;
 #[cfg(unix)]
 mod interrupted;
+mod kinds;
+mod lattices;
 mod measured;
 #[cfg(target_os = "linux")]
 mod memory;
 mod models;
 mod opencog;
 mod outputs;
+mod range;
 mod report;
 #[cfg(unix)]
 mod resumed;

@@ -65,6 +65,12 @@ pub fn encode(format: Format, stored: Format, values: &[f32], out: &mut [u8]) ->
     Some(worst)
 }
 
+/// The numbers that a file in the format `stored` has for these.
+pub fn round_to(stored: Format, values: &mut [f32]) {
+    let stored = Stored::of(stored);
+    values.iter_mut().for_each(|x| *x = stored.round(*x));
+}
+
 fn encode_block(format: Format, stored: Stored, x: &[f32], block: &mut [u8]) -> Option<Fit> {
     let mut block = Block { format, stored, x, bytes: block };
     let exact = |found: bool| found.then_some(Fit::Exact);

@@ -11,9 +11,31 @@ fn grid(scale: f32) -> SubGrid {
     SubGrid { scale, min: 0.0 }
 }
 
-/// All scales with which each weight is a level, as far as the file tells; `None` of weights that
-/// are all 0, which are so with any. A scale may be negative.
-fn scales(levels: Levels, stored: Stored, x: &[f32]) -> Option<Vec<Range>> {
+/// Scales with which each weight is a level, as far as the file tells.
+#[derive(Clone, Copy)]
+struct Scales {
+    range: Range,
+    /// The one among them, perhaps, that has the largest weight as it stands in the file.
+    of_peak: f64,
+}
+
+impl Scales {
+    /// The F16 among them: first what is no rounded number in the file, then from the middle on.
+    fn halves(self) -> Vec<f32> {
+        let middle = self.range.middle();
+        let off = |half: &f32| (f64::from(*half) - middle).abs();
+        let mut all: Vec<f32> = halves(self.range).collect();
+        all.sort_by(|a, b| off(a).total_cmp(&off(b)));
+        if let Some(at) = all.iter().position(|&x| f64::from(x) == self.of_peak) {
+            all[..=at].rotate_right(1);
+        }
+        all
+    }
+}
+
+/// All scales with which each weight is a level; `None` of weights that are all 0, which are so
+/// with any. A scale may be negative.
+fn scales(levels: Levels, stored: Stored, x: &[f32]) -> Option<Vec<Scales>> {
     let peak = x.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
     if peak == 0.0 {
         return None;
@@ -21,15 +43,17 @@ fn scales(levels: Levels, stored: Stored, x: &[f32]) -> Option<Vec<Range>> {
     let of_peak = |&level: &f64| {
         let first = stored.range(peak).times(1.0 / level);
         let scale = first.middle();
-        x.iter().try_fold(first, |range, &x| {
-            let level = f64::from(nearest(levels, f64::from(x) / scale));
-            let range = match (x == 0.0, level == 0.0) {
-                (true, true) => range,
-                (false, false) => range.and(stored.range(x).times(1.0 / level)),
-                _ => return None,
-            };
-            (!range.is_empty()).then_some(range)
-        })
+        x.iter()
+            .try_fold(first, |range, &x| {
+                let level = f64::from(nearest(levels, f64::from(x) / scale));
+                let range = match (x == 0.0, level == 0.0) {
+                    (true, true) => range,
+                    (false, false) => range.and(stored.range(x).times(1.0 / level)),
+                    _ => return None,
+                };
+                (!range.is_empty()).then_some(range)
+            })
+            .map(|range| Scales { range, of_peak: f64::from(peak) / level })
     };
     Some(peak_levels(levels).iter().filter_map(of_peak).collect())
 }
@@ -50,10 +74,10 @@ fn halves(range: Range) -> impl Iterator<Item = f32> {
 
 /// Blocks with one scale, of few levels.
 pub fn one_scale(block: &mut Block) -> Option<Fit> {
-    let Some(ranges) = scales(block.levels(), block.stored, block.x) else {
+    let Some(found) = scales(block.levels(), block.stored, block.x) else {
         return block.fill(grid(0.0), &[grid(0.0)]).then_some(Fit::Exact);
     };
-    for scale in ranges.iter().copied().flat_map(halves) {
+    for scale in found.iter().flat_map(|scales| scales.halves()) {
         if block.fill(grid(scale), &[grid(scale)]) {
             return Some(Fit::Exact);
         }
@@ -66,8 +90,9 @@ pub fn one_scale(block: &mut Block) -> Option<Fit> {
         let scale = range.middle();
         (f16::from_f64(scale).to_f64() / scale - 1.0).abs()
     };
-    let range = ranges.iter().min_by(|a, b| off(a).total_cmp(&off(b)))?;
-    (off(range) <= 1.0 / 2048.0).then(|| {
+    let ranges = found.iter().map(|scales| scales.range);
+    let range = ranges.min_by(|a, b| off(a).total_cmp(&off(b)))?;
+    (off(&range) <= 1.0 / 2048.0).then(|| {
         let levels = block.levels();
         let mut codes = [0; 256];
         for (code, &x) in codes.iter_mut().zip(block.x) {
@@ -104,7 +129,7 @@ pub fn super_block(block: &mut Block) -> bool {
         if found.as_ref().is_some_and(Vec::is_empty) {
             return false;
         }
-        ranges.push(found);
+        ranges.push(found.map(|found| found.iter().map(|scales| scales.range).collect::<Vec<_>>()));
     }
     let Some(first) = ranges.iter().flatten().min_by_key(|ranges| ranges.len()) else {
         return block.fill(grid(0.0), &vec![grid(0.0); ranges.len()]);
