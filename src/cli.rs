@@ -255,7 +255,8 @@ struct QuantizeArgs {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Plan")]
     train_tokens: usize,
 
-    /// Accept a model that is already quantized, and lose twice
+    /// Let tensors that are quantized already get fewer bits, and lose twice. Without it they stay
+    /// as they are, and a model that has no others is refused
     #[arg(long, help_heading = "Plan")]
     allow_requantize: bool,
 

@@ -46,7 +46,7 @@ pub struct Config {
     /// Tokens that the whole model learns from, end to end, after its layers have learnt one by one;
     /// 0 for none.
     pub train_tokens: usize,
-    /// Whether an input that is already quantized is accepted.
+    /// Whether tensors that are quantized already may get fewer bits. They never get more.
     pub allow_requantize: bool,
     /// Where all randomness comes from.
     pub seed: u64,
@@ -337,8 +337,16 @@ impl Config {
     }
 
     /// Whether a format is portable enough.
-    fn offers(&self, format: Format) -> bool {
+    pub(crate) fn offers(&self, format: Format) -> bool {
         !self.portable || PORTABLE.contains(&format)
+    }
+
+    /// The formats that weights may get which lose nothing in them. MXFP4 is one of these only: no
+    /// blocks are searched for in it.
+    pub(crate) fn lossless_palette(&self) -> Vec<Format> {
+        let mxfp4 =
+            self.formats.is_none() && self.bits.allows(Format::MXFP4) && self.offers(Format::MXFP4);
+        self.palette().into_iter().chain(mxfp4.then_some(Format::MXFP4)).collect()
     }
 
     /// The flag that says which formats may be chosen.

@@ -48,7 +48,7 @@ pub const PORTABLE: [Format; 5] =
 pub fn nominal_bits(format: Format) -> Option<u32> {
     use Format::*;
     match format {
-        Q4_0 | Q4_1 | Q4_K | IQ4_NL | IQ4_XS => Some(4),
+        Q4_0 | Q4_1 | Q4_K | IQ4_NL | IQ4_XS | MXFP4 => Some(4),
         Q5_0 | Q5_1 | Q5_K => Some(5),
         Q6_K => Some(6),
         Q8_0 => Some(8),

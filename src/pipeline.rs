@@ -183,7 +183,7 @@ impl<'a> Decide<'_, 'a> {
         let Decide { job, config, gguf, searchable, work, progress } = *self;
         let mut importance = Importance::default();
         if let Some(outputs) = outputs {
-            if config.strategy == Strategy::Search {
+            if config.strategy == Strategy::Search && searchable.is_any() {
                 let found = outputs.search(gguf, config, searchable, work, progress);
                 if let Some(found) = found.map_err(|e| Error::search(&job.input, e))? {
                     let Found { plan, encodings, kept_from, record } = found;

@@ -11,15 +11,18 @@ mod float;
 mod iq4;
 #[expect(non_camel_case_types, reason = "ggml's names")]
 mod kquant;
+pub mod lattice;
 mod legacy;
 mod measure;
 mod mxfp4;
 mod packing;
+mod range;
 mod search;
 #[cfg(test)]
 mod tests;
 
-pub use measure::{LARGEST, SquaredError, squared_error, unstorable};
+pub use measure::{SquaredError, squared_error};
+pub use range::{range, unstorable};
 
 use std::marker::PhantomData;
 

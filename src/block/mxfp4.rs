@@ -1,7 +1,7 @@
-//! MXFP4: blocks of 32 E2M1 values that share a power of two. Read only.
+//! MXFP4: blocks of 32 E2M1 values that share a power of two. Written only where nothing is lost.
 
 use super::Block;
-use super::packing::unpack_nibbles;
+use super::packing::{pack_nibbles, unpack_nibbles};
 use crate::gguf::Format;
 
 /// `2^(e - 128) * level[q]`: an E8M0 exponent byte, 32 nibbles. The levels are the doubled E2M1
@@ -18,6 +18,44 @@ fn half_power(exponent: u8) -> f32 {
         0 | 1 => f32::from_bits(0x0020_0000 << exponent),
         _ => f32::from_bits((exponent as u32 - 1) << 23),
     }
+}
+
+/// The exponent byte of a power of two, if there is one.
+fn exponent(half_power: f32) -> Option<u8> {
+    match half_power.to_bits() {
+        0x0020_0000 => Some(0),
+        0x0040_0000 => Some(1),
+        bits if bits & 0x007f_ffff == 0 => u8::try_from((bits >> 23) + 1).ok().filter(|&e| e > 1),
+        _ => None,
+    }
+}
+
+/// Encodes 32 weights into one block, if each is one of its values once `round` was applied.
+pub fn encode_exactly(x: &[f32], block: &mut [u8], round: impl Fn(f32) -> f32) -> bool {
+    let peak = x.iter().fold(0.0, |peak: f32, x| peak.max(x.abs()));
+    let mut codes = [0; 32];
+    let mut fill = |exponent: u8| {
+        let code = |x: f32| {
+            let is_it = |level: &f32| round(half_power(exponent) * level) == x;
+            LEVELS.iter().position(is_it)
+        };
+        let found = codes.iter_mut().zip(x).all(|(to, &x)| match code(x) {
+            Some(code) => {
+                *to = code as u8;
+                true
+            }
+            None => false,
+        });
+        if found {
+            block[0] = exponent;
+            pack_nibbles(&codes, &mut block[1..17]);
+        }
+        found
+    };
+    if peak == 0.0 {
+        return fill(0);
+    }
+    LEVELS[1..8].iter().rev().filter_map(|level| exponent(peak / level)).any(&mut fill)
 }
 
 impl Block for MXFP4 {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::{Config, Goal};
-use crate::gguf::Metadata;
+use crate::gguf::{Metadata, TensorInfo};
 use crate::hardware::Memory;
 use crate::model::kv_cache_bytes;
 
@@ -19,10 +19,32 @@ pub struct Fixed {
     pub quantized_parameters: u64,
     /// The tensors that stay as they are.
     pub kept: Bytes,
+    /// Those of them that are quantized already.
+    pub already: AlreadyQuantized,
     /// The header, with the flags of the configuration.
     pub header: Header,
     /// Bytes of the KV cache.
     pub kv_cache: u64,
+}
+
+/// Tensors that the input has in block formats, and that stay in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AlreadyQuantized {
+    /// How many.
+    pub tensors: usize,
+    /// Their weights.
+    pub weights: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl AlreadyQuantized {
+    /// Counts another one.
+    pub fn add(&mut self, tensor: &TensorInfo) {
+        self.tensors += 1;
+        self.weights += tensor.elements();
+        self.bytes += tensor.bytes();
+    }
 }
 
 /// A limit on the bytes of the quantized tensors, and what set it.
@@ -105,13 +127,30 @@ impl Fixed {
         tightest_first([
             reduction.map(|reduction| reduced(reduction, LimitKind::Reduction(reduction))),
             by_default.then(default),
-            bpw.map(|b| limit(b * self.quantized_parameters as f64 / 8.0, LimitKind::Bpw(b))),
+            bpw.map(|bpw| limit(self.at_bpw(bpw), LimitKind::Bpw(bpw))),
         ])
+    }
+
+    /// What the quantized tensors may take, where all in blocks have so many bits on average.
+    fn at_bpw(&self, bpw: f64) -> f64 {
+        let weights = self.quantized_parameters + self.already.weights;
+        bpw * weights as f64 / 8.0 - self.already.bytes as f64
     }
 
     /// Why `limit` cannot be met when the quantized tensors take, or add to the file, `smallest`
     /// bytes at least: what was asked for, and the least that can be had.
     pub fn unreachable(&self, config: &Config, limit: Limit, smallest: u64) -> String {
+        let reason = self.reason(config, limit, smallest);
+        match self.already.tensors {
+            0 => reason,
+            n => format!(
+                "{reason}; of that, {n} tensors are already quantized, and get no fewer bits than \
+                 they have unless --allow-requantize is given"
+            ),
+        }
+    }
+
+    fn reason(&self, config: &Config, limit: Limit, smallest: u64) -> String {
         match limit.kind {
             LimitKind::Memory(memory) => {
                 let least = self.least_memory(config, smallest);
@@ -135,7 +174,8 @@ impl Fixed {
             LimitKind::Reduction(reduction) => self.unreachable_reduction(reduction, smallest),
             LimitKind::DefaultReduction => self.unreachable_reduction(Goal::REDUCTION, smallest),
             LimitKind::Bpw(bpw) => {
-                let smallest = smallest as f64 * 8.0 / self.quantized_parameters as f64;
+                let weights = self.quantized_parameters + self.already.weights;
+                let smallest = (smallest + self.already.bytes) as f64 * 8.0 / weights as f64;
                 format!("--bpw {bpw}: the least that can be had is {:.4}", round_up(smallest))
             }
         }
@@ -219,6 +259,7 @@ mod tests {
         parameters: 1_000_000,
         quantized_parameters: 900_000,
         kept: Bytes { tensors: 400_000, file: 400_032 },
+        already: AlreadyQuantized { tensors: 0, weights: 0, bytes: 0 },
         header: Header { bytes: 10_003, alignment: 32 },
         kv_cache: 5_000,
     };
@@ -312,6 +353,18 @@ mod tests {
             "{message}"
         );
         assert!(message.contains("allow that much with --memory"), "{message}");
+    }
+
+    #[test]
+    fn what_is_quantized_already_counts_among_bits_per_weight() {
+        let already = AlreadyQuantized { tensors: 2, weights: 100_000, bytes: 50_000 };
+        let fixed = Fixed { already, ..FIXED };
+        let mut config = Config::default();
+        config.goal.bpw = Some(4.8);
+        let limit = fixed.tensor_limits(&config)[0];
+        assert_eq!(limit, Limit { bytes: 550_000, kind: LimitKind::Bpw(4.8) });
+        let message = fixed.unreachable(&config, limit, 575_000);
+        assert!(message.contains("is 5.0000; of that, 2 tensors are already"), "{message}");
     }
 
     #[test]

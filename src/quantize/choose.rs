@@ -1,4 +1,4 @@
-//! The choice: of all ways to give each role its formats, the one that loses least within the limits.
+//! The choice: of all ways to give each kind its formats, the one that loses least within the limits.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,30 @@ use rayon::prelude::*;
 use crate::calibrate::Importance;
 use crate::config::Config;
 use crate::gguf::{Format, Gguf, TensorInfo};
-use crate::model::Role;
+use crate::model::Kind;
 
 use super::budget::{Fixed, LimitKind};
+use super::candidate::{Candidate, How};
 use super::encode::EncodeError;
 use super::knapsack::{self, Item, smallest};
 use super::plan::PlanError;
 use super::sample;
 use super::size::{Bytes, line_bytes};
 
-/// A format that a tensor may get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Candidate {
-    /// The format.
-    pub format: Format,
-    /// The format that was asked for, but whose blocks do not divide the rows.
-    pub instead_of: Option<Format>,
+/// By kind, the tensors that get the same format: those with the same candidates.
+pub type Groups<'a> = BTreeMap<Kind, KindGroups<'a>>;
+type KindGroups<'a> = BTreeMap<&'a [Candidate], Vec<&'a TensorInfo>>;
+
+/// What was chosen for each group.
+pub type Chosen<'a> = BTreeMap<(Kind, &'a [Candidate]), Candidate>;
+
+/// Groups of a kind that are chosen together, because they share lines of metadata.
+struct Unit<'g, 'a> {
+    kind: &'g Kind,
+    groups: Vec<(&'a [Candidate], &'g [&'a TensorInfo])>,
 }
 
-/// By role, the tensors that get the same format: those with the same candidates.
-pub type Groups<'a> = BTreeMap<Role, RoleGroups<'a>>;
-type RoleGroups<'a> = BTreeMap<&'a [Candidate], Vec<&'a TensorInfo>>;
-
-/// What was chosen.
-pub struct Chosen<'a> {
-    /// For each group.
-    pub candidates: BTreeMap<(Role, &'a [Candidate]), Candidate>,
-    /// What to tell of limits that gave way.
-    pub warnings: Vec<String>,
-}
-
-/// One way to store all tensors of a role: the place of each group's candidate. A role is chosen as
-/// a whole because its groups share lines of metadata.
+/// One way to store all tensors of a unit: the place of each group's candidate.
 struct Way {
     candidates: Vec<usize>,
     bytes: Bytes,
@@ -54,8 +46,9 @@ pub fn choose<'a>(
     groups: &Groups<'a>,
     bytes: Bytes,
 ) -> Result<Option<Chosen<'a>>, PlanError> {
-    let ways = ways_of_all(fixed, groups);
-    let Limits { budget, warnings, least } = limits(config, fixed, &ways)?;
+    let units = units(groups);
+    let ways = ways_of_all(fixed, &units);
+    let Limits { budget, least, .. } = limits(config, fixed, &ways)?;
     let budget = budget.min(bytes);
     let least_bytes: Bytes = ways.iter().zip(&least).map(|(ways, &way)| ways[way].bytes).sum();
     if !least_bytes.within(budget) {
@@ -63,13 +56,11 @@ pub fn choose<'a>(
     }
 
     let mut items = Vec::new();
-    for ((role, groups), ways) in groups.iter().zip(&ways) {
-        let costs: Vec<Vec<f64>> = groups
-            .iter()
-            .map(|(candidates, tensors)| {
-                costs(gguf, *role, tensors, candidates, importance, config.seed)
-            })
-            .collect::<Result<_, _>>()?;
+    for (unit, ways) in units.iter().zip(&ways) {
+        let costs = unit.groups.iter().map(|(candidates, tensors)| {
+            costs(gguf, unit.kind, tensors, candidates, importance, config.seed)
+        });
+        let costs: Vec<Vec<f64>> = costs.collect::<Result<_, _>>()?;
         let cost =
             |way: &Way| way.candidates.iter().zip(&costs).map(|(&at, costs)| costs[at]).sum();
         let item = |way: &Way| Item { bytes: way.bytes, cost: cost(way) };
@@ -79,13 +70,13 @@ pub fn choose<'a>(
     let chosen = knapsack::choose(&items, budget).unwrap_or(least);
 
     let mut candidates = BTreeMap::new();
-    for (((&role, groups), ways), chosen) in groups.iter().zip(&ways).zip(chosen) {
-        for (&group, &at) in groups.keys().zip(&ways[chosen].candidates) {
-            tracing::debug!(role = role.name(), format = %group[at].format, "planned");
-            candidates.insert((role, group), group[at]);
+    for ((unit, ways), chosen) in units.iter().zip(&ways).zip(chosen) {
+        for (&(group, _), &at) in unit.groups.iter().zip(&ways[chosen].candidates) {
+            tracing::debug!(kind = %unit.kind, format = %group[at].format, "planned");
+            candidates.insert((unit.kind.clone(), group), group[at]);
         }
     }
-    Ok(Some(Chosen { candidates, warnings }))
+    Ok(Some(candidates))
 }
 
 /// What the quantized tensors may take by the limits, and what to tell of limits that gave way.
@@ -94,18 +85,42 @@ pub fn budget(
     fixed: &Fixed,
     groups: &Groups,
 ) -> Result<(Bytes, Vec<String>), PlanError> {
-    let Limits { budget, warnings, .. } = limits(config, fixed, &ways_of_all(fixed, groups))?;
+    let ways = ways_of_all(fixed, &units(groups));
+    let Limits { budget, warnings, .. } = limits(config, fixed, &ways)?;
     Ok((budget, warnings))
 }
 
-fn ways_of_all(fixed: &Fixed, groups: &Groups) -> Vec<Vec<Way>> {
-    groups.iter().map(|(role, groups)| ways(*role, groups, fixed.header.alignment)).collect()
+/// All groups, in units of no more ways than can be looked at. Where a kind has more, its lines of
+/// metadata are counted as if its units shared none.
+fn units<'g, 'a>(groups: &'g Groups<'a>) -> Vec<Unit<'g, 'a>> {
+    const WAYS: usize = 128;
+    let mut units: Vec<Unit> = Vec::new();
+    for (kind, groups) in groups {
+        let mut ways = WAYS;
+        for (&candidates, tensors) in groups {
+            ways *= candidates.len();
+            match units.last_mut() {
+                Some(unit) if unit.kind == kind && ways <= WAYS => {
+                    unit.groups.push((candidates, tensors));
+                }
+                _ => {
+                    units.push(Unit { kind, groups: vec![(candidates, tensors)] });
+                    ways = candidates.len();
+                }
+            }
+        }
+    }
+    units
 }
 
-/// Every way to store the tensors of a role.
-fn ways(role: Role, groups: &RoleGroups, alignment: u64) -> Vec<Way> {
+fn ways_of_all(fixed: &Fixed, units: &[Unit]) -> Vec<Vec<Way>> {
+    units.iter().map(|unit| ways(unit, fixed.header.alignment)).collect()
+}
+
+/// Every way to store the tensors of a unit.
+fn ways(unit: &Unit, alignment: u64) -> Vec<Way> {
     let mut all: Vec<Vec<usize>> = vec![vec![]];
-    for candidates in groups.keys() {
+    for (candidates, _) in &unit.groups {
         let with =
             |way: Vec<usize>| (0..candidates.len()).map(move |at| [way.as_slice(), &[at]].concat());
         all = all.into_iter().flat_map(with).collect();
@@ -113,14 +128,16 @@ fn ways(role: Role, groups: &RoleGroups, alignment: u64) -> Vec<Way> {
     let way = |candidates: Vec<usize>| {
         let mut bytes = Bytes::default();
         let mut counts: BTreeMap<Format, usize> = BTreeMap::new();
-        for ((group, tensors), &at) in groups.iter().zip(&candidates) {
-            let format = group[at].format;
+        for ((group, tensors), &at) in unit.groups.iter().zip(&candidates) {
+            let Candidate { format, how } = group[at];
             let size = |tensor: &&TensorInfo| format.bytes_of(tensor.elements()).unwrap_or(0);
             let padded = |bytes| Bytes::of_tensor(bytes, alignment);
             bytes += tensors.iter().map(size).map(padded).sum();
-            *counts.entry(format).or_default() += tensors.len();
+            if how != How::Copied {
+                *counts.entry(format).or_default() += tensors.len();
+            }
         }
-        bytes += counts.into_iter().map(|(format, n)| line_bytes(role, format, n)).sum();
+        bytes += counts.into_iter().map(|(format, n)| line_bytes(unit.kind, format, n)).sum();
         Way { candidates, bytes }
     };
     all.into_iter().map(way).collect()
@@ -131,7 +148,7 @@ struct Limits {
     budget: Bytes,
     /// What to tell of limits that gave way.
     warnings: Vec<String>,
-    /// The way of each role that together take least within the budget.
+    /// The way of each unit that together take least within the budget.
     least: Vec<usize>,
 }
 
@@ -170,7 +187,7 @@ fn limits(config: &Config, fixed: &Fixed, ways: &[Vec<Way>]) -> Result<Limits, P
 /// The relative squared error of a group in each candidate, summed over its tensors.
 fn costs(
     gguf: &Gguf,
-    role: Role,
+    kind: &Kind,
     tensors: &[&TensorInfo],
     candidates: &[Candidate],
     importance: &Importance,
@@ -179,19 +196,18 @@ fn costs(
     if candidates.len() == 1 {
         return Ok(vec![0.0]);
     }
-    let formats: Vec<Format> = candidates.iter().map(|candidate| candidate.format).collect();
     let errors: Vec<Vec<f64>> = tensors
         .par_iter()
         .map(|tensor| {
             let importance = importance.of(&tensor.name);
-            sample::relative_errors(gguf, tensor, &formats, importance, seed)
+            sample::relative_errors(gguf, tensor, candidates, importance, seed)
         })
         .collect::<Result<_, _>>()?;
     for (tensor, errors) in tensors.iter().zip(&errors) {
-        for (format, error) in formats.iter().zip(errors) {
-            tracing::trace!(tensor = tensor.name, role = role.name(), %format, error, "sampled");
+        for (Candidate { format, .. }, error) in candidates.iter().zip(errors) {
+            tracing::trace!(tensor = tensor.name, %kind, %format, error, "sampled");
         }
     }
-    let total = |format: usize| errors.iter().map(|errors| errors[format]).sum();
-    Ok((0..formats.len()).map(total).collect())
+    let total = |at: usize| errors.iter().map(|errors| errors[at]).sum();
+    Ok((0..candidates.len()).map(total).collect())
 }

@@ -2,24 +2,19 @@
 
 use rayon::prelude::*;
 
-use crate::block::{self, SquaredError};
+use crate::block::{self, SquaredError, lattice};
 use crate::gguf::{Format, Gguf, TensorInfo};
+
+use super::candidate::{Candidate, How};
 
 /// Weights encoded between two writes, or held at a time. Large enough to keep all threads busy.
 const BATCH: usize = 4 << 20;
 /// Weights that one thread takes at a time: their F32 values stay in its second-level cache.
 const TASK: usize = 32 << 10;
 
-/// A weight that no format can hold, and where it stands.
+/// A weight that its format cannot hold, and where it stands.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error(
-    "tensor {tensor} holds {value} in row {row}, column {column}; {}",
-    if value.is_finite() {
-        "block formats reach to 65504 at most"
-    } else {
-        "every weight must be a finite number: the model is damaged, or was converted wrongly"
-    }
-)]
+#[error("tensor {tensor} holds {value} in row {row}, column {column}; {}", reason(*value, *format))]
 pub struct EncodeError {
     /// Its tensor.
     pub tensor: String,
@@ -29,15 +24,26 @@ pub struct EncodeError {
     pub column: usize,
     /// NaN, infinite, or too large.
     pub value: f32,
+    /// What should have held it.
+    pub format: Format,
 }
 
-/// Encodes `tensor` in the block format `to`, weighted by `importance` where given, and hands the
-/// bytes to `write` in order. Rows are encoded in parallel on rayon's current pool; neither the
+/// Why `format` cannot hold `value`.
+fn reason(value: f32, format: Format) -> String {
+    if value.is_finite() {
+        let range = block::range(format);
+        return format!("{format} reaches from {} to {}", range.start(), range.end());
+    }
+    "every weight must be a finite number: the model is damaged, or was converted wrongly".into()
+}
+
+/// Encodes `tensor` as `to` has it, weighted by `importance` where given, and hands the bytes to
+/// `write` in order. Rows are encoded in parallel on rayon's current pool; neither the
 /// bytes nor the returned error depend on how many threads it has.
 pub fn encode_tensor<E: From<EncodeError>>(
     gguf: &Gguf,
     tensor: &TensorInfo,
-    to: Format,
+    to: Candidate,
     importance: Option<&[f32]>,
     mut write: impl FnMut(Vec<u8>) -> Result<(), E>,
 ) -> Result<SquaredError, E> {
@@ -52,10 +58,10 @@ pub fn encode_tensor<E: From<EncodeError>>(
         let rows = batch_rows.min(tensor.rows() - first_row);
         let from = bytes_of_rows(tensor.format, first_row);
         let source = &data[from..from + bytes_of_rows(tensor.format, rows)];
-        let mut encoded = vec![0; bytes_of_rows(to, rows)];
+        let mut encoded = vec![0; bytes_of_rows(to.format, rows)];
         let errors: Vec<SquaredError> = source
             .par_chunks(bytes_of_rows(tensor.format, task_rows))
-            .zip(encoded.par_chunks_mut(bytes_of_rows(to, task_rows)))
+            .zip(encoded.par_chunks_mut(bytes_of_rows(to.format, task_rows)))
             .enumerate()
             .map_init(Scratch::default, |scratch, (task, (source, encoded))| {
                 scratch.encode(
@@ -69,7 +75,7 @@ pub fn encode_tensor<E: From<EncodeError>>(
             })
             .collect::<Result<_, EncodeError>>()?;
         errors.into_iter().for_each(|error| sum += error);
-        tracing::trace!(tensor = tensor.name, first_row, rows, %to, "encoded");
+        tracing::trace!(tensor = tensor.name, first_row, rows, to = %to.format, "encoded");
         gguf.release(tensor, from..from + source.len());
         write(encoded)?;
     }
@@ -89,19 +95,65 @@ impl Scratch {
         tensor: &TensorInfo,
         source: &[u8],
         first_row: usize,
-        to: Format,
+        to: Candidate,
         importance: Option<&[f32]>,
         encoded: &mut [u8],
     ) -> Result<SquaredError, EncodeError> {
-        let len = encoded.len() / to.block_bytes() * to.block_len();
+        if to.how == How::Copied {
+            encoded.copy_from_slice(source);
+            return Ok(SquaredError::default());
+        }
+        let len = encoded.len() / to.format.block_bytes() * to.format.block_len();
         self.values.resize(len, 0.0);
         self.decoded.resize(len, 0.0);
         block::decode(tensor.format, source, &mut self.values);
-        check(tensor, first_row, &self.values)?;
-        block::encode(to, &self.values, tensor.row_len(), importance, encoded);
-        block::decode(to, encoded, &mut self.decoded);
+        check_held(tensor, first_row, &self.values, to)?;
+        encode_rows(tensor, to, &self.values, importance, encoded);
+        block::decode(to.format, encoded, &mut self.decoded);
+        as_stored(tensor, to, &mut self.decoded);
         Ok(block::squared_error(&self.values, &self.decoded))
     }
+}
+
+/// Encodes whole rows of a tensor, which is not to be copied.
+fn encode_rows(
+    tensor: &TensorInfo,
+    to: Candidate,
+    values: &[f32],
+    importance: Option<&[f32]>,
+    out: &mut [u8],
+) {
+    match to.how {
+        How::OnLattice(_) => {
+            let found = lattice::encode(to.format, tensor.format, values, out);
+            found.expect("all weights of the tensor were found to lie on it");
+        }
+        _ => block::encode(to.format, values, tensor.row_len(), importance, out),
+    }
+}
+
+/// What lies on a lattice is compared as the file had it: what it rounded off is no loss.
+fn as_stored(tensor: &TensorInfo, to: Candidate, decoded: &mut [f32]) {
+    if let How::OnLattice(_) = to.how {
+        lattice::round_to(tensor.format, decoded);
+    }
+}
+
+/// What whole rows of a tensor are after they were encoded.
+pub(super) fn rounded(
+    tensor: &TensorInfo,
+    to: Candidate,
+    values: &[f32],
+    importance: Option<&[f32]>,
+) -> Vec<f32> {
+    if to.how == How::Copied {
+        return values.to_vec();
+    }
+    let mut bytes = vec![0; to.format.size_of(values.len())];
+    encode_rows(tensor, to, values, importance, &mut bytes);
+    let mut decoded = decoded(to.format, &bytes);
+    as_stored(tensor, to, &mut decoded);
+    decoded
 }
 
 /// Hands over the weights of a tensor in batches of whole rows, each with the number of weights
@@ -124,17 +176,20 @@ pub(super) fn for_each_batch(
     Ok(())
 }
 
-/// What a tensor loses by being encoded as `bytes` in the block format `to`.
+/// What a tensor loses by being encoded as `bytes`, as `to` has it.
 pub(super) fn squared_error_of(
     gguf: &Gguf,
     tensor: &TensorInfo,
-    to: Format,
+    to: Candidate,
     bytes: &[u8],
 ) -> Result<SquaredError, EncodeError> {
     let mut error = SquaredError::default();
+    let size_of = |values: usize| to.format.size_of(values);
     for_each_batch(gguf, tensor, |first, values| {
-        let bytes = &bytes[to.size_of(first)..to.size_of(first + values.len())];
-        error += block::squared_error(values, &decoded(to, bytes));
+        let bytes = &bytes[size_of(first)..size_of(first + values.len())];
+        let mut decoded = decoded(to.format, bytes);
+        as_stored(tensor, to, &mut decoded);
+        error += block::squared_error(values, &decoded);
     })?;
     Ok(error)
 }
@@ -146,7 +201,7 @@ pub(super) fn decoded(format: Format, bytes: &[u8]) -> Vec<f32> {
     decoded
 }
 
-/// Decodes one row into `values`, which a block format can then hold.
+/// Decodes one row into `values`, which are finite numbers.
 pub(super) fn checked_values(
     gguf: &Gguf,
     tensor: &TensorInfo,
@@ -156,14 +211,30 @@ pub(super) fn checked_values(
     let format = tensor.format;
     let row_bytes = format.size_of(tensor.row_len());
     block::decode(format, &gguf.data(tensor)[row * row_bytes..][..row_bytes], values);
-    check(tensor, row, values)
+    check(tensor, row, values, Format::F32)
 }
 
-/// Whether a block format can hold whole rows, of which `first_row` is the first.
-fn check(tensor: &TensorInfo, first_row: usize, values: &[f32]) -> Result<(), EncodeError> {
-    match block::unstorable(values) {
+/// Whether whole rows can be encoded: what lies on a lattice need not be looked at again.
+fn check_held(
+    tensor: &TensorInfo,
+    first_row: usize,
+    values: &[f32],
+    to: Candidate,
+) -> Result<(), EncodeError> {
+    let format = if to.is_searched() { to.format } else { Format::F32 };
+    check(tensor, first_row, values, format)
+}
+
+/// Whether `format` can hold whole rows, of which `first_row` is the first.
+pub(super) fn check(
+    tensor: &TensorInfo,
+    first_row: usize,
+    values: &[f32],
+    format: Format,
+) -> Result<(), EncodeError> {
+    match block::unstorable(format, values) {
         None => Ok(()),
-        Some(at) => Err(refused(tensor, first_row * tensor.row_len() + at, values[at])),
+        Some(at) => Err(refused(tensor, first_row * tensor.row_len() + at, values[at], format)),
     }
 }
 
@@ -182,12 +253,12 @@ pub(super) fn check_finite(
     block::decode(tensor.format, bytes, &mut values);
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(at) => Err(refused(tensor, start / value_bytes + at, values[at])),
+        Some(at) => Err(refused(tensor, start / value_bytes + at, values[at], tensor.format)),
     }
 }
 
 /// The error for the value at `place`, counted over all rows.
-fn refused(tensor: &TensorInfo, place: usize, value: f32) -> EncodeError {
+fn refused(tensor: &TensorInfo, place: usize, value: f32, format: Format) -> EncodeError {
     let (row, column) = (place / tensor.row_len(), place % tensor.row_len());
-    EncodeError { tensor: tensor.name.clone(), row, column, value }
+    EncodeError { tensor: tensor.name.clone(), row, column, value, format }
 }

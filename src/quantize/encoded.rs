@@ -13,6 +13,8 @@ pub struct Encoded {
     pub format: Format,
     /// Its blocks, row by row.
     pub bytes: Bytes,
+    /// Whether the blocks stand for its weights as they are, so that training leaves them alone.
+    pub is_exact: bool,
 }
 
 /// Tensors in their new formats, by name.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::gguf::TensorInfo;
 use crate::model::{Extremes, InHalf, Overflow, Rounding};
 
-use super::choose::Candidate;
+use super::candidate::Candidate;
 use super::plan::PlanError;
 
 /// How many times as large as on the calibration text inputs may be before llama.cpp's outputs are
@@ -94,8 +94,7 @@ mod tests {
 
     /// What is left of these formats for inputs that reach so far.
     fn left_of(formats: &[Format], input: f32, sum: f32) -> Result<Left, PlanError> {
-        let candidate = |&format: &Format| Candidate { format, instead_of: None };
-        let candidates: Vec<Candidate> = formats.iter().map(candidate).collect();
+        let candidates: Vec<Candidate> = formats.iter().copied().map(Candidate::encoded).collect();
         left(&tensor(), &candidates, Extremes { input, sum })
     }
 

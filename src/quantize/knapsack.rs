@@ -15,6 +15,8 @@ pub struct Item {
 
 /// Partial choices kept at most; beyond, those nearly equal in bytes are thinned out.
 const FRONT: usize = 200_000;
+/// The same of all groups together: of a file with no two names alike, each tensor is one.
+const FRONTS: usize = 64 * FRONT;
 
 /// A choice for the first groups that no other beats in both counts of bytes and in cost.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +35,11 @@ struct State {
 /// 200,000 states, which some dozen groups of ten options do not reach, is thinned.
 pub fn choose(groups: &[Vec<Item>], budget: Bytes) -> Option<Vec<usize>> {
     let start = State { bytes: Bytes::default(), cost: 0.0, option: 0, parent: 0 };
+    let most = FRONT.min(FRONTS / groups.len().max(1));
     let mut fronts = vec![vec![start]];
     for (i, group) in groups.iter().enumerate() {
         let rest: Bytes = groups[i + 1..].iter().map(|group| smallest(group)).sum();
-        let front = extend(&fronts[i], group, budget, rest);
+        let front = thin(extend(&fronts[i], group, budget, rest), most);
         tracing::trace!(group = i, states = front.len(), "front");
         fronts.push(front);
     }
@@ -73,7 +76,7 @@ fn extend(front: &[State], group: &[Item], budget: Bytes, rest: Bytes) -> Vec<St
     states.sort_by_key(by_bytes);
     let mut beaten = Beaten::default();
     states.retain(|state| beaten.add(state));
-    thin(states)
+    states
 }
 
 /// What states have reached so far: the fewest bytes of tensors at each cost, where a higher cost
@@ -97,9 +100,9 @@ impl Beaten {
     }
 }
 
-/// Keeps every n-th state of a front that has grown too long, and its last.
-fn thin(states: Vec<State>) -> Vec<State> {
-    let every = states.len().div_ceil(FRONT).max(1);
+/// Keeps every n-th state of a front of more than `most`, and its last.
+fn thin(states: Vec<State>, most: usize) -> Vec<State> {
+    let every = states.len().div_ceil(most).max(1);
     let last = states.len().saturating_sub(1);
     let kept = |i: usize| i.is_multiple_of(every) || i == last;
     states.into_iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, state)| state).collect()

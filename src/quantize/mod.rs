@@ -2,15 +2,19 @@
 
 mod allocate;
 mod budget;
+mod candidate;
 mod choose;
 mod compensate;
 mod encode;
 mod encoded;
+mod extent;
 mod fixed;
 mod grid;
 mod kept_from;
 mod knapsack;
+mod lattice;
 mod losses;
+mod options;
 mod pass;
 mod plan;
 mod portable;
@@ -24,6 +28,7 @@ mod store;
 mod survey;
 mod training;
 
+pub use candidate::{Candidate, How};
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
 pub use encoded::{Encoded, Encodings};

@@ -10,6 +10,7 @@ use crate::model::{LinearInput, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::work::{Bytes, Work};
 
+use super::candidate::Candidate;
 use super::compensate::{Compensation, Polish, Regularisation};
 use super::encode::{encode_tensor, for_each_batch};
 use super::encoded::{Encoded, Encodings, with_encodings};
@@ -32,18 +33,18 @@ pub struct PassContext<'c, 'a> {
 pub fn encode_plainly(
     context: PassContext,
     pass: &str,
-    todo: &BTreeMap<String, Format>,
+    todo: &BTreeMap<String, Candidate>,
 ) -> Result<Encodings, SearchError> {
     let PassContext { gguf, importance, work, progress, .. } = context;
     let tensors = || gguf.tensors().iter().filter(|tensor| todo.contains_key(&tensor.name));
     progress.start("encoding", Amount::Bytes(tensors().map(TensorInfo::bytes).sum()));
     let encoded = tensors().map(|tensor| {
-        let format = todo[&tensor.name];
-        let bytes = kept(work, pass, gguf, tensor, format, || {
-            plain(gguf, tensor, format, importance.of(&tensor.name))
+        let to = todo[&tensor.name];
+        let bytes = kept(work, pass, gguf, tensor, to.format, || {
+            plain(gguf, tensor, to, importance.of(&tensor.name))
         })?;
         progress.advance(tensor.bytes());
-        Ok((tensor.name.clone(), Encoded { format, bytes }))
+        Ok((tensor.name.clone(), encoded(to, bytes)))
     });
     let encoded = encoded.collect();
     progress.finish();
@@ -56,7 +57,7 @@ pub fn encode_in_passing(
     context: PassContext,
     pass: &str,
     finished: &Encodings,
-    todo: &BTreeMap<String, Format>,
+    todo: &BTreeMap<String, Candidate>,
 ) -> Result<Encodings, SearchError> {
     let PassContext { gguf, model, sequences, importance, work, progress } = context;
     let mut made = Encodings::new();
@@ -121,7 +122,7 @@ struct Encode<'e> {
     importance: &'e Importance,
     work: &'e Work,
     pass: &'e str,
-    todo: &'e BTreeMap<String, Format>,
+    todo: &'e BTreeMap<String, Candidate>,
 }
 
 impl Encode<'_> {
@@ -135,25 +136,31 @@ impl Encode<'_> {
         let mut made = Encodings::new();
         for &name in names {
             let Some(tensor) = self.gguf.tensor(name) else { continue };
-            let format = self.todo[name];
-            let bytes = kept(self.work, self.pass, self.gguf, tensor, format, || match gram {
-                None => plain(self.gguf, tensor, format, self.importance.of(name)),
-                Some(gram) => compensated(self.gguf, tensor, format, compensation(gram), gram),
+            let to = self.todo[name];
+            // What is exact has nothing to make good.
+            let gram = gram.filter(|_| to.is_searched());
+            let bytes = kept(self.work, self.pass, self.gguf, tensor, to.format, || match gram {
+                None => plain(self.gguf, tensor, to, self.importance.of(name)),
+                Some(gram) => compensated(self.gguf, tensor, to.format, compensation(gram), gram),
             })?;
-            made.insert(name.clone(), Encoded { format, bytes });
+            made.insert(name.clone(), encoded(to, bytes));
         }
         Ok(made)
     }
 }
 
+fn encoded(to: Candidate, bytes: Bytes) -> Encoded {
+    Encoded { format: to.format, bytes, is_exact: !to.is_searched() }
+}
+
 fn plain(
     gguf: &Gguf,
     tensor: &TensorInfo,
-    format: Format,
+    to: Candidate,
     importance: Option<&[f32]>,
 ) -> Result<Vec<u8>, SearchError> {
     let mut bytes = Vec::new();
-    encode_tensor::<SearchError>(gguf, tensor, format, importance, |batch| {
+    encode_tensor::<SearchError>(gguf, tensor, to, importance, |batch| {
         bytes.extend(batch);
         Ok(())
     })?;
@@ -209,14 +216,14 @@ fn all_kept(
     work: &Work,
     pass: &str,
     gguf: &Gguf,
-    todo: &BTreeMap<String, Format>,
+    todo: &BTreeMap<String, Candidate>,
 ) -> Result<Option<Encodings>, SearchError> {
     let mut all = Encodings::new();
-    for (name, &format) in todo {
+    for (name, &to) in todo {
         let Some(tensor) = gguf.tensor(name) else { continue };
-        let entry = entry(gguf, pass, tensor, format);
-        match work.recall_bytes(&entry, format.bytes_of(tensor.elements())) {
-            Some(bytes) => all.insert(name.clone(), Encoded { format, bytes }),
+        let entry = entry(gguf, pass, tensor, to.format);
+        match work.recall_bytes(&entry, to.format.bytes_of(tensor.elements())) {
+            Some(bytes) => all.insert(name.clone(), encoded(to, bytes)),
             None => return Ok(None),
         };
     }
@@ -261,7 +268,10 @@ mod tests {
             progress: &Silent,
         };
         let todo = |names: &[&str]| {
-            names.iter().map(|&name| (name.to_owned(), Format::Q4_0)).collect::<BTreeMap<_, _>>()
+            names
+                .iter()
+                .map(|&name| (name.to_owned(), Candidate::encoded(Format::Q4_0)))
+                .collect::<BTreeMap<_, _>>()
         };
         let (embedding, down) = ("token_embd.weight", "blk.0.ffn_down.weight");
         let pass = |finished: &Encodings, names: &[&str]| {

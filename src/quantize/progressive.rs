@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::calibrate::{HEAD, Importance, place};
-use crate::gguf::Format;
 use crate::model::Role;
 
 use super::allocate::{within_bytes, within_cost};
-use super::choose::Candidate;
+use super::candidate::Candidate;
 use super::encoded::{Encodings, with_some};
 use super::knapsack::Item;
 use super::losses::{Gain, Losses};
@@ -130,7 +129,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
 
     /// Measures what groups of tensors cost in their smallest formats, and fits the factors.
     pub fn probe(&mut self) -> Result<(), SearchError> {
-        let probes = |s: &Sensitivity| (s.name.clone(), s.candidates[s.probe()].format);
+        let probes = |s: &Sensitivity| (s.name.clone(), s.candidates[s.probe()]);
         let todo = self.sensitivities.iter().map(probes).collect();
         let encodings = encode_plainly(self.context(), "probe", &todo)?;
         let chunks = if self.is_forced() { TOLD_CHUNKS } else { PROBE_CHUNKS };
@@ -329,8 +328,11 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
 
     /// The tensors of a plan, rounded without compensation, and what the model then loses.
     fn plainly(&mut self, plan: &Plan) -> Result<Measured, SearchError> {
-        let encoded = plan.tensors.iter().filter(|tensor| tensor.choice.is_encoded());
-        let todo = encoded.map(|tensor| (tensor.spec.name.clone(), tensor.spec.format)).collect();
+        let encoded = plan
+            .tensors
+            .iter()
+            .filter_map(|tensor| tensor.candidate().map(|to| (tensor.spec.name.clone(), to)));
+        let todo = encoded.collect();
         let encodings = encode_plainly(self.context(), "recipe", &todo)?;
         let losses = self.whole_losses(&encodings)?;
         self.record.recipe_kld = Some(losses.mean());
@@ -387,11 +389,11 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         choice: &[usize],
         finished: &Encodings,
     ) -> Result<Encodings, SearchError> {
-        let todo: BTreeMap<String, Format> = group
+        let todo: BTreeMap<String, Candidate> = group
             .iter()
             .map(|&i| {
                 let sensitivity = &self.sensitivities[i];
-                (sensitivity.name.clone(), sensitivity.candidates[choice[i]].format)
+                (sensitivity.name.clone(), sensitivity.candidates[choice[i]])
             })
             .collect();
         let pass = format!("pass-{}", self.passes);

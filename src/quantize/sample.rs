@@ -5,19 +5,20 @@ use rand::seq::index;
 use rand_pcg::Pcg64Mcg;
 
 use crate::block::{self, SquaredError};
-use crate::gguf::{Format, Gguf, TensorInfo};
+use crate::gguf::{Gguf, TensorInfo};
 
-use super::encode::{EncodeError, checked_values};
+use super::candidate::Candidate;
+use super::encode::{EncodeError, checked_values, rounded};
 
 /// Rows looked at in a tensor: its error is the same within some percent over all of them.
 const ROWS: usize = 12;
 
-/// The squared error of `tensor` as a share of its norm, in each of `formats`, on sampled rows;
+/// The squared error of `tensor` as a share of its norm, in each of `candidates`, on sampled rows;
 /// where the `importance` of its columns is known, both weighted by it.
 pub fn relative_errors(
     gguf: &Gguf,
     tensor: &TensorInfo,
-    formats: &[Format],
+    candidates: &[Candidate],
     importance: Option<&[f32]>,
     seed: u64,
 ) -> Result<Vec<f64>, EncodeError> {
@@ -25,15 +26,13 @@ pub fn relative_errors(
     let gains: Option<Vec<f32>> =
         importance.map(|importance| importance.iter().map(|w| w.sqrt()).collect());
     let mut weighted = vec![0.0; row_len];
-    let mut sums = vec![SquaredError::default(); formats.len()];
-    let (mut x, mut decoded) = (vec![0.0; row_len], vec![0.0; row_len]);
+    let mut sums = vec![SquaredError::default(); candidates.len()];
+    let mut x = vec![0.0; row_len];
     for row in sampled_rows(tensor, seed) {
         checked_values(gguf, tensor, row, &mut x)?;
         multiply(&x, gains.as_deref(), &mut weighted);
-        for (sum, &format) in sums.iter_mut().zip(formats) {
-            let mut blocks = vec![0; format.size_of(row_len)];
-            block::encode(format, &x, row_len, importance, &mut blocks);
-            block::decode(format, &blocks, &mut decoded);
+        for (sum, &candidate) in sums.iter_mut().zip(candidates) {
+            let decoded = rounded(tensor, candidate, &x, importance);
             let weighted_decoded = &mut vec![0.0; row_len];
             multiply(&decoded, gains.as_deref(), weighted_decoded);
             *sum += block::squared_error(&weighted, weighted_decoded);

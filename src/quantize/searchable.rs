@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::calibrate::Importance;
 use crate::config::Config;
 use crate::gguf::{Format, Gguf};
-use crate::model::Role;
+use crate::model::Kind;
 
 use super::budget::{Fixed, Limit, kv_cache};
-use super::choose::{Candidate, budget, choose};
+use super::candidate::{Candidate, How};
+use super::choose::{budget, choose};
 use super::kept_from::{KeptFrom, Left, left};
-use super::plan::{
-    Options, Plan, PlanError, fixed_part, groups, options_of_all, plan_of, planned_with,
-};
+use super::options::{Exactness, Inspection, Options};
+use super::plan::{Plan, PlanError, fixed_part, groups, planned, planned_with};
 use super::portable::refuse_unportable;
 use super::sensitivity::{Bands, Sensitivity};
 use super::size::{Bytes, Header, line_bytes};
@@ -41,11 +41,24 @@ impl Searchable {
         header: Header,
         context: u64,
     ) -> Result<Searchable, PlanError> {
-        let options = options_of_all(gguf, config)?;
-        refuse_unportable(gguf, &options, config)?;
         let kv_cache = kv_cache(gguf.metadata(), config, context)?;
-        let fixed = fixed_part(gguf, &options, header, kv_cache);
-        Searchable::within_limits(gguf, config, options, fixed)
+        let inspection = Inspection::of(gguf, config)?;
+        let of = |exactness| {
+            let options = inspection.options(config, exactness)?;
+            refuse_unportable(gguf, &options, config)?;
+            let fixed = fixed_part(gguf, &options, header, kv_cache);
+            Searchable::within_limits(gguf, config, options, fixed)
+        };
+        let mut searchable = match of(Exactness::Kept) {
+            Err(PlanError::Unreachable(limit)) if inspection.on_lattices() > 0 => {
+                let mut searchable = of(Exactness::GivesWay)?;
+                searchable.warnings.push(without_lattices(inspection.on_lattices(), &limit));
+                searchable
+            }
+            searchable => searchable?,
+        };
+        searchable.warnings.extend(inspection.refused_lattices(config));
+        Ok(searchable)
     }
 
     fn within_limits(
@@ -54,14 +67,15 @@ impl Searchable {
         options: Vec<Options>,
         fixed: Fixed,
     ) -> Result<Searchable, PlanError> {
-        let (budget, warnings) = budget(config, &fixed, &groups(gguf, &options)?)?;
-        let mut lines: BTreeMap<(Role, Format), usize> = BTreeMap::new();
+        let (budget, warnings) = budget(config, &fixed, &groups(gguf, &options))?;
+        let mut lines: BTreeMap<(Kind, Format), usize> = BTreeMap::new();
         for (tensor, options) in gguf.tensors().iter().zip(&options) {
-            for candidate in options.candidates() {
-                *lines.entry((Role::of(&tensor.name), candidate.format)).or_default() += 1;
+            let encoded = |candidate: &&Candidate| candidate.how != How::Copied;
+            for candidate in options.candidates().iter().filter(encoded) {
+                *lines.entry((Kind::of(&tensor.name), candidate.format)).or_default() += 1;
             }
         }
-        let lines = lines.into_iter().map(|((role, format), n)| line_bytes(role, format, n)).sum();
+        let lines = lines.into_iter().map(|((kind, format), n)| line_bytes(&kind, format, n)).sum();
         Ok(Searchable { options, fixed, budget, lines, warnings, kept_from: Vec::new() })
     }
 
@@ -93,6 +107,11 @@ impl Searchable {
     /// Whether the tensor at a place of the file may have this format.
     pub fn may_have(&self, tensor: usize, format: Format) -> bool {
         self.options[tensor].candidates().iter().any(|candidate| candidate.format == format)
+    }
+
+    /// Whether any tensor is to be encoded, or may be.
+    pub fn is_any(&self) -> bool {
+        self.options.iter().any(|options| matches!(options, Options::Formats(_)))
     }
 
     /// Bytes of the file's alignment.
@@ -165,8 +184,20 @@ impl Searchable {
         importance: &Importance,
         bytes: Bytes,
     ) -> Result<Option<Plan>, PlanError> {
-        let groups = groups(gguf, &self.options)?;
+        let groups = groups(gguf, &self.options);
         let chosen = choose(gguf, config, importance, &self.fixed, &groups, bytes)?;
-        Ok(chosen.map(|chosen| plan_of(gguf, &self.options, chosen)))
+        Ok(chosen.map(|chosen| Plan {
+            tensors: planned(gguf, &self.options, &chosen),
+            warnings: self.warnings.clone(),
+        }))
     }
+}
+
+/// What to tell where a limit leaves no room for formats that lose nothing.
+fn without_lattices(tensors: usize, limit: &str) -> String {
+    let lie = if tensors == 1 { "tensor lies" } else { "tensors lie" };
+    format!(
+        "{tensors} {lie} on the lattice of a block format, which holds the weights exactly; some \
+         may get fewer bits all the same, as else the limit cannot be met: {limit}"
+    )
 }

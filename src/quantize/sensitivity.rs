@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::gguf::{Format, TensorInfo};
 use crate::model::{Role, layer_part};
 
-use super::choose::Candidate;
+use super::candidate::Candidate;
 use super::search::Probe;
 
 /// What a tensor loses in the formats that it may get.
@@ -165,8 +165,7 @@ mod tests {
     use super::*;
 
     fn sensitivity(name: &str, plain: f64) -> Sensitivity {
-        let candidates = [Format::Q8_0, Format::IQ4_NL, Format::Q4_0]
-            .map(|format| Candidate { format, instead_of: None });
+        let candidates = [Format::Q8_0, Format::IQ4_NL, Format::Q4_0].map(Candidate::encoded);
         let bands = Bands::new(3);
         Sensitivity {
             tensor: 0,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Add, AddAssign};
 
 use crate::gguf::Format;
-use crate::model::Role;
+use crate::model::Kind;
 
 use super::plan::Plan;
 
@@ -88,32 +88,32 @@ impl Plan {
             Bytes::of_tensor(bytes, alignment)
         });
         let lines =
-            self.counts().into_iter().map(|((role, format), n)| line_bytes(role, format, n));
+            self.counts().into_iter().map(|((kind, format), n)| line_bytes(&kind, format, n));
         tensors.chain(lines).sum()
     }
 
-    /// One line for each role and format that tensors are encoded in, as it stands in the file's
+    /// One line for each kind and format that tensors are encoded in, as it stands in the file's
     /// metadata: `attention q: Q4_K x 30`.
     pub fn lines(&self) -> Vec<String> {
-        self.counts().into_iter().map(|((role, format), n)| line(role, format, n)).collect()
+        self.counts().into_iter().map(|((kind, format), n)| line(&kind, format, n)).collect()
     }
 
-    fn counts(&self) -> BTreeMap<(Role, Format), usize> {
+    fn counts(&self) -> BTreeMap<(Kind, Format), usize> {
         let mut counts = BTreeMap::new();
         for tensor in self.tensors.iter().filter(|tensor| tensor.choice.is_encoded()) {
-            *counts.entry((tensor.role, tensor.spec.format)).or_default() += 1;
+            *counts.entry((Kind::of(&tensor.spec.name), tensor.spec.format)).or_default() += 1;
         }
         counts
     }
 }
 
-fn line(role: Role, format: Format, n: usize) -> String {
-    format!("{role}: {format} x {n}")
+fn line(kind: &Kind, format: Format, n: usize) -> String {
+    format!("{kind}: {format} x {n}")
 }
 
 /// What the line about `n` tensors adds to the file: a length, and its text.
-pub fn line_bytes(role: Role, format: Format, n: usize) -> Bytes {
-    Bytes { tensors: 0, file: 8 + line(role, format, n).len() as u64 }
+pub fn line_bytes(kind: &Kind, format: Format, n: usize) -> Bytes {
+    Bytes { tensors: 0, file: 8 + line(kind, format, n).len() as u64 }
 }
 
 #[cfg(test)]
@@ -134,8 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn lines_name_role_format_and_count() {
-        assert_eq!(line(Role::AttentionQ, Format::Q4_K, 30), "attention q: Q4_K x 30");
-        assert_eq!(line_bytes(Role::AttentionQ, Format::Q4_K, 30).file, 8 + 22);
+    fn lines_name_kind_format_and_count() {
+        let kind = Kind::of("blk.7.attn_q.weight");
+        assert_eq!(line(&kind, Format::Q4_K, 30), "attention q: Q4_K x 30");
+        assert_eq!(line_bytes(&kind, Format::Q4_K, 30).file, 8 + 22);
+        let kind = Kind::of("v.blk.7.attn_q.weight");
+        assert_eq!(line(&kind, Format::Q8_0, 24), "v.blk.*.attn_q: Q8_0 x 24");
     }
 }

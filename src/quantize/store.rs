@@ -8,6 +8,7 @@ use crate::calibrate::Importance;
 use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
 use crate::progress::{Amount, Progress};
 
+use super::candidate::Candidate;
 use super::encode::{EncodeError, check_finite, encode_tensor, squared_error_of};
 use super::encoded::Encodings;
 use super::grid::on_256_levels;
@@ -88,12 +89,14 @@ fn store_tensors(
     let mut errors = Vec::with_capacity(plan.tensors.len());
     for (tensor, planned) in gguf.tensors().iter().zip(&plan.tensors) {
         let error = match encodings.get(&tensor.name) {
-            Some(encoded) => {
+            Some(encoded) if planned.choice != Choice::AlreadyQuantized => {
+                // Norms that were trained are in no plan.
+                let to = planned.candidate().unwrap_or(Candidate::encoded(encoded.format));
                 send(&encoded.bytes, sender)?;
                 progress.advance(tensor.bytes());
-                Some(squared_error_of(gguf, tensor, encoded.format, &encoded.bytes)?)
+                Some(squared_error_of(gguf, tensor, to, &encoded.bytes)?)
             }
-            None => store_tensor(gguf, tensor, planned, importance, sender, progress)?,
+            _ => store_tensor(gguf, tensor, planned, importance, sender, progress)?,
         };
         tracing::debug!(
             tensor = tensor.name,
@@ -119,17 +122,16 @@ fn store_tensor(
     sender: &SyncSender<Vec<u8>>,
     progress: &dyn Progress,
 ) -> Result<Option<SquaredError>, StoreError> {
+    if let Some(to) = planned.candidate() {
+        let rows = tensor.rows() as u64;
+        let row_bytes = to.format.bytes_of(tensor.row_len() as u64).unwrap_or(1);
+        let send = |batch: Vec<u8>| {
+            progress.advance(tensor.bytes() / rows * (batch.len() as u64 / row_bytes));
+            sender.send(batch).map_err(StoreError::from)
+        };
+        return encode_tensor(gguf, tensor, to, importance.of(&tensor.name), send).map(Some);
+    }
     match planned.choice {
-        Choice::Encoded | Choice::InsteadOf(_) => {
-            let rows = tensor.rows() as u64;
-            let row_bytes = (planned.spec.format.bytes_of(tensor.row_len() as u64)).unwrap_or(1);
-            let send = |batch: Vec<u8>| {
-                progress.advance(tensor.bytes() / rows * (batch.len() as u64 / row_bytes));
-                sender.send(batch).map_err(StoreError::from)
-            };
-            encode_tensor(gguf, tensor, planned.spec.format, importance.of(&tensor.name), send)
-                .map(Some)
-        }
         Choice::OnGrid => {
             check_finite(tensor, 0, gguf.data(tensor))?;
             let mut values = vec![0.0; tensor.elements() as usize];
@@ -140,7 +142,7 @@ fn store_tensor(
             progress.advance(tensor.bytes());
             Ok(Some(block::squared_error(&before, &values)))
         }
-        Choice::Copied | Choice::CopiedForRows => {
+        _ => {
             for (i, piece) in gguf.data(tensor).chunks(COPY).enumerate() {
                 check_finite(tensor, i * COPY, piece)?;
                 sender.send(piece.to_vec())?;

@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::block;
 use crate::calibrate::{HEAD, Importance, Input, InputSize, Place, inputs, place};
-use crate::gguf::{Format, Gguf, TensorInfo};
+use crate::gguf::{Gguf, TensorInfo};
 use crate::model::{LinearInput, Model, Rounding};
 use crate::progress::{Amount, Progress};
 
-use super::compensate::{Comparison, Compensation, OutputError, Polish, Regularisation};
-use super::encode::{EncodeError, checked_values, decoded};
+use super::candidate::Candidate;
+use super::compensate::{
+    Comparison, Compensation, OutputError, Polish, Regularisation, output_error,
+};
+use super::encode::{EncodeError, checked_values, rounded};
 use super::search::SearchError;
 use super::sensitivity::Sensitivity;
 
@@ -127,12 +130,19 @@ impl Found<'_> {
         let compensation = Compensation::new(gram, Regularisation::of(gram), Polish::default());
         let importance = gram.diagonal();
         for i in self.by_place.get(&Some(place)).cloned().unwrap_or_default() {
-            self.output_errors[i] = self.errors(i, |sample, format| {
+            self.output_errors[i] = self.errors(i, |sample, to| {
                 let values = &sample.values;
-                let mut bytes = vec![0; sample.bytes_in(format)];
-                let Comparison { plain, compensated } =
-                    compensation.encode_best(format, values, &importance, gram, &mut bytes);
-                let of_inputs = rounding.output_error(Rounding::for_weights(format), values);
+                let Comparison { plain, compensated } = match to.is_searched() {
+                    true => {
+                        let mut bytes = vec![0; to.format.size_of(values.len())];
+                        compensation.encode_best(to.format, values, &importance, gram, &mut bytes)
+                    }
+                    false => {
+                        let error = output_error(values, &sample.rounded(to), gram);
+                        Comparison { plain: error, compensated: error }
+                    }
+                };
+                let of_inputs = rounding.output_error(Rounding::for_weights(to.format), values);
                 FormatError::of(plain, compensated, of_inputs)
             })?;
         }
@@ -145,8 +155,8 @@ impl Found<'_> {
     /// alike.
     fn see_inputless(&mut self) -> Result<(), EncodeError> {
         for i in self.by_place.get(&None).cloned().unwrap_or_default() {
-            self.output_errors[i] = self.errors(i, |sample, format| {
-                let rounded = sample.rounded(format, None);
+            self.output_errors[i] = self.errors(i, |sample, to| {
+                let rounded = sample.rounded(to);
                 FormatError::plain(block::squared_error(&sample.values, &rounded).relative())
             })?;
         }
@@ -157,44 +167,38 @@ impl Found<'_> {
     fn errors(
         &self,
         i: usize,
-        error: impl Fn(&Sample, Format) -> FormatError + Sync,
+        error: impl Fn(&Sample, Candidate) -> FormatError + Sync,
     ) -> Result<Vec<FormatError>, EncodeError> {
         let sensitivity = &self.sensitivities[i];
         let tensor = &self.gguf.tensors()[sensitivity.tensor];
         let sample = Sample::of(self.gguf, tensor)?;
         let candidates = sensitivity.candidates.par_iter();
         let errors: Vec<FormatError> =
-            candidates.map(|candidate| error(&sample, candidate.format)).collect();
+            candidates.map(|&candidate| error(&sample, candidate)).collect();
         tracing::trace!(tensor = tensor.name, ?errors, "surveyed");
         Ok(errors)
     }
 }
 
 /// Some rows of a tensor, evenly spread.
-struct Sample {
+struct Sample<'t> {
+    tensor: &'t TensorInfo,
     values: Vec<f32>,
-    columns: usize,
 }
 
-impl Sample {
-    fn of(gguf: &Gguf, tensor: &TensorInfo) -> Result<Sample, EncodeError> {
+impl Sample<'_> {
+    fn of<'t>(gguf: &Gguf, tensor: &'t TensorInfo) -> Result<Sample<'t>, EncodeError> {
         let (rows, columns) = (tensor.rows().min(ROWS), tensor.row_len());
         let mut values = vec![0.0; rows * columns];
         for (i, row) in values.chunks_exact_mut(columns).enumerate() {
             checked_values(gguf, tensor, i * tensor.rows() / rows, row)?;
         }
-        Ok(Sample { values, columns })
+        Ok(Sample { tensor, values })
     }
 
-    fn bytes_in(&self, format: Format) -> usize {
-        format.size_of(self.values.len())
-    }
-
-    /// The values after they were in a format.
-    fn rounded(&self, format: Format, importance: Option<&[f32]>) -> Vec<f32> {
-        let mut bytes = vec![0; self.bytes_in(format)];
-        block::encode(format, &self.values, self.columns, importance, &mut bytes);
-        decoded(format, &bytes)
+    /// The values after they were encoded.
+    fn rounded(&self, to: Candidate) -> Vec<f32> {
+        rounded(self.tensor, to, &self.values, None)
     }
 }
 
@@ -202,6 +206,7 @@ impl Sample {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::gguf::Format;
     use crate::progress::Silent;
     use crate::quantize::{Header, Searchable, sensitivity::Bands};
 

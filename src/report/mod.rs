@@ -25,11 +25,12 @@ use serde::{Serialize, Serializer};
 
 use crate::Error;
 use crate::block::SquaredError;
+use crate::block::lattice::Fit;
 use crate::calibrate::Diversity;
 use crate::config::{Config, Effort};
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::hardware::Memory;
-use crate::model::{Role, architecture_name, doubts, kv_cache_bytes};
+use crate::model::{Kind, Role, architecture_name, doubts, kv_cache_bytes};
 use crate::pipeline::Job;
 use crate::quantize::{Choice, KeptFrom, Plan, Planned, Record};
 
@@ -141,6 +142,8 @@ pub struct TensorReport {
     pub name: String,
     /// What it does.
     pub role: Role,
+    /// What shares a line of the summary with it: the role, or the parts of its name.
+    pub kind: String,
     /// Its dimensions, row length first.
     pub shape: Vec<u64>,
     /// Format in the input.
@@ -195,6 +198,11 @@ fn warnings(run: &Run) -> Vec<String> {
             None => "formats are chosen by the weights alone, and what was lost is not measured",
         };
         warnings.push(format!("{decided}: {reason}"));
+    }
+    if !run.plan.tensors.iter().any(|tensor| tensor.choice.is_encoded()) {
+        let stay = "every tensor stays in the format that it has; --bits, --bpw, --size or \
+                    --reduction ask for fewer bits";
+        warnings.push(stay.to_string());
     }
     warnings.extend(doubts(run.gguf));
     // Where a limit was asked for, there would be no plan.
@@ -299,11 +307,26 @@ impl TensorReport {
         let note = match planned.choice {
             Choice::Encoded | Choice::Copied => None,
             Choice::OnGrid => Some("norm moved to 256 even levels, stored in F32".to_string()),
-            Choice::InsteadOf(asked) => Some(format!(
-                "{} instead of {asked}, whose blocks of {} do not divide rows of {row_len}",
-                spec.format,
-                asked.block_len()
+            Choice::InsteadOf(asked) => Some(match asked.fits(row_len) {
+                false => format!(
+                    "{} instead of {asked}, whose blocks of {} do not divide rows of {row_len}",
+                    spec.format,
+                    asked.block_len()
+                ),
+                true => {
+                    format!("{} instead of {asked}, which cannot hold values so large", spec.format)
+                }
+            }),
+            Choice::OnLattice(Fit::Exact) => {
+                Some(format!("on the lattice of {}, which holds all weights exactly", spec.format))
+            }
+            Choice::OnLattice(Fit::Near) => Some(format!(
+                "on the lattice of {}, but for scales that are no F16: they were rounded to one",
+                spec.format
             )),
+            Choice::AlreadyQuantized => {
+                Some(format!("already quantized to {}: kept as it is", spec.format))
+            }
             Choice::CopiedForRows => {
                 let format = spec.format;
                 Some(format!("copied in {format}: no allowed format divides rows of {row_len}"))
@@ -312,6 +335,7 @@ impl TensorReport {
         TensorReport {
             name: spec.name.clone(),
             role: planned.role,
+            kind: Kind::of(&spec.name).to_string(),
             shape: spec.shape.dims().to_vec(),
             from: planned.from.name(),
             format: spec.format.name(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::hardware::Memory;
-use crate::model::{InHalf, Role};
+use crate::model::{InHalf, Kind, Role};
 use crate::quantize::{Check, Cost, KeptFrom, TensorCosts, TrainedBlock, TrainedRound};
 use crate::validate::Statistics;
 
@@ -165,14 +165,17 @@ fn write_end_to_end(out: &mut String, checks: &[Check]) -> fmt::Result {
     )
 }
 
-/// One line for each role and format: tensors, bits and error.
+/// One line for each kind and format: tensors, bits and error.
 fn write_roles(out: &mut String, tensors: &[TensorReport]) -> fmt::Result {
-    let mut lines: BTreeMap<(Role, &str), Vec<&TensorReport>> = BTreeMap::new();
+    let mut lines: BTreeMap<(Kind, &str), Vec<&TensorReport>> = BTreeMap::new();
     for tensor in tensors {
-        lines.entry((tensor.role, tensor.format)).or_default().push(tensor);
+        lines.entry((Kind::of(&tensor.name), tensor.format)).or_default().push(tensor);
     }
-    writeln!(out, "  role              tensors  format     bits        bytes    error")?;
-    for ((role, format), tensors) in lines {
+    let shown = |kind: &Kind| kind.to_string().escape_debug().to_string();
+    let width = lines.keys().map(|(kind, _)| shown(kind).chars().count());
+    let width = width.max().unwrap_or(0).clamp(17, 48);
+    writeln!(out, "  {:<width$} tensors  format     bits        bytes    error", "role")?;
+    for ((kind, format), tensors) in lines {
         let total: u64 = tensors.iter().map(|tensor| tensor.bytes).sum();
         let weights: u64 = tensors.iter().map(|tensor| tensor.shape.iter().product::<u64>()).sum();
         let bits = total as f64 * 8.0 / weights as f64;
@@ -182,7 +185,8 @@ fn write_roles(out: &mut String, tensors: &[TensorReport]) -> fmt::Result {
             n => format!("{:.2e}", errors.iter().sum::<f64>() / n as f64),
         };
         let (n, total) = (tensors.len(), bytes(total));
-        writeln!(out, "  {role:<17} {n:>7}  {format:<8} {bits:>6.3} {total:>12} {error:>8}")?;
+        let kind = shown(&kind);
+        writeln!(out, "  {kind:<width$} {n:>7}  {format:<8} {bits:>6.3} {total:>12} {error:>8}")?;
     }
     Ok(())
 }

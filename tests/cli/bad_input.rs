@@ -129,9 +129,15 @@ fn weights_that_are_no_numbers_are_named() {
 
 #[test]
 fn weights_that_no_block_can_hold_are_named() {
-    let folder = Folder::with(&with_value("blk.1.ffn_up.weight", Format::F32, 256, 258, 1e6));
-    let expected = "blk.1.ffn_up.weight holds 1000000 in row 1, column 2; block formats reach";
-    folder.refused_with("in.gguf out.gguf", expected);
+    let folder = Folder::with(&with_value("blk.1.ffn_up.weight", Format::F32, 256, 258, 1e30));
+    let flags = ["", "--strategy fixed", "--effort fast", "--formats Q4_1", "--bits 4:4"];
+    for flags in flags {
+        let message = folder.refused(&format!("{flags} in.gguf out.gguf"));
+        let place =
+            "blk.1.ffn_up.weight holds 1000000000000000000000000000000 in row 1, column 2; ";
+        assert!(message.contains(place), "{message}");
+        assert!(message.contains("no block format could hold the tensor"), "{message}");
+    }
 }
 
 #[test]

@@ -152,6 +152,7 @@ pub struct Metrics {
 pub struct Tensor {
     pub name: String,
     pub role: String,
+    pub kind: String,
     pub shape: Vec<u64>,
     pub from: String,
     pub format: String,

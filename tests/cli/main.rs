@@ -1,15 +1,18 @@
 //! The program, run as a user runs it: one test for each thing that it promises.
 
 mod aligned;
+mod already_quantized;
 mod bad_input;
+mod departures;
 #[cfg(target_os = "linux")]
 mod descriptors;
-mod departures;
 mod disk;
 mod figures;
 mod folder;
 #[cfg(unix)]
 mod interrupted;
+mod kinds;
+mod lattices;
 mod measured;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -18,6 +21,7 @@ mod opencog;
 mod other_kinds;
 mod outputs;
 mod portable;
+mod range;
 mod report;
 #[cfg(unix)]
 mod resumed;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use half::{bf16, f16};
+use opencog_qat::block;
 use opencog_qat::gguf::{Array, Format, Gguf, Metadata, Shape, TensorSpec, Value, Writer};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -34,6 +35,22 @@ impl Model {
         let tensors = gguf.tensors().iter();
         let tensors = tensors.map(|tensor| (tensor.spec(), gguf.data(tensor).to_vec())).collect();
         Model { metadata: gguf.metadata().clone(), tensors }
+    }
+
+    /// The model with other weights in its matrices, stored in another format: `change` has the
+    /// name, and tells the format.
+    pub fn with_matrices(mut self, change: impl Fn(&str, &mut [f32]) -> Option<Format>) -> Model {
+        for (spec, bytes) in &mut self.tensors {
+            if spec.shape.rows() == 1 {
+                continue;
+            }
+            let mut values = vec![0.0; spec.shape.elements() as usize];
+            block::decode(spec.format, bytes, &mut values);
+            if let Some(format) = change(&spec.name, &mut values) {
+                (spec.format, *bytes) = (format, stored(format, &values));
+            }
+        }
+        self
     }
 
     /// One layer of a llama whose rows are all `width` long. Its matrices have twelve rows, no more
@@ -132,11 +149,16 @@ pub fn weights(name: &str, count: u64) -> Vec<f32> {
     (0..count).map(|_| 0.1 * (uniform() + uniform() + uniform())).collect()
 }
 
-fn stored(format: Format, values: &[f32]) -> Vec<u8> {
+/// Weights as a file has them.
+pub fn stored(format: Format, values: &[f32]) -> Vec<u8> {
     match format {
         Format::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Format::F16 => values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect(),
         Format::BF16 => values.iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect(),
-        format => panic!("no weights are made in {format}"),
+        format => {
+            let mut bytes = vec![0; format.size_of(values.len())];
+            block::encode(format, values, values.len(), None, &mut bytes);
+            bytes
+        }
     }
 }

@@ -264,7 +264,10 @@ impl Block<'_, '_> {
                 work.remember_bytes::<SearchError>(&entry.kept_as, Some(entry.bytes), || {
                     Ok(bytes)
                 })?;
-            Ok((name(self.number, entry.part), Encoded { format: entry.format, bytes }))
+            Ok((
+                name(self.number, entry.part),
+                Encoded { format: entry.format, bytes, is_exact: false },
+            ))
         });
         Ok((block, encodings.collect::<Result<_, SearchError>>()?))
     }
@@ -273,7 +276,10 @@ impl Block<'_, '_> {
     fn recalled(&self, steps: usize) -> Option<Encodings> {
         let kept = self.entries(steps).into_iter().map(|entry| {
             let bytes = self.context.work.recall_bytes(&entry.kept_as, Some(entry.bytes))?;
-            Some((name(self.number, entry.part), Encoded { format: entry.format, bytes }))
+            Some((
+                name(self.number, entry.part),
+                Encoded { format: entry.format, bytes, is_exact: false },
+            ))
         });
         kept.collect()
     }

@@ -210,7 +210,7 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
         let formats = self.student.formats();
         let kept = formats.iter().map(|(name, &format)| {
             let bytes = work.recall_bytes(&kept_as(name), None)?;
-            Some((name.clone(), Encoded { format, bytes }))
+            Some((name.clone(), Encoded { format, bytes, is_exact: false }))
         });
         if let Some(encodings) = kept.collect() {
             return Ok(encodings);
@@ -222,7 +222,7 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
                 let bytes =
                     work.remember_bytes::<SearchError>(&kept_as(&name), None, || Ok(bytes))?;
                 let format = formats[&name];
-                encodings.insert(name, Encoded { format, bytes });
+                encodings.insert(name, Encoded { format, bytes, is_exact: false });
             }
         }
         Ok(encodings)

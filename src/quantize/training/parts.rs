@@ -7,7 +7,8 @@ use crate::quantize::encoded::{Encoded, Encodings};
 /// The matrices of a layer that can be trained.
 pub fn parts(encodings: &Encodings, layer: usize) -> Vec<(Map, &Encoded)> {
     let encoded = |map: Map| encodings.get(&name(layer, map.part())).map(|encoded| (map, encoded));
-    let trainable = |(_, encoded): &(Map, &Encoded)| can_encode(encoded.format);
+    let trainable =
+        |(_, encoded): &(Map, &Encoded)| can_encode(encoded.format) && !encoded.is_exact;
     Map::ALL.into_iter().filter_map(encoded).filter(trainable).collect()
 }
 

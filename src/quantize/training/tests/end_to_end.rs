@@ -242,7 +242,8 @@ fn gradients_are_those_of_the_loss() {
                 let moved = values.iter().zip(&steps).map(|(x, step)| x + sign * step);
                 let bytes: Vec<u8> = moved.flat_map(|x| x.to_le_bytes()).collect();
                 let bytes = Work::Forgetful.remember_bytes::<SearchError>("", None, || Ok(bytes));
-                let encoded = Encoded { format: Format::F32, bytes: bytes.unwrap() };
+                let encoded =
+                    Encoded { format: Format::F32, bytes: bytes.unwrap(), is_exact: false };
                 to.insert(name.clone(), encoded);
             }
             for (gradient, step) in gradients[name].iter().zip(&steps) {

@@ -34,7 +34,7 @@ fn quantized() -> Encodings {
         let mut bytes = vec![0; format.bytes_of(tensor.elements()).unwrap() as usize];
         block::encode(format, &values, tensor.row_len(), None, &mut bytes);
         let bytes = Work::Forgetful.remember_bytes::<SearchError>("", None, || Ok(bytes)).unwrap();
-        encodings.insert(tensor.name.clone(), Encoded { format, bytes });
+        encodings.insert(tensor.name.clone(), Encoded { format, bytes, is_exact: false });
     }
     encodings
 }
