@@ -15,7 +15,7 @@ use crate::hardware::Memory;
 use crate::model::kv_cache_bytes;
 use crate::quantize::{Header, Plan};
 use crate::report::OpenCogReport;
-use crate::sha256::{self, hex};
+use crate::sha256::{self, Hashed, hex};
 use crate::simd::Level;
 use crate::work::PROGRAM;
 
@@ -70,7 +70,7 @@ pub fn run_description(
     companion: Option<&Companion>,
 ) -> String {
     let mut hash = Sha256::new();
-    hash.update(encoded(gguf.metadata()));
+    hash.update(metadata_hash(gguf.metadata()));
     for tensor in gguf.tensors() {
         hash.update(format!("{:?}", tensor.spec()));
         hash.update(gguf.data(tensor));
@@ -105,10 +105,11 @@ fn memory_that_binds(gguf: &Gguf, config: &Config, context: u64) -> Option<Memor
     (config.memory.is_none() && is_small).then_some(memory)
 }
 
-/// Metadata as a file has it; nothing of what no file can have.
-fn encoded(metadata: &Metadata) -> Vec<u8> {
-    let writer = Writer::new(Vec::new(), Path::new("metadata"), metadata, &[]);
-    writer.and_then(Writer::finish).unwrap_or_default()
+/// The hash of metadata as a file has it; nothing of what no file can have. It is not kept in
+/// memory: the alignment may ask for more padding than there is of the rest.
+fn metadata_hash(metadata: &Metadata) -> String {
+    let writer = Writer::new(Hashed::default(), Path::new("metadata"), metadata, &[]);
+    writer.and_then(Writer::finish).map(|hashed| hex(hashed.hash)).unwrap_or_default()
 }
 
 /// The header of an output with these flags, before there is a plan; or why there can be none.
@@ -203,7 +204,8 @@ mod tests {
             let mut metadata = Metadata::new();
             metadata.set("general.architecture", Value::string("llama"));
             metadata.set("llama.rope.freq_base", Value::F32(base));
-            let gguf = Gguf::from_bytes("a model", encoded(&metadata)).unwrap();
+            let writer = Writer::new(Vec::new(), Path::new("a model"), &metadata, &[]).unwrap();
+            let gguf = Gguf::from_bytes("a model", writer.finish().unwrap()).unwrap();
             run_description(&gguf, &Config::default(), 4096, None)
         };
         assert_eq!(described(1e4), described(1e4));
