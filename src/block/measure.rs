@@ -4,9 +4,6 @@ use pulp::{Simd, WithSimd};
 
 use crate::simd::Level;
 
-/// The largest magnitude that every block format can store: the largest F16.
-pub const LARGEST: f32 = 65504.0;
-
 /// How much was lost, summed over values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SquaredError {
@@ -60,15 +57,6 @@ pub fn squared_error(x: &[f32], decoded: &[f32]) -> SquaredError {
     Level::widest().run(Sum(x, decoded))
 }
 
-/// The place of the first value that cannot be stored: NaN, infinite, or beyond [`LARGEST`].
-pub fn unstorable(x: &[f32]) -> Option<usize> {
-    // As integers, the magnitudes of floats are ordered, with infinity and NaN above all others.
-    let magnitude = |x: f32| x.to_bits() & 0x7fff_ffff;
-    let limit = LARGEST.to_bits();
-    let largest = x.iter().fold(0, |largest, &x| largest.max(magnitude(x)));
-    if largest <= limit { None } else { x.iter().position(|&x| magnitude(x) > limit) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,13 +82,5 @@ mod tests {
         }
         let (x, sum) = ([3e38], squared_error(&[3e38], &[-3e38]));
         assert!((sum.relative() - 4.0).abs() < 1e-12, "{x:?}: {sum:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_stored_is_found() {
-        for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 65505.0, -1e30] {
-            assert_eq!(unstorable(&[0.0, -65504.0, bad, f32::NAN]), Some(2));
-        }
-        assert_eq!(unstorable(&[0.0, 65504.0, -65504.0, f32::MIN_POSITIVE]), None);
     }
 }

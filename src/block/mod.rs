@@ -15,11 +15,13 @@ mod legacy;
 mod measure;
 mod mxfp4;
 mod packing;
+mod range;
 mod search;
 #[cfg(test)]
 mod tests;
 
-pub use measure::{LARGEST, SquaredError, squared_error, unstorable};
+pub use measure::{SquaredError, squared_error};
+pub use range::{range, unstorable};
 
 use std::marker::PhantomData;
 

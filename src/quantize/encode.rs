@@ -10,16 +10,9 @@ const BATCH: usize = 4 << 20;
 /// Weights that one thread takes at a time: their F32 values stay in its second-level cache.
 const TASK: usize = 32 << 10;
 
-/// A weight that no format can hold, and where it stands.
+/// A weight that its format cannot hold, and where it stands.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error(
-    "tensor {tensor} holds {value} in row {row}, column {column}; {}",
-    if value.is_finite() {
-        "block formats reach to 65504 at most"
-    } else {
-        "every weight must be a finite number: the model is damaged, or was converted wrongly"
-    }
-)]
+#[error("tensor {tensor} holds {value} in row {row}, column {column}; {}", reason(*value, *format))]
 pub struct EncodeError {
     /// Its tensor.
     pub tensor: String,
@@ -29,6 +22,17 @@ pub struct EncodeError {
     pub column: usize,
     /// NaN, infinite, or too large.
     pub value: f32,
+    /// What should have held it.
+    pub format: Format,
+}
+
+/// Why `format` cannot hold `value`.
+fn reason(value: f32, format: Format) -> String {
+    if value.is_finite() {
+        let range = block::range(format);
+        return format!("{format} reaches from {} to {}", range.start(), range.end());
+    }
+    "every weight must be a finite number: the model is damaged, or was converted wrongly".into()
 }
 
 /// Encodes `tensor` in the block format `to`, weighted by `importance` where given, and hands the
@@ -97,7 +101,7 @@ impl Scratch {
         self.values.resize(len, 0.0);
         self.decoded.resize(len, 0.0);
         block::decode(tensor.format, source, &mut self.values);
-        check(tensor, first_row, &self.values)?;
+        check(tensor, first_row, &self.values, to)?;
         block::encode(to, &self.values, tensor.row_len(), importance, encoded);
         block::decode(to, encoded, &mut self.decoded);
         Ok(block::squared_error(&self.values, &self.decoded))
@@ -146,7 +150,7 @@ pub(super) fn decoded(format: Format, bytes: &[u8]) -> Vec<f32> {
     decoded
 }
 
-/// Decodes one row into `values`, which a block format can then hold.
+/// Decodes one row into `values`, which are finite numbers.
 pub(super) fn checked_values(
     gguf: &Gguf,
     tensor: &TensorInfo,
@@ -156,14 +160,19 @@ pub(super) fn checked_values(
     let format = tensor.format;
     let row_bytes = format.size_of(tensor.row_len());
     block::decode(format, &gguf.data(tensor)[row * row_bytes..][..row_bytes], values);
-    check(tensor, row, values)
+    check(tensor, row, values, Format::F32)
 }
 
-/// Whether a block format can hold whole rows, of which `first_row` is the first.
-fn check(tensor: &TensorInfo, first_row: usize, values: &[f32]) -> Result<(), EncodeError> {
-    match block::unstorable(values) {
+/// Whether `format` can hold whole rows, of which `first_row` is the first.
+fn check(
+    tensor: &TensorInfo,
+    first_row: usize,
+    values: &[f32],
+    format: Format,
+) -> Result<(), EncodeError> {
+    match block::unstorable(format, values) {
         None => Ok(()),
-        Some(at) => Err(refused(tensor, first_row * tensor.row_len() + at, values[at])),
+        Some(at) => Err(refused(tensor, first_row * tensor.row_len() + at, values[at], format)),
     }
 }
 
@@ -182,12 +191,12 @@ pub(super) fn check_finite(
     block::decode(tensor.format, bytes, &mut values);
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(at) => Err(refused(tensor, start / value_bytes + at, values[at])),
+        Some(at) => Err(refused(tensor, start / value_bytes + at, values[at], tensor.format)),
     }
 }
 
 /// The error for the value at `place`, counted over all rows.
-fn refused(tensor: &TensorInfo, place: usize, value: f32) -> EncodeError {
+fn refused(tensor: &TensorInfo, place: usize, value: f32, format: Format) -> EncodeError {
     let (row, column) = (place / tensor.row_len(), place % tensor.row_len());
-    EncodeError { tensor: tensor.name.clone(), row, column, value }
+    EncodeError { tensor: tensor.name.clone(), row, column, value, format }
 }

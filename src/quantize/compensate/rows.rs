@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::block;
 use crate::block::codes::{self, Levels, SubGrid};
-use crate::block::{self, LARGEST};
 use crate::gguf::Format;
 use crate::model::{Product, View, multiply};
 
@@ -82,7 +82,8 @@ impl<'a> Rows<'a> {
                 wanted.copy_from_slice(&target[start..end]);
             }
             self.make_good(feedback, 0..start, start..end, &mut wanted);
-            wanted.iter_mut().for_each(|x| *x = x.clamp(-LARGEST, LARGEST));
+            let range = block::range(self.format);
+            wanted.iter_mut().for_each(|x| *x = x.clamp(*range.start(), *range.end()));
             self.find_grids(start, &wanted);
             for step in (start..end).step_by(STEP) {
                 let mut tile = transpose(&wanted, len, step - start);
