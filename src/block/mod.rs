@@ -29,7 +29,7 @@ use crate::gguf::Format;
 use crate::simd::Level;
 use pulp::{Simd, WithSimd};
 
-use search::{Flat, Importance, Weights};
+use search::{Flat, Importance, LANES, Weights, sum_of_squares};
 
 /// A format whose blocks can be read.
 trait Block {
@@ -42,9 +42,24 @@ trait Block {
 
 /// A format whose blocks can be written.
 trait EncodeBlock: Block {
+    /// What ggml's own search finds for a block.
+    type Reference: Copy + Default;
+
+    /// How many blocks [`EncodeBlock::references`] takes at a time, at most.
+    const GROUP: usize;
+
+    /// What ggml's own search finds for some blocks, one each.
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [Self::Reference]);
+
     /// Encodes `FORMAT.block_len()` finite values into one block, losing as little as it can of the
-    /// squared error weighted by `w`.
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]);
+    /// squared error weighted by `w`, and never more than `theirs` would.
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: &Self::Reference,
+        block: &mut [u8],
+    );
 }
 
 /// Whether [`decode`] reads this format.
@@ -157,7 +172,8 @@ fn encode_rows<B: EncodeBlock>(level: Level, rows: Rows, out: &mut [u8]) {
             let row_bytes = B::FORMAT.size_of(row_len);
             let rows = values.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes));
             for (values, out) in rows {
-                let w = Importance(importance);
+                let row_mean_square = sum_of_squares(values) / row_len as f32;
+                let w = Importance { columns: importance, row_mean_square };
                 level.run(EncodeBlocks::<B, _> { values, w, out, format: PhantomData });
             }
         }
@@ -198,18 +214,27 @@ impl<B: EncodeBlock, W: Weights> WithSimd for EncodeBlocks<'_, B, W> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
-        let blocks = self.values.chunks_exact(len).zip(self.out.chunks_exact_mut(bytes));
-        for (i, (x, block)) in blocks.enumerate() {
-            B::encode(simd, x, self.w.skip(i * len), block);
+        let values = self.values.chunks(B::GROUP * len);
+        let groups = values.zip(self.out.chunks_mut(B::GROUP * bytes));
+        let mut theirs = [B::Reference::default(); LANES];
+        for (i, (x, blocks)) in groups.enumerate() {
+            let w = self.w.skip(i * B::GROUP * len);
+            B::references(simd, x, w, &mut theirs[..x.len() / len]);
+            let blocks = x.chunks_exact(len).zip(blocks.chunks_exact_mut(bytes));
+            for (k, ((x, block), theirs)) in blocks.zip(&theirs).enumerate() {
+                B::encode(simd, x, w.skip(k * len), theirs, block);
+            }
         }
     }
 }
 
-/// Importance relative to its mean, so that no sum over a block overflows, with a small floor, so
+/// Importance relative to about its mean, so that no sum over a block overflows, with a small floor, so
 /// that a column that was never active still gets sane values.
 fn relative(importance: &[f32], row_len: usize) -> Vec<f32> {
     const FLOOR: f32 = 1e-5;
     let sum: f64 = importance.iter().map(|&importance| f64::from(importance)).sum();
     let scale = if sum > 0.0 { row_len as f64 / sum } else { return vec![1.0; row_len] };
+    // A power of two, as it rounds nothing.
+    let scale = f64::from_bits(scale.to_bits() & !((1 << 52) - 1));
     importance.iter().map(|&w| ((f64::from(w) * scale) as f32).max(FLOOR)).collect()
 }

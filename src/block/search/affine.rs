@@ -3,10 +3,10 @@
 use pulp::Simd;
 
 use super::grid::Unsigned;
-use super::{LANES, Lanes, NEGLIGIBLE, Weights, by_lane, extremes, round_to_f16};
+use super::{LANES, Lanes, NEGLIGIBLE, Weights, by_lane, extremes, inverse, round_to_f16};
 
 /// `x` is stored as `scale * code + min`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Affine {
     /// The distance of two levels, not negative.
     pub scale: f32,
@@ -25,9 +25,15 @@ const FAR_PULLS: [f32; 4] = [0.01, 0.1, 0.18, 0.28];
 /// errors may be most of it.
 const UNSOUND: f32 = 1e-5;
 
-/// The F16 scale and minimum that lose least on the block `x`.
+/// The F16 scale and minimum that lose least on the block `x`. Plain rounding takes part, and
+/// `theirs`, what ggml's search found if it searches, so that no block is worse than they are.
 #[inline(always)]
-pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> Affine {
+pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    theirs: Option<Affine>,
+) -> Affine {
     let real = fit_real_affine::<TOP, S, W>(simd, x, w, f32::INFINITY);
     let (mut scales, mut mins) = ([0.0; LANES], [0.0; LANES]);
     for l in 0..LANES {
@@ -37,10 +43,12 @@ pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W)
         scales[l] = round_to_f16(real.scale + (high - low) / TOP as f32);
         mins[l] = round_to_f16(real.min + low);
     }
-    // Plain rounding takes part, so that no block is worse than it.
     let (low, high) = extremes(simd, x);
     scales[0] = round_to_f16((high - low) / TOP as f32);
     mins[0] = round_to_f16(low);
+    if let Some(theirs) = theirs {
+        (scales[3], mins[3]) = (round_to_f16(theirs.scale), round_to_f16(theirs.min));
+    }
     let best = errors::<TOP, S, W>(simd, x, w, &scales, &mins).lane_of_least();
     Affine { scale: scales[best], min: mins[best] }
 }
@@ -120,6 +128,26 @@ fn pull<const TOP: i32, S: Simd, W: Weights>(
     (Affine { scale, min: (mins + min).to_array()[best] }, errors.to_array()[best])
 }
 
+/// The error of `x`, whole [`LANES`] of values, at one candidate.
+#[inline(always)]
+pub(super) fn error<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    fit: Affine,
+) -> f32 {
+    let splat = |value| Lanes::splat(simd, value);
+    let (scale, min, inverse) = (splat(fit.scale), splat(fit.min), splat(inverse(fit.scale)));
+    let mut error = splat(0.0);
+    for (chunk, x) in x.as_chunks().0.iter().enumerate() {
+        let (x, w) = (Lanes::new(simd, x), by_lane(|l| w.at(chunk * LANES + l)));
+        let above = x - min;
+        let e = Unsigned::<TOP>::nearest(simd, above, inverse).negate_mul_add(scale, above);
+        error = (e * Lanes::new(simd, &w)).mul_add(e, error);
+    }
+    error.to_array().iter().sum()
+}
+
 /// The error of `x` at each candidate.
 #[inline(always)]
 pub(super) fn errors<const TOP: i32, S: Simd, W: Weights>(
@@ -142,7 +170,7 @@ pub(super) fn errors<const TOP: i32, S: Simd, W: Weights>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flat, Importance, inverse};
+    use super::super::{Flat, Importance};
     use super::*;
     use crate::block::tests::{Columns, Random, Values, levels};
     use pulp::WithSimd;
@@ -219,7 +247,7 @@ mod tests {
             let w = Columns::Uneven.sample(&mut random, 32).unwrap();
             for ceiling in [0.0, f32::INFINITY] {
                 check::<15, _>(&x, Flat, ceiling);
-                check::<31, _>(&x, Importance(&w), ceiling);
+                check::<31, _>(&x, Importance { columns: &w, row_mean_square: 1.0 }, ceiling);
             }
         }
     }
@@ -233,7 +261,11 @@ mod tests {
         for x in [&[2.0; 32], &[-2.0; 32], &alternating[..]] {
             for ceiling in [0.0, f32::INFINITY] {
                 check::<15, _>(x, Flat, ceiling);
-                check::<31, _>(x, Importance(&one_counts), ceiling);
+                check::<31, _>(
+                    x,
+                    Importance { columns: &one_counts, row_mean_square: 1.0 },
+                    ceiling,
+                );
             }
         }
     }

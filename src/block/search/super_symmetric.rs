@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::grid::{Grid, clamp, round};
-use super::symmetric::{errors, fit_real_scale};
+use super::symmetric::{error, errors, fit_real_scale};
 use super::{LANES, Weights, inverse, peak, round_to_f16};
 
 /// Sub-block `k` decodes with the scale `scale * subs[k]`.
@@ -19,13 +19,15 @@ pub struct SuperSymmetric<const SUBS: usize> {
 const UNITS: usize = 2;
 const INTEGERS: usize = LANES / UNITS;
 
-/// The scales that lose least on the super-block `x` of `SUBS` equal sub-blocks.
+/// The scales that lose least on the super-block `x` of `SUBS` equal sub-blocks. Those that ggml's
+/// search found, `theirs`, take part, stored as ggml stores them.
 #[inline(always)]
 pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     simd: S,
     x: &[f32],
     w: W,
     limit: f32,
+    theirs: &[f32; SUBS],
 ) -> SuperSymmetric<SUBS> {
     let len = x.len() / SUBS;
     let (mut real, mut plain) = ([0.0; SUBS], [0.0; SUBS]);
@@ -43,7 +45,31 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     let refitted = refit_scale::<G, W, SUBS>(x, w, &first.0);
     let units = [refitted, refitted * (1.0 + 1.0 / limit)];
     let second = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
-    if second.1 < first.1 { second.0 } else { first.0 }
+    let best = if second.1 < first.1 { second } else { first };
+    let theirs = stored::<G, S, W, SUBS>(simd, x, w, theirs, limit);
+    if theirs.1 < best.1 { theirs.0 } else { best.0 }
+}
+
+/// How ggml stores the sub-scales `real` that it found, and the error.
+#[inline(always)]
+fn stored<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    real: &[f32; SUBS],
+    limit: f32,
+) -> (SuperSymmetric<SUBS>, f32) {
+    let len = x.len() / SUBS;
+    let largest = largest_magnitude(real);
+    let inverse = -limit * inverse(largest);
+    let subs = real.map(|real| round(clamp(real * inverse, -limit, limit - 1.0)));
+    let fit = SuperSymmetric { scale: round_to_f16(largest / -limit), subs };
+    let mut total = 0.0;
+    for (k, sub) in subs.iter().enumerate() {
+        let start = k * len;
+        total += error::<G, S, W>(simd, &x[start..][..len], w.skip(start), fit.scale * sub);
+    }
+    (fit, total)
 }
 
 /// The integer sub-scales that lose least under the better of two super-block scales, and the
