@@ -34,7 +34,8 @@ impl EncodeBlock for IQ4_NL {
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [f32]) {
-        found[0] = uneven_scale(simd, x, w, 2.0 * sum_of_squares(x) / 32.0);
+        let mean_square = if W::EVEN { 0.0 } else { 2.0 * sum_of_squares(x) / 32.0 };
+        found[0] = uneven_scale(simd, x, w, mean_square);
     }
 
     #[inline(always)]
@@ -86,7 +87,7 @@ impl EncodeBlock for IQ4_XS {
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [[f32; 8]]) {
-        let mean_square = 2.0 * sum_of_squares(x) / 256.0;
+        let mean_square = if W::EVEN { 0.0 } else { 2.0 * sum_of_squares(x) / 256.0 };
         for (k, (found, x)) in found[0].iter_mut().zip(x.chunks_exact(32)).enumerate() {
             *found = uneven_scale(simd, x, w.skip(32 * k), mean_square);
         }
