@@ -147,7 +147,7 @@ fn encode_affine<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
     x: &[f32],
     w: W,
-    theirs: &SuperReference,
+    theirs: Option<&SuperReference>,
     head: &mut [u8],
 ) -> [u8; 256] {
     let fit: SuperAffine = fit_super_affine::<TOP, S, W>(simd, x, w, theirs);
@@ -165,6 +165,7 @@ fn encode_affine<const TOP: i32, S: Simd, W: Weights>(
 impl EncodeBlock for Q4_K {
     type Reference = SuperReference;
     const GROUP: usize = 2;
+    const ENOUGH: f32 = 5.5;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [SuperReference]) {
@@ -176,7 +177,7 @@ impl EncodeBlock for Q4_K {
         simd: S,
         x: &[f32],
         w: W,
-        theirs: &SuperReference,
+        theirs: Option<&SuperReference>,
         block: &mut [u8],
     ) {
         let codes = encode_affine::<15, S, W>(simd, x, w, theirs, &mut block[..16]);
@@ -187,6 +188,7 @@ impl EncodeBlock for Q4_K {
 impl EncodeBlock for Q5_K {
     type Reference = SuperReference;
     const GROUP: usize = 2;
+    const ENOUGH: f32 = 3.0;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [SuperReference]) {
@@ -198,7 +200,7 @@ impl EncodeBlock for Q5_K {
         simd: S,
         x: &[f32],
         w: W,
-        theirs: &SuperReference,
+        theirs: Option<&SuperReference>,
         block: &mut [u8],
     ) {
         let codes = encode_affine::<31, S, W>(simd, x, w, theirs, &mut block[..16]);
@@ -261,6 +263,7 @@ impl Block for Q6_K {
 impl EncodeBlock for Q6_K {
     type Reference = [f32; 16];
     const GROUP: usize = 1;
+    const ENOUGH: f32 = 2.0;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [[f32; 16]]) {
@@ -268,7 +271,13 @@ impl EncodeBlock for Q6_K {
     }
 
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, theirs: &[f32; 16], block: &mut [u8]) {
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&[f32; 16]>,
+        block: &mut [u8],
+    ) {
         type G = Signed<-32, 31>;
         let fit = fit_super_symmetric::<G, S, W, 16>(simd, x, w, 128.0, theirs);
         put_f16(block, 208, fit.scale);

@@ -29,7 +29,7 @@ use crate::gguf::Format;
 use crate::simd::Level;
 use pulp::{Simd, WithSimd};
 
-use search::{Flat, Importance, LANES, Weights, sum_of_squares};
+use search::{CHUNK, Flat, Importance, LANES, Weights, effective_chunks, ordinary, sum_of_squares};
 
 /// A format whose blocks can be read.
 trait Block {
@@ -48,16 +48,20 @@ trait EncodeBlock: Block {
     /// How many blocks [`EncodeBlock::references`] takes at a time, at most.
     const GROUP: usize;
 
+    /// How many chunks of ordinary weights, without importance, make a row on which our search is
+    /// the better one for sure; none if ggml does not search there, but rounds.
+    const ENOUGH: f32;
+
     /// What ggml's own search finds for some blocks, one each.
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [Self::Reference]);
 
     /// Encodes `FORMAT.block_len()` finite values into one block, losing as little as it can of the
-    /// squared error weighted by `w`, and never more than `theirs` would.
+    /// squared error weighted by `w`, and never more than `theirs` would, if given.
     fn encode<S: Simd, W: Weights>(
         simd: S,
         x: &[f32],
         w: W,
-        theirs: &Self::Reference,
+        theirs: Option<&Self::Reference>,
         block: &mut [u8],
     );
 }
@@ -167,14 +171,16 @@ fn decode_blocks<B: Block>(level: Level, bytes: &[u8], out: &mut [f32]) {
 fn encode_rows<B: EncodeBlock>(level: Level, rows: Rows, out: &mut [u8]) {
     let Rows { values, row_len, importance } = rows;
     match importance {
-        None => level.run(EncodeBlocks::<B, _> { values, w: Flat, out, format: PhantomData }),
+        None => {
+            level.run(EncodeRows::<B, _> { values, row_len, w: Flat, out, format: PhantomData })
+        }
         Some(importance) => {
             let row_bytes = B::FORMAT.size_of(row_len);
             let rows = values.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes));
             for (values, out) in rows {
                 let row_mean_square = sum_of_squares(values) / row_len as f32;
                 let w = Importance { columns: importance, row_mean_square };
-                level.run(EncodeBlocks::<B, _> { values, w, out, format: PhantomData });
+                level.run(EncodeRows::<B, _> { values, row_len, w, out, format: PhantomData });
             }
         }
     }
@@ -200,30 +206,50 @@ impl<B: Block> WithSimd for DecodeBlocks<'_, B> {
     }
 }
 
-/// Blocks to encode; the weights are those of the first block's first column and on.
-struct EncodeBlocks<'a, B, W> {
+/// Rows to encode, all with the same weights.
+struct EncodeRows<'a, B, W> {
     values: &'a [f32],
+    row_len: usize,
     w: W,
     out: &'a mut [u8],
     format: PhantomData<B>,
 }
 
-impl<B: EncodeBlock, W: Weights> WithSimd for EncodeBlocks<'_, B, W> {
+impl<B: EncodeBlock, W: Weights> WithSimd for EncodeRows<'_, B, W> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
-        let values = self.values.chunks(B::GROUP * len);
-        let groups = values.zip(self.out.chunks_mut(B::GROUP * bytes));
-        let mut theirs = [B::Reference::default(); LANES];
-        for (i, (x, blocks)) in groups.enumerate() {
-            let w = self.w.skip(i * B::GROUP * len);
-            B::references(simd, x, w, &mut theirs[..x.len() / len]);
-            let blocks = x.chunks_exact(len).zip(blocks.chunks_exact_mut(bytes));
-            for (k, ((x, block), theirs)) in blocks.zip(&theirs).enumerate() {
-                B::encode(simd, x, w.skip(k * len), theirs, block);
+        let row_bytes = B::FORMAT.size_of(self.row_len);
+        let rows = self.values.chunks_exact(self.row_len);
+        for (row, out) in rows.zip(self.out.chunks_exact_mut(row_bytes)) {
+            encode_row::<B, S, W>(simd, row, self.w, out);
+        }
+    }
+}
+
+#[inline(always)]
+fn encode_row<B: EncodeBlock, S: Simd, W: Weights>(simd: S, row: &[f32], w: W, out: &mut [u8]) {
+    let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
+    let searched = !W::EVEN || B::ENOUGH > 0.0;
+    let long = W::EVEN && searched && effective_chunks(simd, row) >= B::ENOUGH;
+    let mut found = [B::Reference::default(); LANES];
+    let groups = row.chunks(B::GROUP * len).zip(out.chunks_mut(B::GROUP * bytes));
+    for (i, (x, blocks)) in groups.enumerate() {
+        let w = w.skip(i * B::GROUP * len);
+        let mut needed = searched;
+        if long {
+            needed = false;
+            for x in x.chunks(CHUNK) {
+                needed |= !ordinary(simd, x);
             }
+        }
+        if needed {
+            B::references(simd, x, w, &mut found[..x.len() / len]);
+        }
+        let blocks = x.chunks_exact(len).zip(blocks.chunks_exact_mut(bytes));
+        for (k, ((x, block), theirs)) in blocks.zip(&found).enumerate() {
+            B::encode(simd, x, w.skip(k * len), needed.then_some(theirs), block);
         }
     }
 }

@@ -13,6 +13,7 @@
 mod affine;
 mod grid;
 mod lanes;
+mod ordinary;
 mod reference;
 mod super_affine;
 mod super_symmetric;
@@ -29,6 +30,7 @@ pub use symmetric::fit_scale;
 
 pub use lanes::LANES;
 use lanes::{Lanes, by_lane};
+pub use ordinary::{CHUNK, effective_chunks, ordinary};
 use pulp::Simd;
 
 /// What a squared error counts, by position in the block.

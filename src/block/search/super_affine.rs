@@ -44,7 +44,7 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
     x: &[f32],
     w: W,
-    theirs: &SuperReference,
+    theirs: Option<&SuperReference>,
 ) -> SuperAffine {
     let mut real = [Affine { scale: 0.0, min: 0.0 }; SUBS];
     let mut plain = real;
@@ -57,8 +57,11 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     }
     // Plain rounding takes part, and what ggml finds, so that no super-block is worse than they are.
     let plain = rounded::<TOP, S, W>(simd, x, w, &plain);
-    let theirs = stored::<TOP, S, W>(simd, x, w, theirs);
-    let others = if plain.1 < theirs.1 { plain } else { theirs };
+    let mut others = plain;
+    if let Some(theirs) = theirs {
+        let theirs = stored::<TOP, S, W>(simd, x, w, theirs);
+        others = if theirs.1 < others.1 { theirs } else { others };
+    }
     let mut best = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units(&real, HEADROOM), &real);
     let real = best.0.subs();
     let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);

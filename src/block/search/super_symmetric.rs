@@ -27,7 +27,7 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     x: &[f32],
     w: W,
     limit: f32,
-    theirs: &[f32; SUBS],
+    theirs: Option<&[f32; SUBS]>,
 ) -> SuperSymmetric<SUBS> {
     let len = x.len() / SUBS;
     let (mut real, mut plain) = ([0.0; SUBS], [0.0; SUBS]);
@@ -46,6 +46,7 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     let units = [refitted, refitted * (1.0 + 1.0 / limit)];
     let second = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
     let best = if second.1 < first.1 { second } else { first };
+    let Some(theirs) = theirs else { return best.0 };
     let theirs = stored::<G, S, W, SUBS>(simd, x, w, theirs, limit);
     if theirs.1 < best.1 { theirs.0 } else { best.0 }
 }
