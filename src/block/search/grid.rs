@@ -22,15 +22,6 @@ pub trait Grid: Copy {
     /// The level nearest to `x * inverse`, in each lane.
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S>;
 
-    /// The inverse scales of all lanes, made ready for [`Grid::nearest_to`].
-    type Inverses<S: Simd>;
-
-    /// Makes them ready.
-    fn inverses<S: Simd>(inverses: Lanes<S>) -> Self::Inverses<S>;
-
-    /// The level nearest to `x * inverse`, in each lane: the same as [`Grid::nearest`] gives.
-    fn nearest_to<S: Simd>(x: f32, inverses: &Self::Inverses<S>) -> Lanes<S>;
-
     /// The level nearest to `x * inverse`.
     fn level(x: f32, inverse: f32) -> f32;
 
@@ -93,18 +84,6 @@ impl<const LOW: i32, const HIGH: i32> Grid for Signed<LOW, HIGH> {
     #[inline(always)]
     fn nearest<S: Simd>(simd: S, x: Lanes<S>, inverse: Lanes<S>) -> Lanes<S> {
         nearest_integer::<S, LOW, HIGH>(simd, x, inverse)
-    }
-
-    type Inverses<S: Simd> = Lanes<S>;
-
-    #[inline(always)]
-    fn inverses<S: Simd>(inverses: Lanes<S>) -> Lanes<S> {
-        inverses
-    }
-
-    #[inline(always)]
-    fn nearest_to<S: Simd>(x: f32, inverses: &Lanes<S>) -> Lanes<S> {
-        Self::nearest(inverses.simd(), Lanes::splat(inverses.simd(), x), *inverses)
     }
 
     #[inline(always)]
@@ -191,58 +170,6 @@ impl Iq4 {
     ];
 }
 
-/// The numbers of the eight levels above the one next to zero, and of the eight below it.
-type Side = ([f32; 8], [f32; 8]);
-
-/// The levels from there on outwards; there is one less above.
-const STEPS: Side = {
-    let (mut above, mut below) = ([113.0; 8], [0.0; 8]);
-    let mut i = 0;
-    while i < 8 {
-        below[i] = Iq4::LEVELS[7 - i];
-        if i < 7 {
-            above[i] = Iq4::LEVELS[9 + i];
-        }
-        i += 1;
-    }
-    (above, below)
-};
-
-/// The magnitudes beyond which each of them is nearest. Half-way between two, the lower one is taken,
-/// so below zero the last number before that counts.
-const THRESHOLDS: Side = {
-    let (mut above, mut below) = ([f32::INFINITY; 8], [0.0; 8]);
-    let mut i = 0;
-    while i < 8 {
-        below[i] = (-0.5 * (Iq4::LEVELS[8 - i] + Iq4::LEVELS[7 - i])).next_down();
-        if i < 7 {
-            above[i] = 0.5 * (Iq4::LEVELS[8 + i] + Iq4::LEVELS[9 + i]);
-        }
-        i += 1;
-    }
-    (above, below)
-};
-
-/// Inverse scales, with the thresholds and the levels that a number meets in each lane on its way
-/// outwards: half of them, as the signs of number and scale say which side of zero it is on.
-pub struct UnevenInverses<S: Simd> {
-    magnitudes: Lanes<S>,
-    /// Thresholds and levels for positive numbers, and for negative ones.
-    by_sign: [[[[f32; LANES]; 8]; 2]; 2],
-}
-
-/// The numbers above zero in lanes where `guide` is positive, and those below zero in the others.
-#[inline(always)]
-fn mixed<S: Simd>(side: &Side, guide: Lanes<S>) -> [[f32; LANES]; 8] {
-    let mut mixed = [[0.0; LANES]; 8];
-    for i in 0..8 {
-        let above = Lanes::splat(guide.simd(), side.0[i]);
-        let below = Lanes::splat(guide.simd(), side.1[i]);
-        mixed[i] = above.where_positive(guide, below).to_array();
-    }
-    mixed
-}
-
 impl Grid for Iq4 {
     const LANDINGS: [f32; LANES] = landings(-127.0, 113.0, 20.0);
     const ENDS: (f32, f32) = (-127.0, 113.0);
@@ -254,34 +181,6 @@ impl Grid for Iq4 {
         let mut level = Lanes::splat(simd, Self::LEVELS[0]);
         for pair in Self::LEVELS.windows(2) {
             level = level.raised_above(v, 0.5 * (pair[0] + pair[1]), pair[1]);
-        }
-        level
-    }
-
-    type Inverses<S: Simd> = UnevenInverses<S>;
-
-    #[inline(always)]
-    fn inverses<S: Simd>(inverses: Lanes<S>) -> UnevenInverses<S> {
-        let turned = Lanes::splat(inverses.simd(), 0.0) - inverses;
-        UnevenInverses {
-            magnitudes: inverses.max(turned),
-            by_sign: [
-                [mixed(&THRESHOLDS, inverses), mixed(&STEPS, inverses)],
-                [mixed(&THRESHOLDS, turned), mixed(&STEPS, turned)],
-            ],
-        }
-    }
-
-    #[inline(always)]
-    fn nearest_to<S: Simd>(x: f32, inverses: &UnevenInverses<S>) -> Lanes<S> {
-        let simd = inverses.magnitudes.simd();
-        let magnitude = Lanes::splat(simd, x.abs()) * inverses.magnitudes;
-        // Signs come as they like: an index, not a branch.
-        let [thresholds, steps] = &inverses.by_sign[(x.to_bits() >> 31) as usize];
-        let mut level = Lanes::splat(simd, Self::LEVELS[8]);
-        for i in 0..8 {
-            let (threshold, step) = (Lanes::new(simd, &thresholds[i]), Lanes::new(simd, &steps[i]));
-            level = level.replaced_above(magnitude, threshold, step);
         }
         level
     }

@@ -127,16 +127,6 @@ impl<S: Simd> Lanes<S> {
         self
     }
 
-    /// `level` where `guide > threshold`, else `self`, with those of each lane.
-    #[inline(always)]
-    pub fn replaced_above(mut self, guide: Self, threshold: Self, level: Self) -> Self {
-        for p in 0..LANES / S::F32_LANES {
-            let above = self.simd.greater_than_f32s(guide.parts[p], threshold.parts[p]);
-            self.parts[p] = self.simd.select_f32s(above, level.parts[p], self.parts[p]);
-        }
-        self
-    }
-
     /// `self` where `guide` is above 0, else `other`.
     #[inline(always)]
     pub fn where_positive(mut self, guide: Self, other: Self) -> Self {

@@ -174,8 +174,7 @@ const TENTHS: [f32; 19] = [
 ];
 
 /// The scale that ggml takes for a block of 32 values on the levels of IQ4_NL; here candidates are
-/// side by side. `mean_square`, twice that of the
-/// values around, counts if importance is known.
+/// side by side. `mean_square` is that of the values around, and counts if importance is known.
 #[inline(always)]
 pub fn uneven_scale<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, mean_square: f32) -> f32 {
     let peak = first_peak(simd, x);
@@ -185,12 +184,12 @@ pub fn uneven_scale<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, mean_square: 
     let end = Iq4::ENDS.0;
     let turned = 1.0 / (-peak / end);
     let inverses = by_lane(|l| if l == 0 { turned } else { (l as f32 - 8.0 + end) / peak });
-    let inverses = Iq4::inverses(Lanes::new(simd, &inverses));
+    let inverses = Lanes::new(simd, &inverses);
     let (mut xq, mut qq) = (Lanes::splat(simd, 0.0), Lanes::splat(simd, 0.0));
     for (i, &x) in x.iter().enumerate() {
         let weight = if W::EVEN { x * x } else { w.at(i) * (mean_square + x * x).sqrt() };
-        let q = Iq4::nearest_to(x, &inverses);
         let x = Lanes::splat(simd, x);
+        let q = Iq4::nearest(simd, x, inverses);
         let wq = Lanes::splat(simd, weight) * q;
         xq = xq + wq * x;
         qq = qq + wq * q;

@@ -23,10 +23,8 @@ pub fn fit_scale<G: Grid, S: Simd, W: Weights>(
     let theirs = theirs.map(round_to_f16);
     if !G::FINE && plain[0].abs() > 2.0 * F16_MIN_NORMAL {
         let scale = fit_coarse_scale::<G, S, W>(simd, x, w, peak);
-        let Some(theirs) = theirs else { return scale };
-        let their_error = error::<G, S, W>(simd, x, w, theirs);
-        let better = their_error < error::<G, S, W>(simd, x, w, scale);
-        return if better { theirs } else { scale };
+        let error = |scale| error::<G, S, W>(simd, x, w, scale);
+        return theirs.filter(|&theirs| error(theirs) < error(scale)).unwrap_or(scale);
     }
     let mut candidates = neighbours(fit_real_scale::<G, S, W>(simd, x, w));
     [candidates[0], candidates[LANES - 1]] = plain;
@@ -112,12 +110,12 @@ impl<S: Simd> Fits<S> {
     #[inline(always)]
     fn new<G: Grid, W: Weights>(simd: S, x: &[f32], w: W, candidates: &[f32; LANES]) -> Self {
         let scales = Lanes::new(simd, candidates);
-        let inverses = G::inverses(scales.inverse());
+        let inverses = scales.inverse();
         let zero = Lanes::splat(simd, 0.0);
         let (mut ee, mut eq, mut qq) = (zero, zero, zero);
         for (i, &x) in x.iter().enumerate() {
-            let q = G::nearest_to(x, &inverses);
             let x = Lanes::splat(simd, x);
+            let q = G::nearest(simd, x, inverses);
             let e = q.negate_mul_add(scales, x);
             let (wq, we) = (w.times(simd, i, q), w.times(simd, i, e));
             ee = we.mul_add(e, ee);
@@ -162,11 +160,11 @@ pub(super) fn errors<G: Grid, S: Simd, W: Weights>(
     scales: &[f32; LANES],
 ) -> Lanes<S> {
     let scales = Lanes::new(simd, scales);
-    let inverses = G::inverses(scales.inverse());
+    let inverses = scales.inverse();
     let mut errors = Lanes::splat(simd, 0.0);
     for (i, &x) in x.iter().enumerate() {
-        let q = G::nearest_to(x, &inverses);
-        let e = q.negate_mul_add(scales, Lanes::splat(simd, x));
+        let x = Lanes::splat(simd, x);
+        let e = G::nearest(simd, x, inverses).negate_mul_add(scales, x);
         errors = w.times(simd, i, e).mul_add(e, errors);
     }
     errors
