@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::grid::Unsigned;
-use super::{LANES, Lanes, NEGLIGIBLE, Weights, by_lane, extremes, inverse, round_to_f16};
+use super::{F16_MIN, LANES, Lanes, NEGLIGIBLE, Weights, by_lane, extremes, inverse, round_to_f16};
 
 /// `x` is stored as `scale * code + min`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -49,8 +49,41 @@ pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(
     if let Some(theirs) = theirs {
         (scales[3], mins[3]) = (round_to_f16(theirs.scale), round_to_f16(theirs.min));
     }
-    let best = errors::<TOP, S, W>(simd, x, w, &scales, &mins).lane_of_least();
-    Affine { scale: scales[best], min: mins[best] }
+    let errors = errors::<TOP, S, W>(simd, x, w, &scales, &mins);
+    let best = errors.lane_of_least();
+    let fit = Affine { scale: scales[best], min: mins[best] };
+    if real.scale < SMALL {
+        return fit_small::<TOP, S, W>(simd, x, w, real, (fit, errors.to_array()[best]));
+    }
+    fit
+}
+
+/// Scales below this are so few steps of F16's smallest that all around are worth a try.
+const SMALL: f32 = 32.0 * F16_MIN;
+
+/// The scale and minimum that lose least where F16 has few to choose from: `best`, with its error,
+/// multiples of F16's smallest number around `real`, or zeros.
+#[inline(always)]
+fn fit_small<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    real: Affine,
+    best: (Affine, f32),
+) -> Affine {
+    let first_scale = (real.scale / F16_MIN).floor() - 1.0;
+    let scales = by_lane(|l| F16_MIN * (first_scale + (l % 4) as f32).max(0.0));
+    let first_min = (real.min / F16_MIN).floor() - 1.0;
+    let mut mins = by_lane(|l| round_to_f16(F16_MIN * (first_min + (l / 4) as f32)));
+    if real.scale < F16_MIN {
+        // All values alike: half-way between the ends, or zeros.
+        let (low, high) = extremes(simd, x);
+        (mins[0], mins[4]) = (round_to_f16(0.5 * (low + high)), 0.0);
+    }
+    let errors = errors::<TOP, S, W>(simd, x, w, &scales, &mins);
+    let least = errors.lane_of_least();
+    let small = Affine { scale: scales[least], min: mins[least] };
+    if errors.to_array()[least] < best.1 { small } else { best.0 }
 }
 
 /// The scale and minimum that lose least, before they are rounded to what the format stores; the

@@ -130,6 +130,17 @@ pub fn round_to_f16(value: f32) -> f32 {
     capped.copysign(value)
 }
 
+/// The unit of a super-block is small if rounding it to F16, whose subnormal values are an even
+/// grid, may leave the integers too few steps, or none.
+const SMALL_UNIT: f32 = 128.0 * F16_MIN;
+
+/// A small unit rounded away from zero, so that the integers reach as far as with the exact one.
+#[inline(always)]
+fn small_unit(unit: f32) -> f32 {
+    let steps = (unit.abs() / F16_MIN).ceil();
+    (steps * F16_MIN).copysign(unit)
+}
+
 /// `1 / scale`, or 0 for a scale of 0, which decodes everything to 0.
 #[inline(always)]
 pub fn inverse(scale: f32) -> f32 {

@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 use super::affine::{Affine, error, errors, fit_real_affine};
 use super::grid::{Unsigned, clamp, round};
 use super::reference::{self, Steps, sum_of_squares};
-use super::{LANES, Weights, by_lane, extremes, inverse, round_to_f16};
+use super::{LANES, SMALL_UNIT, Weights, by_lane, extremes, inverse, round_to_f16, small_unit};
 
 /// Sub-block `k` decodes as `scale * scales[k] * code - min * mins[k]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,22 +58,32 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     // Plain rounding takes part, and what ggml finds, so that no super-block is worse than they are.
     let plain = rounded::<TOP, S, W>(simd, x, w, &plain);
     let mut others = plain;
+    // Nor is any worse than zeros.
+    let zeros = SuperAffine { scale: 0.0, min: 0.0, scales: [0.0; SUBS], mins: [0.0; SUBS] };
+    let zeros = with_error::<TOP, S, W>(simd, x, w, zeros);
+    others = if zeros.1 < others.1 { zeros } else { others };
     if let Some(theirs) = theirs {
         let theirs = stored::<TOP, S, W>(simd, x, w, theirs);
         others = if theirs.1 < others.1 { theirs } else { others };
     }
     let mut best = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units(&real, HEADROOM), &real);
-    let real = best.0.subs();
+    let found = best.0.subs();
     let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
     for (scale_factor, min_factor) in UNITS {
         let units = (round_to_f16(scale * scale_factor), round_to_f16(min * min_factor));
-        let fit = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units, &real);
+        let fit = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units, &found);
         best = if fit.1 < best.1 { fit } else { best };
     }
     let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
     let units = (round_to_f16(scale), round_to_f16(min));
     let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &best.0.subs());
     best = if fit.1 < best.1 { fit } else { best };
+    let (scale, min) = exact_units(&real, LIMIT);
+    if scale.max(min) < SMALL_UNIT {
+        let units = (small_unit(scale), small_unit(min));
+        let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &real);
+        best = if fit.1 < best.1 { fit } else { best };
+    }
     if others.1 < best.1 { others.0 } else { best.0 }
 }
 
@@ -138,11 +148,7 @@ fn rounded<const TOP: i32, S: Simd, W: Weights>(
     w: W,
     real: &[Affine; SUBS],
 ) -> (SuperAffine, f32) {
-    let (mut scale, mut depth) = (0.0f32, 0.0f32);
-    for real in real {
-        scale = scale.max(real.scale);
-        depth = depth.max(-real.min);
-    }
+    let (scale, depth) = exact_units(real, 1.0);
     let (per_scale, per_depth) = (LIMIT * inverse(scale), LIMIT * inverse(depth));
     let fit = SuperAffine {
         scale: round_to_f16(scale / LIMIT),
@@ -172,12 +178,19 @@ fn with_error<const TOP: i32, S: Simd, W: Weights>(
 /// The units that put the largest scale and the deepest minimum at the integer `largest`.
 #[inline(always)]
 fn units(real: &[Affine; SUBS], largest: f32) -> (f32, f32) {
+    let (scale, min) = exact_units(real, largest);
+    (round_to_f16(scale), round_to_f16(min))
+}
+
+/// The same before they are rounded to F16.
+#[inline(always)]
+fn exact_units(real: &[Affine; SUBS], largest: f32) -> (f32, f32) {
     let (mut scale, mut depth) = (0.0f32, 0.0f32);
     for real in real {
         scale = scale.max(real.scale);
         depth = depth.max(-real.min);
     }
-    (round_to_f16(scale / largest), round_to_f16(depth / largest))
+    (scale / largest, depth / largest)
 }
 
 impl SuperAffine {

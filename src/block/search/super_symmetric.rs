@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use super::grid::{Grid, clamp, round};
 use super::symmetric::{error, errors, fit_real_scale};
-use super::{LANES, Weights, inverse, peak, round_to_f16};
+use super::{LANES, SMALL_UNIT, Weights, inverse, peak, round_to_f16, small_unit};
 
 /// Sub-block `k` decodes with the scale `scale * subs[k]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,7 +45,16 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     let refitted = refit_scale::<G, W, SUBS>(x, w, &first.0);
     let units = [refitted, refitted * (1.0 + 1.0 / limit)];
     let second = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
-    let best = if second.1 < first.1 { second } else { first };
+    let mut best = if second.1 < first.1 { second } else { first };
+    let unit = largest_magnitude(&real) / -limit;
+    if unit.abs() < SMALL_UNIT {
+        let units = [small_unit(unit), 2.0 * small_unit(unit)];
+        let small = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
+        let zeros = SuperSymmetric { scale: 0.0, subs: [0.0; SUBS] };
+        let zeros = with_error::<G, S, W, SUBS>(simd, x, w, zeros);
+        best = if small.1 < best.1 { small } else { best };
+        best = if zeros.1 < best.1 { zeros } else { best };
+    }
     let Some(theirs) = theirs else { return best.0 };
     let theirs = stored::<G, S, W, SUBS>(simd, x, w, theirs, limit);
     if theirs.1 < best.1 { theirs.0 } else { best.0 }
@@ -60,13 +69,24 @@ fn stored<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     real: &[f32; SUBS],
     limit: f32,
 ) -> (SuperSymmetric<SUBS>, f32) {
-    let len = x.len() / SUBS;
     let largest = largest_magnitude(real);
     let inverse = -limit * inverse(largest);
     let subs = real.map(|real| round(clamp(real * inverse, -limit, limit - 1.0)));
     let fit = SuperSymmetric { scale: round_to_f16(largest / -limit), subs };
+    with_error::<G, S, W, SUBS>(simd, x, w, fit)
+}
+
+/// `fit` and what it leaves of `x`.
+#[inline(always)]
+fn with_error<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    fit: SuperSymmetric<SUBS>,
+) -> (SuperSymmetric<SUBS>, f32) {
+    let len = x.len() / SUBS;
     let mut total = 0.0;
-    for (k, sub) in subs.iter().enumerate() {
+    for (k, sub) in fit.subs.iter().enumerate() {
         let start = k * len;
         total += error::<G, S, W>(simd, &x[start..][..len], w.skip(start), fit.scale * sub);
     }

@@ -23,8 +23,10 @@ pub fn fit_scale<G: Grid, S: Simd, W: Weights>(
     let theirs = theirs.map(round_to_f16);
     if !G::FINE && plain[0].abs() > 2.0 * F16_MIN_NORMAL {
         let scale = fit_coarse_scale::<G, S, W>(simd, x, w, peak);
-        let error = |scale| error::<G, S, W>(simd, x, w, scale);
-        return theirs.filter(|&theirs| error(theirs) < error(scale)).unwrap_or(scale);
+        let Some(theirs) = theirs else { return scale };
+        let their_error = error::<G, S, W>(simd, x, w, theirs);
+        let better = their_error < error::<G, S, W>(simd, x, w, scale);
+        return if better { theirs } else { scale };
     }
     let mut candidates = neighbours(fit_real_scale::<G, S, W>(simd, x, w));
     [candidates[0], candidates[LANES - 1]] = plain;
