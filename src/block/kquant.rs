@@ -166,6 +166,7 @@ impl EncodeBlock for Q4_K {
     type Reference = SuperReference;
     const GROUP: usize = 2;
     const ENOUGH: f32 = 5.5;
+    const FINDS_LATTICES: bool = true;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [SuperReference]) {
@@ -189,6 +190,7 @@ impl EncodeBlock for Q5_K {
     type Reference = SuperReference;
     const GROUP: usize = 2;
     const ENOUGH: f32 = 3.0;
+    const FINDS_LATTICES: bool = true;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [SuperReference]) {

@@ -29,7 +29,9 @@ use crate::gguf::Format;
 use crate::simd::Level;
 use pulp::{Simd, WithSimd};
 
-use search::{CHUNK, Flat, Importance, LANES, Weights, effective_chunks, ordinary, sum_of_squares};
+use search::{
+    CHUNK, Flat, Importance, LANES, Weights, distinct, effective_chunks, ordinary, sum_of_squares,
+};
 
 /// A format whose blocks can be read.
 trait Block {
@@ -51,6 +53,9 @@ trait EncodeBlock: Block {
     /// How many chunks of ordinary weights, without importance, make a row on which our search is
     /// the better one for sure; none if ggml does not search there, but rounds.
     const ENOUGH: f32;
+
+    /// Whether ggml's search finds lattices of equal steps better than ours.
+    const FINDS_LATTICES: bool = false;
 
     /// What ggml's own search finds for some blocks, one each.
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [Self::Reference]);
@@ -241,7 +246,7 @@ fn encode_row<B: EncodeBlock, S: Simd, W: Weights>(simd: S, row: &[f32], w: W, o
         if long {
             needed = false;
             for x in x.chunks(CHUNK) {
-                needed |= !ordinary(simd, x);
+                needed |= !ordinary(simd, x) || B::FINDS_LATTICES && !distinct(simd, x);
             }
         }
         if needed {

@@ -30,7 +30,7 @@ pub use symmetric::fit_scale;
 
 pub use lanes::LANES;
 use lanes::{Lanes, by_lane};
-pub use ordinary::{CHUNK, effective_chunks, ordinary};
+pub use ordinary::{CHUNK, distinct, effective_chunks, ordinary};
 use pulp::Simd;
 
 /// What a squared error counts, by position in the block.

@@ -24,33 +24,46 @@ pub fn effective_chunks<S: Simd>(simd: S, row: &[f32]) -> f32 {
     sum * sum / squares
 }
 
-/// Whether the values are those of a continuous distribution around zero, without far outliers.
+/// Whether the values lie around zero, and neither all at the same distance nor with far outliers.
 #[inline(always)]
 pub fn ordinary<S: Simd>(simd: S, x: &[f32]) -> bool {
     /// The mean square as a share of the largest one: a third for uniform values.
     const SHARES: std::ops::Range<f32> = 0.04..0.4;
-    /// Of the pairs of values next to each other, how many may be (nearly) equal.
-    const PAIRS: f32 = 12.0;
+    /// The square of the mean as a share of the mean square, at most.
+    const OFFSET: f32 = 0.06;
     let (low, high) = extremes(simd, x);
     let peak = high.max(-low);
-    let share = sum_of_squares(simd, x) / (x.len() as f32 * peak * peak);
-    SHARES.contains(&share) && near_pairs(simd, x, peak / 2048.0) <= PAIRS
+    let (len, squares, sum) = (x.len() as f32, sum_of_squares(simd, x), sum(simd, x));
+    SHARES.contains(&(squares / (len * peak * peak))) && sum * sum <= OFFSET * len * squares
 }
 
-/// The pairs of a value of the first [`LANES`] and one of the second that are not further apart
-/// than `distance`.
+/// Whether few of the values are (nearly) equal: on a lattice many would be.
 #[inline(always)]
-fn near_pairs<S: Simd>(simd: S, x: &[f32], distance: f32) -> f32 {
-    let [first, second, ..] = x.as_chunks::<LANES>().0 else { return f32::INFINITY };
+pub fn distinct<S: Simd>(simd: S, x: &[f32]) -> bool {
+    /// The values of the first [`LANES`] are compared with some of the others.
+    const OTHERS: usize = 3 * LANES;
+    /// How many pairs may be equal. On a lattice of 32 levels some 24 would be.
+    const PAIRS: f32 = 10.0;
+    let (low, high) = extremes(simd, x);
+    let distance = Lanes::splat(simd, (high - low) / 4096.0);
+    let Some((first, others)) = x.split_first_chunk::<LANES>() else { return false };
     let (first, zero) = (Lanes::new(simd, first), Lanes::splat(simd, 0.0));
-    let (one, distance) = (Lanes::splat(simd, 1.0), Lanes::splat(simd, distance));
-    let mut pairs = zero;
-    for &x in second {
+    let (one, mut pairs) = (Lanes::splat(simd, 1.0), zero);
+    for &x in &others[..OTHERS.min(others.len())] {
         let apart = first - Lanes::splat(simd, x);
         let near = distance - apart.max(zero - apart);
         pairs = pairs + one.where_positive(near, zero);
     }
-    pairs.to_array().iter().sum()
+    pairs.to_array().iter().sum::<f32>() <= PAIRS
+}
+
+#[inline(always)]
+fn sum<S: Simd>(simd: S, x: &[f32]) -> f32 {
+    let mut sum = Lanes::splat(simd, 0.0);
+    for x in x.as_chunks().0 {
+        sum = sum + Lanes::new(simd, x);
+    }
+    sum.to_array().iter().sum()
 }
 
 #[inline(always)]

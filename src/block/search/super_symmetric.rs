@@ -1,6 +1,8 @@
 //! Super-blocks of scaled sub-blocks: Q6_K (16 of 16 values) and IQ4_XS (8 of 32 values).
 
-use pulp::Simd;
+use std::marker::PhantomData;
+
+use pulp::{Simd, WithSimd};
 
 use super::grid::{Grid, clamp, round};
 use super::symmetric::{error, errors, fit_real_scale};
@@ -48,16 +50,38 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     let mut best = if second.1 < first.1 { second } else { first };
     let unit = largest_magnitude(&real) / -limit;
     if unit.abs() < SMALL_UNIT {
-        let units = [small_unit(unit), 2.0 * small_unit(unit)];
-        let small = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
-        let zeros = SuperSymmetric { scale: 0.0, subs: [0.0; SUBS] };
-        let zeros = with_error::<G, S, W, SUBS>(simd, x, w, zeros);
+        let small =
+            simd.vectorize(FitSmall::<G, W, SUBS> { x, w, unit, real, limit, grid: PhantomData });
         best = if small.1 < best.1 { small } else { best };
-        best = if zeros.1 < best.1 { zeros } else { best };
     }
     let Some(theirs) = theirs else { return best.0 };
     let theirs = stored::<G, S, W, SUBS>(simd, x, w, theirs, limit);
     if theirs.1 < best.1 { theirs.0 } else { best.0 }
+}
+
+/// The fit of a unit that is [small](SMALL_UNIT), and the error, never more than that of zeros. It is
+/// rare, so a function of its own.
+struct FitSmall<'a, G, W, const SUBS: usize> {
+    x: &'a [f32],
+    w: W,
+    unit: f32,
+    real: [f32; SUBS],
+    limit: f32,
+    grid: PhantomData<G>,
+}
+
+impl<G: Grid, W: Weights, const SUBS: usize> WithSimd for FitSmall<'_, G, W, SUBS> {
+    type Output = (SuperSymmetric<SUBS>, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let FitSmall { x, w, unit, real, limit, .. } = self;
+        let units = [small_unit(unit), 2.0 * small_unit(unit)];
+        let small = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
+        let zeros = SuperSymmetric { scale: 0.0, subs: [0.0; SUBS] };
+        let zeros = with_error::<G, S, W, SUBS>(simd, x, w, zeros);
+        if zeros.1 < small.1 { zeros } else { small }
+    }
 }
 
 /// How ggml stores the sub-scales `real` that it found, and the error.
