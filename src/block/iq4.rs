@@ -4,7 +4,7 @@ use super::legacy::codes;
 use pulp::Simd;
 
 use super::packing::{f16_at, pack_nibbles, put_f16, unpack_nibbles};
-use super::search::{Iq4, Weights, fit_scale, fit_super_symmetric};
+use super::search::{Iq4, Weights, fit_scale, fit_super_symmetric, sum_of_squares, uneven_scale};
 use super::{Block, EncodeBlock};
 use crate::gguf::Format;
 
@@ -29,9 +29,27 @@ impl Block for IQ4_NL {
 }
 
 impl EncodeBlock for IQ4_NL {
+    type Reference = f32;
+    const GROUP: usize = 8;
+    const ENOUGH: f32 = 2.2;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let d = fit_scale::<Iq4, S, W>(simd, x, w);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [f32]) {
+        for (k, (found, x)) in found.iter_mut().zip(x.chunks_exact(32)).enumerate() {
+            let mean_square = if W::EVEN { 0.0 } else { 2.0 * sum_of_squares(x) / 32.0 };
+            *found = uneven_scale(simd, x, w.skip(32 * k), mean_square);
+        }
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&f32>,
+        block: &mut [u8],
+    ) {
+        let d = fit_scale::<Iq4, S, W>(simd, x, w, theirs.copied());
         put_f16(block, 0, d);
         pack_nibbles(&codes::<Iq4>(x, d), &mut block[2..18]);
     }
@@ -73,9 +91,27 @@ impl Block for IQ4_XS {
 }
 
 impl EncodeBlock for IQ4_XS {
+    type Reference = [f32; 8];
+    const GROUP: usize = 1;
+    const ENOUGH: f32 = 4.0;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let fit = fit_super_symmetric::<Iq4, S, W, 8>(simd, x, w, 32.0);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [[f32; 8]]) {
+        let mean_square = if W::EVEN { 0.0 } else { 2.0 * sum_of_squares(x) / 256.0 };
+        for (k, (found, x)) in found[0].iter_mut().zip(x.chunks_exact(32)).enumerate() {
+            *found = uneven_scale(simd, x, w.skip(32 * k), mean_square);
+        }
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&[f32; 8]>,
+        block: &mut [u8],
+    ) {
+        let fit = fit_super_symmetric::<Iq4, S, W, 8>(simd, x, w, 32.0, theirs);
         put_f16(block, 0, fit.scale);
         block[2..8].fill(0);
         let mut high = 0;

@@ -9,7 +9,8 @@ use super::packing::{
     f16_at, pack_nibbles, pack_scale_mins, put_f16, unpack_nibbles, unpack_scale_mins,
 };
 use super::search::{
-    Grid, Signed, SuperAffine, Weights, fit_super_affine, fit_super_symmetric, inverse,
+    Grid, Signed, SuperAffine, SuperReference, Weights, fit_super_affine, fit_super_symmetric,
+    inverse, scales_of_16, super_references,
 };
 use super::{Block, EncodeBlock};
 use crate::gguf::Format;
@@ -146,9 +147,10 @@ fn encode_affine<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
     x: &[f32],
     w: W,
+    theirs: Option<&SuperReference>,
     head: &mut [u8],
 ) -> [u8; 256] {
-    let fit: SuperAffine = fit_super_affine::<TOP, S, W>(simd, x, w);
+    let fit: SuperAffine = fit_super_affine::<TOP, S, W>(simd, x, w, theirs);
     put_f16(head, 0, fit.scale);
     put_f16(head, 2, fit.min);
     pack_scale_mins(&fit.scales.map(|s| s as u8), &fit.mins.map(|m| m as u8), &mut head[4..16]);
@@ -161,17 +163,49 @@ fn encode_affine<const TOP: i32, S: Simd, W: Weights>(
 }
 
 impl EncodeBlock for Q4_K {
+    type Reference = SuperReference;
+    const GROUP: usize = 2;
+    const ENOUGH: f32 = 5.5;
+    const FINDS_LATTICES: bool = true;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let codes = encode_affine::<15, S, W>(simd, x, w, &mut block[..16]);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [SuperReference]) {
+        super_references::<15, S, W>(simd, x, w, found);
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&SuperReference>,
+        block: &mut [u8],
+    ) {
+        let codes = encode_affine::<15, S, W>(simd, x, w, theirs, &mut block[..16]);
         Q4_K::pack(&codes, block);
     }
 }
 
 impl EncodeBlock for Q5_K {
+    type Reference = SuperReference;
+    const GROUP: usize = 2;
+    const ENOUGH: f32 = 3.0;
+    const FINDS_LATTICES: bool = true;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let codes = encode_affine::<31, S, W>(simd, x, w, &mut block[..16]);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [SuperReference]) {
+        super_references::<31, S, W>(simd, x, w, found);
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&SuperReference>,
+        block: &mut [u8],
+    ) {
+        let codes = encode_affine::<31, S, W>(simd, x, w, theirs, &mut block[..16]);
         Q5_K::pack(&codes, block);
     }
 }
@@ -229,10 +263,25 @@ impl Block for Q6_K {
 }
 
 impl EncodeBlock for Q6_K {
+    type Reference = [f32; 16];
+    const GROUP: usize = 1;
+    const ENOUGH: f32 = 2.0;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [[f32; 16]]) {
+        found[0] = scales_of_16::<Signed<-32, 31>, S, W>(simd, x, w);
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&[f32; 16]>,
+        block: &mut [u8],
+    ) {
         type G = Signed<-32, 31>;
-        let fit = fit_super_symmetric::<G, S, W, 16>(simd, x, w, 128.0);
+        let fit = fit_super_symmetric::<G, S, W, 16>(simd, x, w, 128.0, theirs);
         put_f16(block, 208, fit.scale);
         let mut codes = [0; 256];
         for (k, sub) in fit.subs.into_iter().enumerate() {

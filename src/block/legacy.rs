@@ -6,7 +6,10 @@
 use pulp::Simd;
 
 use super::packing::{f16_at, pack_nibbles, put_f16, unpack_nibbles};
-use super::search::{Grid, Signed, Unsigned, Weights, fit_affine, fit_scale, inverse};
+use super::search::{
+    Affine, Grid, LANES, Signed, Steps, Unsigned, Weights, affines, fit_affine, fit_scale, inverse,
+    scales_by_importance,
+};
 use super::{Block, EncodeBlock};
 use crate::gguf::Format;
 
@@ -77,9 +80,25 @@ impl Block for Q4_0 {
 }
 
 impl EncodeBlock for Q4_0 {
+    type Reference = f32;
+    const GROUP: usize = LANES;
+    const ENOUGH: f32 = 0.0;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let d = fit_scale::<Signed<-8, 7>, S, W>(simd, x, w);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [f32]) {
+        let scales = scales_by_importance::<Signed<-8, 7>, S, W>(simd, x, w);
+        found.copy_from_slice(&scales[..found.len()]);
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&f32>,
+        block: &mut [u8],
+    ) {
+        let d = fit_scale::<Signed<-8, 7>, S, W>(simd, x, w, theirs.copied());
         put_f16(block, 0, d);
         pack_nibbles(&codes::<Signed<-8, 7>>(x, d), &mut block[2..18]);
     }
@@ -100,9 +119,27 @@ impl Block for Q4_1 {
 }
 
 impl EncodeBlock for Q4_1 {
+    type Reference = Affine;
+    const GROUP: usize = LANES;
+    const ENOUGH: f32 = 0.0;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let fit = fit_affine::<15, S, W>(simd, x, w);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [Affine]) {
+        let mean_squares = [w.row_mean_square(); LANES];
+        let steps = Steps::IMPORTANCE;
+        let fits = affines::<15, S, W>(simd, x, w, steps, &mean_squares).0;
+        found.copy_from_slice(&fits[..found.len()]);
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&Affine>,
+        block: &mut [u8],
+    ) {
+        let fit = fit_affine::<15, S, W>(simd, x, w, theirs.copied());
         put_f16(block, 0, fit.scale);
         put_f16(block, 2, fit.min);
         pack_nibbles(&affine_codes::<15>(x, fit.scale, fit.min), &mut block[4..20]);
@@ -125,9 +162,25 @@ impl Block for Q5_0 {
 }
 
 impl EncodeBlock for Q5_0 {
+    type Reference = f32;
+    const GROUP: usize = LANES;
+    const ENOUGH: f32 = 0.0;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let d = fit_scale::<Signed<-16, 15>, S, W>(simd, x, w);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [f32]) {
+        let scales = scales_by_importance::<Signed<-16, 15>, S, W>(simd, x, w);
+        found.copy_from_slice(&scales[..found.len()]);
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&f32>,
+        block: &mut [u8],
+    ) {
+        let d = fit_scale::<Signed<-16, 15>, S, W>(simd, x, w, theirs.copied());
         let codes = codes::<Signed<-16, 15>>(x, d);
         put_f16(block, 0, d);
         pack_high_bits(&codes, &mut block[2..6]);
@@ -151,9 +204,27 @@ impl Block for Q5_1 {
 }
 
 impl EncodeBlock for Q5_1 {
+    type Reference = Affine;
+    const GROUP: usize = LANES;
+    const ENOUGH: f32 = 0.0;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let fit = fit_affine::<31, S, W>(simd, x, w);
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [Affine]) {
+        let mean_squares = [w.row_mean_square(); LANES];
+        let steps = Steps::IMPORTANCE;
+        let fits = affines::<31, S, W>(simd, x, w, steps, &mean_squares).0;
+        found.copy_from_slice(&fits[..found.len()]);
+    }
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&Affine>,
+        block: &mut [u8],
+    ) {
+        let fit = fit_affine::<31, S, W>(simd, x, w, theirs.copied());
         let codes = affine_codes::<31>(x, fit.scale, fit.min);
         put_f16(block, 0, fit.scale);
         put_f16(block, 2, fit.min);
@@ -175,9 +246,17 @@ impl Block for Q8_0 {
 }
 
 impl EncodeBlock for Q8_0 {
+    /// ggml only rounds.
+    type Reference = ();
+    const GROUP: usize = 1;
+    const ENOUGH: f32 = 0.0;
+
     #[inline(always)]
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]) {
-        let d = fit_scale::<Signed<-128, 127>, S, W>(simd, x, w);
+    fn references<S: Simd, W: Weights>(_: S, _: &[f32], _: W, _: &mut [()]) {}
+
+    #[inline(always)]
+    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, _: Option<&()>, block: &mut [u8]) {
+        let d = fit_scale::<Signed<-128, 127>, S, W>(simd, x, w, None);
         put_f16(block, 0, d);
         for (byte, code) in block[2..34].iter_mut().zip(codes::<Signed<-128, 127>>(x, d)) {
             *byte = code ^ 128; // from offset to two's complement

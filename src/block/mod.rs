@@ -30,7 +30,9 @@ use crate::gguf::Format;
 use crate::simd::Level;
 use pulp::{Simd, WithSimd};
 
-use search::{Flat, Importance, Weights};
+use search::{
+    CHUNK, Flat, Importance, LANES, Weights, distinct, effective_chunks, ordinary, sum_of_squares,
+};
 
 /// A format whose blocks can be read.
 trait Block {
@@ -43,9 +45,31 @@ trait Block {
 
 /// A format whose blocks can be written.
 trait EncodeBlock: Block {
+    /// What ggml's own search finds for a block.
+    type Reference: Copy + Default;
+
+    /// How many blocks [`EncodeBlock::references`] takes at a time, at most.
+    const GROUP: usize;
+
+    /// How many chunks of ordinary weights, without importance, make a row on which our search is
+    /// the better one for sure; none if ggml does not search there, but rounds.
+    const ENOUGH: f32;
+
+    /// Whether ggml's search finds lattices of equal steps better than ours.
+    const FINDS_LATTICES: bool = false;
+
+    /// What ggml's own search finds for some blocks, one each.
+    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [Self::Reference]);
+
     /// Encodes `FORMAT.block_len()` finite values into one block, losing as little as it can of the
-    /// squared error weighted by `w`.
-    fn encode<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, block: &mut [u8]);
+    /// squared error weighted by `w`, and never more than `theirs` would, if given.
+    fn encode<S: Simd, W: Weights>(
+        simd: S,
+        x: &[f32],
+        w: W,
+        theirs: Option<&Self::Reference>,
+        block: &mut [u8],
+    );
 }
 
 /// Whether [`decode`] reads this format.
@@ -153,13 +177,16 @@ fn decode_blocks<B: Block>(level: Level, bytes: &[u8], out: &mut [f32]) {
 fn encode_rows<B: EncodeBlock>(level: Level, rows: Rows, out: &mut [u8]) {
     let Rows { values, row_len, importance } = rows;
     match importance {
-        None => level.run(EncodeBlocks::<B, _> { values, w: Flat, out, format: PhantomData }),
+        None => {
+            level.run(EncodeRows::<B, _> { values, row_len, w: Flat, out, format: PhantomData })
+        }
         Some(importance) => {
             let row_bytes = B::FORMAT.size_of(row_len);
             let rows = values.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes));
             for (values, out) in rows {
-                let w = Importance(importance);
-                level.run(EncodeBlocks::<B, _> { values, w, out, format: PhantomData });
+                let row_mean_square = sum_of_squares(values) / row_len as f32;
+                let w = Importance { columns: importance, row_mean_square };
+                level.run(EncodeRows::<B, _> { values, row_len, w, out, format: PhantomData });
             }
         }
     }
@@ -185,32 +212,61 @@ impl<B: Block> WithSimd for DecodeBlocks<'_, B> {
     }
 }
 
-/// Blocks to encode; the weights are those of the first block's first column and on.
-struct EncodeBlocks<'a, B, W> {
+/// Rows to encode, all with the same weights.
+struct EncodeRows<'a, B, W> {
     values: &'a [f32],
+    row_len: usize,
     w: W,
     out: &'a mut [u8],
     format: PhantomData<B>,
 }
 
-impl<B: EncodeBlock, W: Weights> WithSimd for EncodeBlocks<'_, B, W> {
+impl<B: EncodeBlock, W: Weights> WithSimd for EncodeRows<'_, B, W> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
-        let blocks = self.values.chunks_exact(len).zip(self.out.chunks_exact_mut(bytes));
-        for (i, (x, block)) in blocks.enumerate() {
-            B::encode(simd, x, self.w.skip(i * len), block);
+        let row_bytes = B::FORMAT.size_of(self.row_len);
+        let rows = self.values.chunks_exact(self.row_len);
+        for (row, out) in rows.zip(self.out.chunks_exact_mut(row_bytes)) {
+            encode_row::<B, S, W>(simd, row, self.w, out);
         }
     }
 }
 
-/// Importance relative to its mean, so that no sum over a block overflows, with a small floor, so
+#[inline(always)]
+fn encode_row<B: EncodeBlock, S: Simd, W: Weights>(simd: S, row: &[f32], w: W, out: &mut [u8]) {
+    let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
+    let searched = !W::EVEN || B::ENOUGH > 0.0;
+    let long = W::EVEN && searched && effective_chunks(simd, row) >= B::ENOUGH;
+    let mut found = [B::Reference::default(); LANES];
+    let groups = row.chunks(B::GROUP * len).zip(out.chunks_mut(B::GROUP * bytes));
+    for (i, (x, blocks)) in groups.enumerate() {
+        let w = w.skip(i * B::GROUP * len);
+        let mut needed = searched;
+        if long {
+            needed = false;
+            for x in x.chunks(CHUNK) {
+                needed |= !ordinary(simd, x) || B::FINDS_LATTICES && !distinct(simd, x);
+            }
+        }
+        if needed {
+            B::references(simd, x, w, &mut found[..x.len() / len]);
+        }
+        let blocks = x.chunks_exact(len).zip(blocks.chunks_exact_mut(bytes));
+        for (k, ((x, block), theirs)) in blocks.zip(&found).enumerate() {
+            B::encode(simd, x, w.skip(k * len), needed.then_some(theirs), block);
+        }
+    }
+}
+
+/// Importance relative to about its mean, so that no sum over a block overflows, with a small floor, so
 /// that a column that was never active still gets sane values.
 fn relative(importance: &[f32], row_len: usize) -> Vec<f32> {
     const FLOOR: f32 = 1e-5;
     let sum: f64 = importance.iter().map(|&importance| f64::from(importance)).sum();
     let scale = if sum > 0.0 { row_len as f64 / sum } else { return vec![1.0; row_len] };
+    // A power of two, as it rounds nothing.
+    let scale = f64::from_bits(scale.to_bits() & !((1 << 52) - 1));
     importance.iter().map(|&w| ((f64::from(w) * scale) as f32).max(FLOOR)).collect()
 }

@@ -3,10 +3,10 @@
 use pulp::Simd;
 
 use super::grid::Unsigned;
-use super::{LANES, Lanes, NEGLIGIBLE, Weights, by_lane, extremes, round_to_f16};
+use super::{F16_MIN, LANES, Lanes, NEGLIGIBLE, Weights, by_lane, extremes, inverse, round_to_f16};
 
 /// `x` is stored as `scale * code + min`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Affine {
     /// The distance of two levels, not negative.
     pub scale: f32,
@@ -25,9 +25,15 @@ const FAR_PULLS: [f32; 4] = [0.01, 0.1, 0.18, 0.28];
 /// errors may be most of it.
 const UNSOUND: f32 = 1e-5;
 
-/// The F16 scale and minimum that lose least on the block `x`.
+/// The F16 scale and minimum that lose least on the block `x`. Plain rounding takes part, and
+/// `theirs`, what ggml's search found if it searches, so that no block is worse than they are.
 #[inline(always)]
-pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> Affine {
+pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    theirs: Option<Affine>,
+) -> Affine {
     let real = fit_real_affine::<TOP, S, W>(simd, x, w, f32::INFINITY);
     let (mut scales, mut mins) = ([0.0; LANES], [0.0; LANES]);
     for l in 0..LANES {
@@ -37,12 +43,47 @@ pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(simd: S, x: &[f32], w: W)
         scales[l] = round_to_f16(real.scale + (high - low) / TOP as f32);
         mins[l] = round_to_f16(real.min + low);
     }
-    // Plain rounding takes part, so that no block is worse than it.
     let (low, high) = extremes(simd, x);
     scales[0] = round_to_f16((high - low) / TOP as f32);
     mins[0] = round_to_f16(low);
-    let best = errors::<TOP, S, W>(simd, x, w, &scales, &mins).lane_of_least();
-    Affine { scale: scales[best], min: mins[best] }
+    if let Some(theirs) = theirs {
+        (scales[3], mins[3]) = (round_to_f16(theirs.scale), round_to_f16(theirs.min));
+    }
+    let errors = errors::<TOP, S, W>(simd, x, w, &scales, &mins);
+    let best = errors.lane_of_least();
+    let fit = Affine { scale: scales[best], min: mins[best] };
+    if real.scale < SMALL {
+        return fit_small::<TOP, S, W>(simd, x, w, real, (fit, errors.to_array()[best]));
+    }
+    fit
+}
+
+/// Scales below this are so few steps of F16's smallest that all around are worth a try.
+const SMALL: f32 = 32.0 * F16_MIN;
+
+/// The scale and minimum that lose least where F16 has few to choose from: `best`, with its error,
+/// multiples of F16's smallest number around `real`, or zeros.
+#[inline(always)]
+fn fit_small<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    real: Affine,
+    best: (Affine, f32),
+) -> Affine {
+    let first_scale = (real.scale / F16_MIN).floor() - 1.0;
+    let scales = by_lane(|l| F16_MIN * (first_scale + (l % 4) as f32).max(0.0));
+    let first_min = (real.min / F16_MIN).floor() - 1.0;
+    let mut mins = by_lane(|l| round_to_f16(F16_MIN * (first_min + (l / 4) as f32)));
+    if real.scale < F16_MIN {
+        // All values alike: half-way between the ends, or zeros.
+        let (low, high) = extremes(simd, x);
+        (mins[0], mins[4]) = (round_to_f16(0.5 * (low + high)), 0.0);
+    }
+    let errors = errors::<TOP, S, W>(simd, x, w, &scales, &mins);
+    let least = errors.lane_of_least();
+    let small = Affine { scale: scales[least], min: mins[least] };
+    if errors.to_array()[least] < best.1 { small } else { best.0 }
 }
 
 /// The scale and minimum that lose least, before they are rounded to what the format stores; the
@@ -120,6 +161,26 @@ fn pull<const TOP: i32, S: Simd, W: Weights>(
     (Affine { scale, min: (mins + min).to_array()[best] }, errors.to_array()[best])
 }
 
+/// The error of `x`, whole [`LANES`] of values, at one candidate.
+#[inline(always)]
+pub(super) fn error<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    fit: Affine,
+) -> f32 {
+    let splat = |value| Lanes::splat(simd, value);
+    let (scale, min, inverse) = (splat(fit.scale), splat(fit.min), splat(inverse(fit.scale)));
+    let mut error = splat(0.0);
+    for (chunk, x) in x.as_chunks().0.iter().enumerate() {
+        let (x, w) = (Lanes::new(simd, x), by_lane(|l| w.at(chunk * LANES + l)));
+        let above = x - min;
+        let e = Unsigned::<TOP>::nearest(simd, above, inverse).negate_mul_add(scale, above);
+        error = (e * Lanes::new(simd, &w)).mul_add(e, error);
+    }
+    error.to_array().iter().sum()
+}
+
 /// The error of `x` at each candidate.
 #[inline(always)]
 pub(super) fn errors<const TOP: i32, S: Simd, W: Weights>(
@@ -142,7 +203,7 @@ pub(super) fn errors<const TOP: i32, S: Simd, W: Weights>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Flat, Importance, inverse};
+    use super::super::{Flat, Importance};
     use super::*;
     use crate::block::tests::{Columns, Random, Values, levels};
     use pulp::WithSimd;
@@ -219,7 +280,7 @@ mod tests {
             let w = Columns::Uneven.sample(&mut random, 32).unwrap();
             for ceiling in [0.0, f32::INFINITY] {
                 check::<15, _>(&x, Flat, ceiling);
-                check::<31, _>(&x, Importance(&w), ceiling);
+                check::<31, _>(&x, Importance { columns: &w, row_mean_square: 1.0 }, ceiling);
             }
         }
     }
@@ -233,7 +294,11 @@ mod tests {
         for x in [&[2.0; 32], &[-2.0; 32], &alternating[..]] {
             for ceiling in [0.0, f32::INFINITY] {
                 check::<15, _>(x, Flat, ceiling);
-                check::<31, _>(x, Importance(&one_counts), ceiling);
+                check::<31, _>(
+                    x,
+                    Importance { columns: &one_counts, row_mean_square: 1.0 },
+                    ceiling,
+                );
             }
         }
     }

@@ -31,7 +31,7 @@ pub trait Grid: Copy {
 
 /// 1.5 * 2^23: a float of this size has a last place worth 1, so adding it rounds to an integer
 /// (ties to even), on every CPU in one instruction, and leaves that integer in the lowest bits.
-const MAGIC: f32 = 12_582_912.0;
+pub(super) const MAGIC: f32 = 12_582_912.0;
 
 /// `x * inverse` rounded to an integer from `LOW` to `HIGH`, in each lane.
 #[inline(always)]
@@ -106,7 +106,8 @@ const fn spread(high: i32) -> f32 {
 
 /// Landings on a grid from `low` to `high`: around its lower end and, with the scale's sign turned,
 /// around its upper end. From 0.7 of a `step` outside to 1.75 steps inside: a finer grid that clips
-/// the largest values against a coarser one that reaches them.
+/// the largest values against a coarser one that reaches them. One is opposite to the lower end:
+/// there the peak lands where another value of its magnitude, of the other sign, lands on that end.
 const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
     let mut landings = [0.0; LANES];
     let mut l = 0;
@@ -115,6 +116,7 @@ const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
         landings[l] = if l < LANES / 2 { low - outside } else { high + outside };
         l += 1;
     }
+    landings[LANES / 2] = -low;
     landings
 }
 

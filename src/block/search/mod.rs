@@ -13,17 +13,24 @@
 mod affine;
 mod grid;
 mod lanes;
+mod ordinary;
+mod reference;
 mod super_affine;
 mod super_symmetric;
 mod symmetric;
 
-pub use affine::fit_affine;
+pub use affine::{Affine, fit_affine};
 pub use grid::{Grid, Iq4, Signed, Unsigned};
-pub use super_affine::{SuperAffine, fit_super_affine};
+pub use reference::{
+    Steps, affines, scales_by_importance, scales_of_16, sum_of_squares, uneven_scale,
+};
+pub use super_affine::{SuperAffine, SuperReference, fit_super_affine, super_references};
 pub use super_symmetric::fit_super_symmetric;
 pub use symmetric::fit_scale;
 
-use lanes::{LANES, Lanes, by_lane};
+pub use lanes::LANES;
+use lanes::{Lanes, by_lane};
+pub use ordinary::{CHUNK, distinct, effective_chunks, ordinary};
 use pulp::Simd;
 
 /// What a squared error counts, by position in the block.
@@ -36,6 +43,8 @@ pub trait Weights: Copy {
     fn skip(self, start: usize) -> Self;
     /// The weight of value `i`.
     fn at(self, i: usize) -> f32;
+    /// The mean square of the values of the row.
+    fn row_mean_square(self) -> f32;
 }
 
 /// Every error counts the same.
@@ -59,28 +68,43 @@ impl Weights for Flat {
     fn at(self, _: usize) -> f32 {
         1.0
     }
+
+    #[inline(always)]
+    fn row_mean_square(self) -> f32 {
+        0.0
+    }
 }
 
 /// Errors count by the importance of their input column.
 #[derive(Clone, Copy)]
-pub struct Importance<'a>(pub &'a [f32]);
+pub struct Importance<'a> {
+    /// Of the columns from the block's first on.
+    pub columns: &'a [f32],
+    /// Of the values of the row, which ggml's own search goes by.
+    pub row_mean_square: f32,
+}
 
 impl Weights for Importance<'_> {
     const EVEN: bool = false;
 
     #[inline(always)]
     fn times<S: Simd>(self, simd: S, i: usize, lanes: Lanes<S>) -> Lanes<S> {
-        lanes * Lanes::splat(simd, self.0[i])
+        lanes * Lanes::splat(simd, self.columns[i])
     }
 
     #[inline(always)]
     fn skip(self, start: usize) -> Self {
-        Importance(&self.0[start..])
+        Importance { columns: &self.columns[start..], ..self }
     }
 
     #[inline(always)]
     fn at(self, i: usize) -> f32 {
-        self.0[i]
+        self.columns[i]
+    }
+
+    #[inline(always)]
+    fn row_mean_square(self) -> f32 {
+        self.row_mean_square
     }
 }
 
@@ -104,6 +128,17 @@ pub fn round_to_f16(value: f32) -> f32 {
     let rounded = if magnitude < F16_MIN_NORMAL { subnormal } else { normal };
     let capped = if rounded.abs() > F16_MAX { F16_MAX } else { rounded.abs() };
     capped.copysign(value)
+}
+
+/// The unit of a super-block is small if rounding it to F16, whose subnormal values are an even
+/// grid, may leave the integers too few steps, or none.
+const SMALL_UNIT: f32 = 128.0 * F16_MIN;
+
+/// A small unit rounded away from zero, so that the integers reach as far as with the exact one.
+#[inline(always)]
+fn small_unit(unit: f32) -> f32 {
+    let steps = (unit.abs() / F16_MIN).ceil();
+    (steps * F16_MIN).copysign(unit)
 }
 
 /// `1 / scale`, or 0 for a scale of 0, which decodes everything to 0.

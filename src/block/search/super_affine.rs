@@ -2,9 +2,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::affine::{Affine, errors, fit_real_affine};
-use super::grid::{Unsigned, clamp};
-use super::{LANES, Weights, by_lane, extremes, inverse, round_to_f16};
+use super::affine::{Affine, error, errors, fit_real_affine};
+use super::grid::{Unsigned, clamp, round};
+use super::reference::{self, Steps, sum_of_squares};
+use super::{LANES, SMALL_UNIT, Weights, by_lane, extremes, inverse, round_to_f16, small_unit};
 
 /// Sub-block `k` decodes as `scale * scales[k] * code - min * mins[k]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,6 +44,7 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
     x: &[f32],
     w: W,
+    theirs: Option<&SuperReference>,
 ) -> SuperAffine {
     let mut real = [Affine { scale: 0.0, min: 0.0 }; SUBS];
     let mut plain = real;
@@ -53,32 +55,142 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
         let min = low.min(0.0);
         plain[k] = Affine { scale: (high - min) / TOP as f32, min };
     }
-    // Plain rounding takes part, so that no super-block is worse than it.
-    let plain = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units(&plain, LIMIT), &plain);
+    // Plain rounding takes part, and what ggml finds, so that no super-block is worse than they are.
+    let plain = rounded::<TOP, S, W>(simd, x, w, &plain);
+    let mut others = plain;
+    // Nor is any worse than zeros.
+    let zeros = SuperAffine { scale: 0.0, min: 0.0, scales: [0.0; SUBS], mins: [0.0; SUBS] };
+    let zeros = with_error::<TOP, S, W>(simd, x, w, zeros);
+    others = if zeros.1 < others.1 { zeros } else { others };
+    if let Some(theirs) = theirs {
+        let theirs = stored::<TOP, S, W>(simd, x, w, theirs);
+        others = if theirs.1 < others.1 { theirs } else { others };
+    }
     let mut best = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units(&real, HEADROOM), &real);
-    let real = best.0.subs();
+    let found = best.0.subs();
     let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
     for (scale_factor, min_factor) in UNITS {
         let units = (round_to_f16(scale * scale_factor), round_to_f16(min * min_factor));
-        let fit = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units, &real);
+        let fit = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units, &found);
         best = if fit.1 < best.1 { fit } else { best };
     }
     let (scale, min) = refit_units::<TOP, W>(x, w, &best.0);
     let units = (round_to_f16(scale), round_to_f16(min));
     let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &best.0.subs());
     best = if fit.1 < best.1 { fit } else { best };
-    if plain.1 < best.1 { plain.0 } else { best.0 }
+    let (scale, min) = exact_units(&real, LIMIT);
+    if scale.max(min) < SMALL_UNIT {
+        let units = (small_unit(scale), small_unit(min));
+        let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &real);
+        best = if fit.1 < best.1 { fit } else { best };
+    }
+    if others.1 < best.1 { others.0 } else { best.0 }
+}
+
+/// What ggml finds for a super-block.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SuperReference {
+    subs: [Affine; SUBS],
+    /// What ggml weights the errors of each sub-block with, added up.
+    weights: [f32; SUBS],
+}
+
+/// What ggml finds for two super-blocks `x`, or for one.
+#[inline(always)]
+pub fn super_references<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    found: &mut [SuperReference],
+) {
+    let steps = match TOP {
+        _ if !W::EVEN => Steps::IMPORTANCE,
+        15 => Steps::Q4_K,
+        _ => Steps::Q5_K,
+    };
+    let mut mean_squares = [0.0; LANES];
+    if !W::EVEN {
+        for (squares, x) in mean_squares.chunks_mut(SUBS).zip(x.chunks(SUBS * SUB_LEN)) {
+            squares.fill(2.0 * sum_of_squares(x) / x.len() as f32);
+        }
+    }
+    let (subs, weights) = reference::affines::<TOP, S, W>(simd, x, w, steps, &mean_squares);
+    let pairs = subs.as_chunks().0.iter().zip(weights.as_chunks().0);
+    for (found, (&subs, &weights)) in found.iter_mut().zip(pairs) {
+        *found = SuperReference { subs, weights };
+    }
+}
+
+/// How ggml stores what it found.
+#[inline(always)]
+fn stored<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    theirs: &SuperReference,
+) -> (SuperAffine, f32) {
+    let SuperReference { subs, weights } = theirs;
+    if W::EVEN {
+        return rounded::<TOP, S, W>(simd, x, w, subs);
+    }
+    let (scale, scales) = reference::integers(&subs.map(|sub| sub.scale), weights);
+    let (min, mins) = reference::integers(&subs.map(|sub| -sub.min), weights);
+    let (scale, min) = (round_to_f16(scale), round_to_f16(min));
+    with_error::<TOP, S, W>(simd, x, w, SuperAffine { scale, min, scales, mins })
+}
+
+/// The scales and minimums `real` as multiples of units that put the largest at the last integer,
+/// and the error.
+#[inline(always)]
+fn rounded<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    real: &[Affine; SUBS],
+) -> (SuperAffine, f32) {
+    let (scale, depth) = exact_units(real, 1.0);
+    let (per_scale, per_depth) = (LIMIT * inverse(scale), LIMIT * inverse(depth));
+    let fit = SuperAffine {
+        scale: round_to_f16(scale / LIMIT),
+        min: round_to_f16(depth / LIMIT),
+        scales: real.map(|real| round(clamp(real.scale * per_scale, 0.0, LIMIT))),
+        mins: real.map(|real| round(clamp(-real.min * per_depth, 0.0, LIMIT))),
+    };
+    with_error::<TOP, S, W>(simd, x, w, fit)
+}
+
+/// `fit` and what it leaves of `x`.
+#[inline(always)]
+fn with_error<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    fit: SuperAffine,
+) -> (SuperAffine, f32) {
+    let mut total = 0.0;
+    for (k, sub) in fit.subs().into_iter().enumerate() {
+        let start = k * SUB_LEN;
+        total += error::<TOP, S, W>(simd, &x[start..][..SUB_LEN], w.skip(start), sub);
+    }
+    (fit, total)
 }
 
 /// The units that put the largest scale and the deepest minimum at the integer `largest`.
 #[inline(always)]
 fn units(real: &[Affine; SUBS], largest: f32) -> (f32, f32) {
+    let (scale, min) = exact_units(real, largest);
+    (round_to_f16(scale), round_to_f16(min))
+}
+
+/// The same before they are rounded to F16.
+#[inline(always)]
+fn exact_units(real: &[Affine; SUBS], largest: f32) -> (f32, f32) {
     let (mut scale, mut depth) = (0.0f32, 0.0f32);
     for real in real {
         scale = scale.max(real.scale);
         depth = depth.max(-real.min);
     }
-    (round_to_f16(scale / largest), round_to_f16(depth / largest))
+    (scale / largest, depth / largest)
 }
 
 impl SuperAffine {

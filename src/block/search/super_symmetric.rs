@@ -1,10 +1,12 @@
 //! Super-blocks of scaled sub-blocks: Q6_K (16 of 16 values) and IQ4_XS (8 of 32 values).
 
-use pulp::Simd;
+use std::marker::PhantomData;
+
+use pulp::{Simd, WithSimd};
 
 use super::grid::{Grid, clamp, round};
-use super::symmetric::{errors, fit_real_scale};
-use super::{LANES, Weights, inverse, peak, round_to_f16};
+use super::symmetric::{error, errors, fit_real_scale};
+use super::{LANES, SMALL_UNIT, Weights, inverse, peak, round_to_f16, small_unit};
 
 /// Sub-block `k` decodes with the scale `scale * subs[k]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,13 +21,15 @@ pub struct SuperSymmetric<const SUBS: usize> {
 const UNITS: usize = 2;
 const INTEGERS: usize = LANES / UNITS;
 
-/// The scales that lose least on the super-block `x` of `SUBS` equal sub-blocks.
+/// The scales that lose least on the super-block `x` of `SUBS` equal sub-blocks. Those that ggml's
+/// search found, `theirs`, take part, stored as ggml stores them.
 #[inline(always)]
 pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     simd: S,
     x: &[f32],
     w: W,
     limit: f32,
+    theirs: Option<&[f32; SUBS]>,
 ) -> SuperSymmetric<SUBS> {
     let len = x.len() / SUBS;
     let (mut real, mut plain) = ([0.0; SUBS], [0.0; SUBS]);
@@ -43,7 +47,74 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     let refitted = refit_scale::<G, W, SUBS>(x, w, &first.0);
     let units = [refitted, refitted * (1.0 + 1.0 / limit)];
     let second = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
-    if second.1 < first.1 { second.0 } else { first.0 }
+    let mut best = if second.1 < first.1 { second } else { first };
+    let unit = largest_magnitude(&real) / -limit;
+    if unit.abs() < SMALL_UNIT {
+        let small =
+            simd.vectorize(FitSmall::<G, W, SUBS> { x, w, unit, real, limit, grid: PhantomData });
+        best = if small.1 < best.1 { small } else { best };
+    }
+    let Some(theirs) = theirs else { return best.0 };
+    let theirs = stored::<G, S, W, SUBS>(simd, x, w, theirs, limit);
+    if theirs.1 < best.1 { theirs.0 } else { best.0 }
+}
+
+/// The fit of a unit that is [small](SMALL_UNIT), and the error, never more than that of zeros. It is
+/// rare, so a function of its own.
+struct FitSmall<'a, G, W, const SUBS: usize> {
+    x: &'a [f32],
+    w: W,
+    unit: f32,
+    real: [f32; SUBS],
+    limit: f32,
+    grid: PhantomData<G>,
+}
+
+impl<G: Grid, W: Weights, const SUBS: usize> WithSimd for FitSmall<'_, G, W, SUBS> {
+    type Output = (SuperSymmetric<SUBS>, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let FitSmall { x, w, unit, real, limit, .. } = self;
+        let units = [small_unit(unit), 2.0 * small_unit(unit)];
+        let small = fit_subs::<G, S, W, SUBS>(simd, x, w, units, [&real, &real], limit);
+        let zeros = SuperSymmetric { scale: 0.0, subs: [0.0; SUBS] };
+        let zeros = with_error::<G, S, W, SUBS>(simd, x, w, zeros);
+        if zeros.1 < small.1 { zeros } else { small }
+    }
+}
+
+/// How ggml stores the sub-scales `real` that it found, and the error.
+#[inline(always)]
+fn stored<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    real: &[f32; SUBS],
+    limit: f32,
+) -> (SuperSymmetric<SUBS>, f32) {
+    let largest = largest_magnitude(real);
+    let inverse = -limit * inverse(largest);
+    let subs = real.map(|real| round(clamp(real * inverse, -limit, limit - 1.0)));
+    let fit = SuperSymmetric { scale: round_to_f16(largest / -limit), subs };
+    with_error::<G, S, W, SUBS>(simd, x, w, fit)
+}
+
+/// `fit` and what it leaves of `x`.
+#[inline(always)]
+fn with_error<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    fit: SuperSymmetric<SUBS>,
+) -> (SuperSymmetric<SUBS>, f32) {
+    let len = x.len() / SUBS;
+    let mut total = 0.0;
+    for (k, sub) in fit.subs.iter().enumerate() {
+        let start = k * len;
+        total += error::<G, S, W>(simd, &x[start..][..len], w.skip(start), fit.scale * sub);
+    }
+    (fit, total)
 }
 
 /// The integer sub-scales that lose least under the better of two super-block scales, and the

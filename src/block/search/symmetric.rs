@@ -4,20 +4,33 @@ use pulp::Simd;
 
 use super::grid::Grid;
 use super::{
-    F16_MIN, F16_MIN_NORMAL, LANES, Lanes, NEGLIGIBLE, Weights, by_lane, peak, round_to_f16,
+    F16_MIN, F16_MIN_NORMAL, LANES, Lanes, NEGLIGIBLE, Weights, by_lane, inverse, peak,
+    round_to_f16,
 };
 
-/// The F16 scale that loses least on the block `x`. Plain rounding takes part, so that no block is
-/// worse than it.
+/// The F16 scale that loses least on the block `x` of 32 values. Plain rounding takes part, and
+/// `theirs`, the scale that ggml's search found if there is one, so that no block is worse than
+/// they are.
 #[inline(always)]
-pub fn fit_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) -> f32 {
+pub fn fit_scale<G: Grid, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    theirs: Option<f32>,
+) -> f32 {
     let peak = peak(simd, x);
     let plain = [round_to_f16(peak / G::ENDS.0), round_to_f16(peak / G::ENDS.1)];
+    let theirs = theirs.map(round_to_f16);
     if !G::FINE && plain[0].abs() > 2.0 * F16_MIN_NORMAL {
-        return fit_coarse_scale::<G, S, W>(simd, x, w, peak);
+        let scale = fit_coarse_scale::<G, S, W>(simd, x, w, peak);
+        let Some(theirs) = theirs else { return scale };
+        let their_error = error::<G, S, W>(simd, x, w, theirs);
+        let better = their_error < error::<G, S, W>(simd, x, w, scale);
+        return if better { theirs } else { scale };
     }
     let mut candidates = neighbours(fit_real_scale::<G, S, W>(simd, x, w));
     [candidates[0], candidates[LANES - 1]] = plain;
+    candidates[1] = theirs.unwrap_or(candidates[1]);
     candidates[errors::<G, S, W>(simd, x, w, &candidates).lane_of_least()]
 }
 
@@ -159,9 +172,22 @@ pub(super) fn errors<G: Grid, S: Simd, W: Weights>(
     errors
 }
 
+/// The error of `x`, whole [`LANES`] of values, at one scale.
+#[inline(always)]
+pub(super) fn error<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W, scale: f32) -> f32 {
+    let (inverse, scale) = (Lanes::splat(simd, inverse(scale)), Lanes::splat(simd, scale));
+    let mut error = Lanes::splat(simd, 0.0);
+    for (chunk, x) in x.as_chunks().0.iter().enumerate() {
+        let (x, w) = (Lanes::new(simd, x), by_lane(|l| w.at(chunk * LANES + l)));
+        let e = G::nearest(simd, x, inverse).negate_mul_add(scale, x);
+        error = (e * Lanes::new(simd, &w)).mul_add(e, error);
+    }
+    error.to_array().iter().sum()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Flat, Importance, inverse};
+    use super::super::{Flat, Importance};
     use super::*;
     use crate::block::search::{Iq4, Signed};
     use crate::block::tests::{Columns, Random, Values, levels};
@@ -244,8 +270,8 @@ mod tests {
             let columns = [Columns::Uneven, Columns::HugeRatios][k / 2 % 2];
             let w = columns.sample(&mut random, 32).unwrap();
             check::<Signed<-8, 7>, _>(&x, Flat);
-            check::<Signed<-128, 127>, _>(&x, Importance(&w));
-            check::<Iq4, _>(&x, Importance(&w));
+            check::<Signed<-128, 127>, _>(&x, Importance { columns: &w, row_mean_square: 1.0 });
+            check::<Iq4, _>(&x, Importance { columns: &w, row_mean_square: 1.0 });
         }
     }
 
