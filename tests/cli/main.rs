@@ -12,9 +12,12 @@ mod memory;
 mod models;
 mod opencog;
 mod outputs;
+mod overflow;
 mod report;
 #[cfg(unix)]
 mod resumed;
+#[path = "../scaled_model/mod.rs"]
+mod scaled_model;
 mod shapes;
 mod terminal;
 mod trained;
