@@ -64,6 +64,14 @@ pub enum Command {
 
     /// Measure how far a quantized model is from the full-precision one: perplexity, KL
     /// divergence, likeliest tokens, as llama-perplexity defines them
+    ///
+    /// The figures are those of llama-perplexity on a CPU, but for two. Its perplexity of the
+    /// full-precision model comes from a file that ends 16 nats below the likeliest token, so that
+    /// it is too low on unlikely text; here it is exact. And below a KLD of some 4e-4, or 1e-3 with
+    /// K-quants, what is measured is how rounded activations happen to fall, there as here: the same
+    /// file differs from itself with another micro-batch (-ub). The table tells where either applies.
+    /// A model whose activations are beyond what llama.cpp can hold is NaN there, and an error here
+    #[command(verbatim_doc_comment)]
     Eval(EvalArgs),
 
     /// Pack OpenCog data (AtomSpace, MOSES, ECAN), write it as text again, or tell what there is

@@ -172,18 +172,12 @@ impl Peer {
         run(command.arg("-f").arg(&self.text).arg("--kl-divergence-base").arg(file));
     }
 
-    /// What llama-perplexity prints about `model` and the predictions in `file`. On a busy machine
-    /// its log sometimes ends before the last line, though it succeeded: then it is asked again.
+    /// What llama-perplexity prints about `model` and the predictions in `file`.
     fn compare(&self, model: &Path, file: &Path) -> String {
-        let mut said = String::new();
-        for _ in 0..3 {
-            let mut command = Command::new(&self.perplexity);
-            command.args(["-c", "512", "-b", "512", "-t", "2", "-m"]).arg(model);
-            said = run(command.arg("--kl-divergence-base").arg(file).arg("--kl-divergence"));
-            if said.contains("Same top p: ") {
-                break;
-            }
-        }
+        let mut command = Command::new(&self.perplexity);
+        command.args(["-c", "512", "-b", "512", "-t", "2", "-m"]).arg(model);
+        command.arg("--kl-divergence-base").arg(file).arg("--kl-divergence");
+        let said = fetched::said(&mut command, "Same top p: ");
         let start = said.find("====== Perplexity").expect("llama-perplexity's table");
         let end = said.find("Same top p: ").expect("its last line");
         said[start..]

@@ -107,26 +107,14 @@ fn our_perplexity(quantized: &Path, judged: &Judged) -> f64 {
     evaluate::run(&job, &Silent).unwrap().statistics.ppl.value
 }
 
-/// What llama-perplexity prints as its final estimate. On a busy machine its log sometimes ends
-/// before that line, though it succeeded: then it is asked again.
+/// What llama-perplexity prints as its final estimate.
 fn perplexity(tool: &Path, model: &Path, judged: &Judged) -> f64 {
     let chunks = judged.chunks.to_string();
-    let mut said = String::new();
-    for _ in 0..3 {
-        let output = Command::new(tool)
-            .args(["-c", "512", "-b", "512", "-t", "2", "--chunks", &chunks, "-m"])
-            .arg(model)
-            .arg("-f")
-            .arg(&judged.text)
-            .output()
-            .unwrap();
-        said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "llama-perplexity on {}:\n{said}", model.display());
-        if let Some(estimate) = said.split("Final estimate: PPL = ").nth(1) {
-            return estimate.split_whitespace().next().unwrap().parse().unwrap();
-        }
-    }
-    panic!("no final estimate:\n{said}");
+    let mut command = Command::new(tool);
+    command.args(["-c", "512", "-b", "512", "-t", "2", "--chunks", &chunks, "-m"]).arg(model);
+    let estimate = "Final estimate: PPL = ";
+    let said = fetched::said(command.arg("-f").arg(&judged.text), estimate);
+    fetched::number_behind(estimate, &said)
 }
 
 /// llama-perplexity and the evaluation text, or a line that says what is missing.

@@ -72,17 +72,12 @@ impl Arena {
         command
     }
 
-    /// The mean KLD of `quantized` by llama-perplexity. On a busy machine its log sometimes ends
-    /// early, though it succeeded: then it is asked again.
+    /// The mean KLD of `quantized` by llama-perplexity.
     pub fn kld(&self, quantized: &Path) -> f64 {
-        let ask = || {
-            let mut command = self.tool("llama-perplexity", quantized);
-            let said =
-                said(command.arg("--kl-divergence-base").arg(&self.base).arg("--kl-divergence"));
-            let line = said.lines().find(|line| line.starts_with("Mean    KLD:"))?;
-            line.split_whitespace().nth(2)?.parse().ok()
-        };
-        (0..3).find_map(|_| ask()).expect("llama-perplexity says the mean KLD")
+        let mut command = self.tool("llama-perplexity", quantized);
+        command.arg("--kl-divergence-base").arg(&self.base).arg("--kl-divergence");
+        let name = "Mean    KLD:";
+        fetched::number_behind(name, &fetched::said(&mut command, name))
     }
 
     /// A recipe of llama-quantize, with the importance matrix or without: its file.

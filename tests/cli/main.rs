@@ -20,11 +20,14 @@ mod models;
 mod opencog;
 mod other_kinds;
 mod outputs;
+mod overflow;
 mod portable;
 mod range;
 mod report;
 #[cfg(unix)]
 mod resumed;
+#[path = "../scaled_model/mod.rs"]
+mod scaled_model;
 mod shapes;
 mod terminal;
 mod trained;

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test takes what it needs")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where it is kept between runs.
 pub fn cache() -> PathBuf {
@@ -43,4 +44,28 @@ pub fn optimized() -> bool {
         println!("skipped: needs --release");
     }
     !cfg!(debug_assertions)
+}
+
+/// What a tool of llama.cpp says that must succeed, `wanted` in it. On a busy machine its log often
+/// ends before the last lines, though it succeeded: then it is asked again.
+pub fn said(tool: &mut Command, wanted: &str) -> String {
+    /// As many as make it unlikely that a log is cut each time, though half of them are.
+    const TRIES: usize = 6;
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        let output = tool.output().unwrap();
+        said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{tool:?}:\n{said}");
+        if said.contains(wanted) {
+            return said;
+        }
+    }
+    panic!("no {wanted:?} in what {tool:?} said, {TRIES} times, at last:\n{said}")
+}
+
+/// The number behind `name` in what a tool said.
+pub fn number_behind(name: &str, said: &str) -> f64 {
+    let rest = said.split(name).nth(1).unwrap_or_else(|| panic!("no {name:?} in\n{said}"));
+    let number = rest.split_whitespace().next().unwrap_or_default();
+    number.parse().unwrap_or_else(|_| panic!("{number:?} behind {name:?}"))
 }

@@ -1,0 +1,96 @@
+//! Inputs that are too large for what llama.cpp keeps of them in F16.
+
+use predicates::prelude::*;
+use serde_json::Value as Json;
+
+use crate::folder::Folder;
+use crate::scaled_model::{with_large_attention_values, with_large_hidden_values};
+
+const LITTLE: &str = "--batches 1 --batch-size 4 --seq-len 64";
+const DOWN: &str = "blk.1.ffn_down.weight";
+
+fn large() -> Folder {
+    let folder = Folder::empty();
+    folder.write("in.gguf", &with_large_hidden_values());
+    folder
+}
+
+fn report(folder: &Folder) -> Json {
+    serde_json::from_slice(&folder.read("r.json")).unwrap()
+}
+
+#[test]
+fn a_tensor_is_kept_from_formats_whose_outputs_llama_cpp_cannot_hold() {
+    let folder = large();
+    let has = predicate::str::contains;
+    let flags = format!("{LITTLE} --formats Q4_0,Q5_1 --bpw 7 --report r.json");
+    let told = has("  not Q5_1: blk.1.ffn_down.weight\n")
+        .and(has("llama.cpp keeps the sum of each 32 of its inputs in F16"));
+    folder.run(&format!("{flags} in.gguf out.gguf")).success().stdout(told);
+    let output = folder.open("out.gguf");
+    let format = |name: &str| output.tensor(name).unwrap().format.name();
+    assert_eq!(format(DOWN), "Q4_0");
+    // There is room for it everywhere else.
+    assert_eq!(format("blk.0.ffn_down.weight"), "Q5_1");
+    let kept_from = report(&folder)["kept_from"].as_array().unwrap().clone();
+    assert_eq!(kept_from.len(), 1, "{kept_from:?}");
+    assert_eq!((&kept_from[0]["tensor"], &kept_from[0]["kept"]), (&DOWN.into(), &"sum".into()));
+    assert_eq!(kept_from[0]["formats"].as_array().unwrap(), &["Q5_1"]);
+    assert!(kept_from[0]["largest"].as_f64().unwrap() > 65504.0 / 4.0, "{kept_from:?}");
+
+    // From the whole palette as well, whatever is aimed at.
+    folder.run(&format!("{LITTLE} --report r.json --force in.gguf out.gguf"));
+    for one in report(&folder)["kept_from"].as_array().unwrap() {
+        assert_eq!(one["tensor"], DOWN);
+    }
+    let format = |tensor: &Json| tensor["format"].as_str().unwrap().to_string();
+    let tensors = report(&folder)["tensors"].as_array().unwrap().clone();
+    let down = tensors.iter().find(|tensor| tensor["name"] == DOWN).map(format).unwrap();
+    assert!(!["Q4_1", "Q5_1"].contains(&&*down), "{down}");
+}
+
+#[test]
+fn what_no_allowed_format_can_hold_is_refused_by_name() {
+    let folder = large();
+    let has = |part: &str| predicate::str::contains(part.to_string());
+    let run = folder.run(&format!("{LITTLE} --formats Q4_1,Q5_1 in.gguf out.gguf")).code(1);
+    run.stderr(
+        has("error: in.gguf: tensor blk.1.ffn_down.weight in Q4_1, Q5_1: ")
+            .and(has(
+                "llama.cpp keeps the sum of each 32 of its inputs in F16, which ends at 65504",
+            ))
+            .and(has("--formats")),
+    );
+    assert!(!folder.path("out.gguf").exists());
+}
+
+#[test]
+fn eval_fails_as_llama_cpp_does() {
+    let folder = large();
+    for format in ["Q5_1", "Q4_0"] {
+        folder.run(&format!("--effort fast --formats {format} in.gguf {format}.gguf")).success();
+    }
+    let eval = |quantized: &str, flags: &str| {
+        format!("eval --context 64 --chunks 2 {flags} in.gguf {quantized}")
+    };
+    let message = folder.refused(&eval("Q5_1.gguf", ""));
+    for part in [
+        &format!("Q5_1.gguf against in.gguf: tensor {DOWN} in Q5_1: "),
+        "llama.cpp keeps the sum of each 32",
+        "NaN",
+        "--activations float",
+    ] {
+        assert!(message.contains(part), "no {part:?} in {message}");
+    }
+    folder.run(&eval("Q5_1.gguf", "--activations float")).success();
+    folder.run(&eval("Q4_0.gguf", "")).success();
+}
+
+#[test]
+fn keys_and_values_are_kept_in_f16() {
+    let folder = Folder::with_tiny();
+    folder.write("large.gguf", &with_large_attention_values());
+    let eval = "eval --context 64 --chunks 2 in.gguf large.gguf";
+    folder.refused_with(eval, "large.gguf against in.gguf: keys or values of layer 1 are beyond");
+    folder.run(&format!("{eval} --activations float")).success();
+}
