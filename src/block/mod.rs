@@ -116,8 +116,10 @@ pub fn encode(
     assert!(fits, "one importance for each column");
     // Where every column counts the same, nothing is weighted.
     let uneven = |importance: &&[f32]| importance.iter().any(|&w| w != importance[0]);
-    let importance = importance.filter(uneven).map(|importance| relative(importance, row_len));
-    let rows = Rows { values, row_len, importance: importance.as_deref() };
+    let raw = importance.filter(uneven).map(|importance| relative(importance, row_len));
+    let importance = raw.as_deref().map(raised);
+    let importance = importance.as_deref().zip(raw.as_deref());
+    let rows = Rows { values, row_len, importance };
     encode_at(Level::widest(), format, rows, out);
 }
 
@@ -166,8 +168,8 @@ fn encode_at(level: Level, format: Format, rows: Rows, out: &mut [u8]) {
 struct Rows<'a> {
     values: &'a [f32],
     row_len: usize,
-    /// One for each column, [relative] to their mean.
-    importance: Option<&'a [f32]>,
+    /// One for each column, [relative] to their mean, [raised] above zero; and before they were.
+    importance: Option<(&'a [f32], &'a [f32])>,
 }
 
 fn decode_blocks<B: Block>(level: Level, bytes: &[u8], out: &mut [f32]) {
@@ -180,12 +182,12 @@ fn encode_rows<B: EncodeBlock>(level: Level, rows: Rows, out: &mut [u8]) {
         None => {
             level.run(EncodeRows::<B, _> { values, row_len, w: Flat, out, format: PhantomData })
         }
-        Some(importance) => {
+        Some((importance, raw)) => {
             let row_bytes = B::FORMAT.size_of(row_len);
             let rows = values.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes));
             for (values, out) in rows {
                 let row_mean_square = sum_of_squares(values) / row_len as f32;
-                let w = Importance { columns: importance, row_mean_square };
+                let w = Importance { columns: importance, raw, row_mean_square };
                 level.run(EncodeRows::<B, _> { values, row_len, w, out, format: PhantomData });
             }
         }
@@ -260,13 +262,17 @@ fn encode_row<B: EncodeBlock, S: Simd, W: Weights>(simd: S, row: &[f32], w: W, o
     }
 }
 
-/// Importance relative to about its mean, so that no sum over a block overflows, with a small floor, so
-/// that a column that was never active still gets sane values.
+/// Importance relative to about its mean, so that no sum over a block overflows.
 fn relative(importance: &[f32], row_len: usize) -> Vec<f32> {
-    const FLOOR: f32 = 1e-5;
     let sum: f64 = importance.iter().map(|&importance| f64::from(importance)).sum();
     let scale = if sum > 0.0 { row_len as f64 / sum } else { return vec![1.0; row_len] };
     // A power of two, as it rounds nothing.
     let scale = f64::from_bits(scale.to_bits() & !((1 << 52) - 1));
-    importance.iter().map(|&w| ((f64::from(w) * scale) as f32).max(FLOOR)).collect()
+    importance.iter().map(|&w| (f64::from(w) * scale) as f32).collect()
+}
+
+/// Importance with a small floor, so that a column that was never active still gets sane values.
+fn raised(importance: &[f32]) -> Vec<f32> {
+    const FLOOR: f32 = 1e-5;
+    importance.iter().map(|&w| w.max(FLOOR)).collect()
 }

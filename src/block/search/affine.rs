@@ -280,7 +280,11 @@ mod tests {
             let w = Columns::Uneven.sample(&mut random, 32).unwrap();
             for ceiling in [0.0, f32::INFINITY] {
                 check::<15, _>(&x, Flat, ceiling);
-                check::<31, _>(&x, Importance { columns: &w, row_mean_square: 1.0 }, ceiling);
+                check::<31, _>(
+                    &x,
+                    Importance { columns: &w, raw: &w, row_mean_square: 1.0 },
+                    ceiling,
+                );
             }
         }
     }
@@ -296,7 +300,7 @@ mod tests {
                 check::<15, _>(x, Flat, ceiling);
                 check::<31, _>(
                     x,
-                    Importance { columns: &one_counts, row_mean_square: 1.0 },
+                    Importance { columns: &one_counts, raw: &one_counts, row_mean_square: 1.0 },
                     ceiling,
                 );
             }

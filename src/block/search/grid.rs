@@ -77,7 +77,8 @@ pub(super) fn round(v: f32) -> f32 {
 pub struct Signed<const LOW: i32, const HIGH: i32>;
 
 impl<const LOW: i32, const HIGH: i32> Grid for Signed<LOW, HIGH> {
-    const LANDINGS: [f32; LANES] = landings(LOW as f32, HIGH as f32, spread(HIGH));
+    const LANDINGS: [f32; LANES] =
+        half_way(LOW as f32, landings(LOW as f32, HIGH as f32, spread(HIGH)));
     const ENDS: (f32, f32) = (LOW as f32, HIGH as f32);
     const FINE: bool = HIGH > 64;
 
@@ -117,6 +118,14 @@ const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
         l += 1;
     }
     landings[LANES / 2] = -low;
+    landings
+}
+
+/// One landing replaced by one half-way to the lower end: values on a lattice of so many levels either
+/// way lie on no finer grid that reaches them all, and those of fewer levels do on one that the other
+/// landings find.
+const fn half_way(low: f32, mut landings: [f32; LANES]) -> [f32; LANES] {
+    landings[LANES / 2 - 1] = low / 2.0;
     landings
 }
 

@@ -43,6 +43,8 @@ pub trait Weights: Copy {
     fn skip(self, start: usize) -> Self;
     /// The weight of value `i`.
     fn at(self, i: usize) -> f32;
+    /// The weight of value `i` as ggml's own search has it.
+    fn raw(self, i: usize) -> f32;
     /// The mean square of the values of the row.
     fn row_mean_square(self) -> f32;
 }
@@ -70,6 +72,11 @@ impl Weights for Flat {
     }
 
     #[inline(always)]
+    fn raw(self, _: usize) -> f32 {
+        1.0
+    }
+
+    #[inline(always)]
     fn row_mean_square(self) -> f32 {
         0.0
     }
@@ -78,8 +85,10 @@ impl Weights for Flat {
 /// Errors count by the importance of their input column.
 #[derive(Clone, Copy)]
 pub struct Importance<'a> {
-    /// Of the columns from the block's first on.
+    /// Of the columns from the block's first on, none of them zero.
     pub columns: &'a [f32],
+    /// The same as it was given.
+    pub raw: &'a [f32],
     /// Of the values of the row, which ggml's own search goes by.
     pub row_mean_square: f32,
 }
@@ -94,12 +103,17 @@ impl Weights for Importance<'_> {
 
     #[inline(always)]
     fn skip(self, start: usize) -> Self {
-        Importance { columns: &self.columns[start..], ..self }
+        Importance { columns: &self.columns[start..], raw: &self.raw[start..], ..self }
     }
 
     #[inline(always)]
     fn at(self, i: usize) -> f32 {
         self.columns[i]
+    }
+
+    #[inline(always)]
+    fn raw(self, i: usize) -> f32 {
+        self.raw[i]
     }
 
     #[inline(always)]

@@ -37,7 +37,7 @@ fn columns_of_weights<W: Weights, const N: usize>(w: W, len: usize) -> Columns<N
     for l in 0..len / N {
         let w = w.skip(l * N);
         for (i, column) in columns.iter_mut().enumerate() {
-            column[l] = w.at(i);
+            column[l] = w.raw(i);
         }
     }
     columns
@@ -187,7 +187,7 @@ pub fn uneven_scale<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, mean_square: 
     let inverses = Lanes::new(simd, &inverses);
     let (mut xq, mut qq) = (Lanes::splat(simd, 0.0), Lanes::splat(simd, 0.0));
     for (i, &x) in x.iter().enumerate() {
-        let weight = if W::EVEN { x * x } else { w.at(i) * (mean_square + x * x).sqrt() };
+        let weight = if W::EVEN { x * x } else { w.raw(i) * (mean_square + x * x).sqrt() };
         let x = Lanes::splat(simd, x);
         let q = Iq4::nearest(simd, x, inverses);
         let wq = Lanes::splat(simd, weight) * q;

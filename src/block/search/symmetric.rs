@@ -270,8 +270,11 @@ mod tests {
             let columns = [Columns::Uneven, Columns::HugeRatios][k / 2 % 2];
             let w = columns.sample(&mut random, 32).unwrap();
             check::<Signed<-8, 7>, _>(&x, Flat);
-            check::<Signed<-128, 127>, _>(&x, Importance { columns: &w, row_mean_square: 1.0 });
-            check::<Iq4, _>(&x, Importance { columns: &w, row_mean_square: 1.0 });
+            check::<Signed<-128, 127>, _>(
+                &x,
+                Importance { columns: &w, raw: &w, row_mean_square: 1.0 },
+            );
+            check::<Iq4, _>(&x, Importance { columns: &w, raw: &w, row_mean_square: 1.0 });
         }
     }
 

@@ -63,11 +63,15 @@ pub enum Values {
     Offset,
     /// Integers times a scale, as if quantized before.
     Quantized,
+    /// One number, its negative, and zero.
+    Ternary,
+    /// Two to sixteen numbers with even steps, around zero.
+    Levels,
     /// Each 32 values distributed in their own way.
     Mixed,
 }
 
-pub const VALUES: [Values; 17] = {
+pub const VALUES: [Values; 19] = {
     use Values::*;
     [
         Gaussian,
@@ -86,6 +90,8 @@ pub const VALUES: [Values; 17] = {
         Negative,
         Offset,
         Quantized,
+        Ternary,
+        Levels,
         Mixed,
     ]
 };
@@ -119,6 +125,11 @@ impl Values {
             Values::Quantized => {
                 let top = [7, 15, 31, 63, 127][random.bits() as usize % 5];
                 many(&mut |_| scale * random.integer(-top - 1, top))
+            }
+            Values::Ternary => many(&mut |_| scale * random.integer(-1, 1)),
+            Values::Levels => {
+                let top = random.integer(1, 15);
+                many(&mut |_| scale * (random.integer(0, top as i32) - 0.5 * top))
             }
             Values::Mixed => (0..len.div_ceil(32)).flat_map(|_| mixed_part(random)).collect(),
         }

@@ -39,6 +39,11 @@ fn peak(x: &[f32]) -> f32 {
     if high > -low { high } else { low }
 }
 
+/// The first value of largest magnitude.
+fn first_peak(x: &[f32]) -> f32 {
+    x.iter().fold(0.0, |peak: f32, &x| if x.abs() > peak.abs() { x } else { peak })
+}
+
 fn range(x: &[f32]) -> (f32, f32) {
     let bound = |least: (f32, f32), &x: &f32| (least.0.min(x), least.1.max(x));
     x.iter().fold((x[0], x[0]), bound)
@@ -83,7 +88,7 @@ fn uneven(x: &[f32]) -> Vec<f32> {
 
 fn super_uneven(x: &[f32]) -> Vec<f32> {
     let scales: Vec<f32> = x.chunks(32).map(|x| peak(x) / -127.0).collect();
-    let unit = stored(peak(&scales) / -32.0);
+    let unit = stored(first_peak(&scales) / -32.0);
     let sub = |(x, scale): (&[f32], &f32)| {
         let integer = quotient(*scale, unit).round().clamp(-32.0, 31.0);
         on_uneven_levels(x, unit * integer)
@@ -93,7 +98,7 @@ fn super_uneven(x: &[f32]) -> Vec<f32> {
 
 fn super_symmetric(x: &[f32]) -> Vec<f32> {
     let scales: Vec<f32> = x.chunks(16).map(|x| peak(x) / -32.0).collect();
-    let unit = stored(peak(&scales) / -128.0);
+    let unit = stored(first_peak(&scales) / -128.0);
     let sub = |(x, scale): (&[f32], &f32)| {
         let integer = quotient(*scale, unit).round().clamp(-128.0, 127.0);
         on_integers(x, unit * integer, -32, 31)
