@@ -72,7 +72,7 @@ pub fn choose<'a>(
     let mut candidates = BTreeMap::new();
     for ((unit, ways), chosen) in units.iter().zip(&ways).zip(chosen) {
         for (&(group, _), &at) in unit.groups.iter().zip(&ways[chosen].candidates) {
-            tracing::debug!(kind = %unit.kind, format = %group[at].format, "planned");
+            tracing::debug!(role = unit.kind.to_string(), format = %group[at].format, "planned");
             candidates.insert((unit.kind.clone(), group), group[at]);
         }
     }
@@ -205,7 +205,8 @@ fn costs(
         .collect::<Result<_, _>>()?;
     for (tensor, errors) in tensors.iter().zip(&errors) {
         for (Candidate { format, .. }, error) in candidates.iter().zip(errors) {
-            tracing::trace!(tensor = tensor.name, %kind, %format, error, "sampled");
+            let role = kind.to_string();
+            tracing::trace!(tensor = tensor.name, role, %format, error, "sampled");
         }
     }
     let total = |at: usize| errors.iter().map(|errors| errors[at]).sum();
