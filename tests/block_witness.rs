@@ -15,8 +15,6 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
 
-const ROWS: usize = 1000;
-
 /// A kind of row, and how to make one of some length.
 type Kind = (&'static str, fn(&mut Pcg64Mcg, &mut [f32]));
 
@@ -87,18 +85,20 @@ fn gaussian(random: &mut Pcg64Mcg) -> f32 {
 #[test]
 fn no_row_is_worse_than_ggmls() {
     let Some(ggml) = Ggml::found() else { return };
-    for row_len in [256, 2048] {
+    for (rows_each, row_len) in [(1000, 256), (200, 2048)] {
         let mut random = Pcg64Mcg::seed_from_u64(row_len as u64);
         let importance: Vec<f32> = (0..row_len).map(|_| power(&mut random, -2.0, 2.0)).collect();
         for importance in [None, Some(&importance[..])] {
             let weighted =
                 if importance.is_some() { "weighted by importance" } else { "all alike" };
-            println!("{ROWS} rows of {row_len}, errors {weighted}: ours / ggml's, worst and mean");
+            println!(
+                "{rows_each} rows of {row_len}, errors {weighted}: ours / ggml's, worst and mean"
+            );
             print!("{:<12}", "");
             formats().for_each(|format| print!("{:>16}", format.name()));
             println!();
             for (kind, fill) in KINDS {
-                let mut rows = vec![0.0; ROWS * row_len];
+                let mut rows = vec![0.0; rows_each * row_len];
                 rows.chunks_mut(row_len).for_each(|row| fill(&mut random, row));
                 print!("{kind:<12}");
                 for format in formats() {

@@ -107,6 +107,27 @@ pub fn encode(
     importance: Option<&[f32]>,
     out: &mut [u8],
 ) {
+    encode_with(true, format, values, row_len, importance, out);
+}
+
+/// Encodes one block as [`encode`] does, but without ggml's own search, which is made for many blocks
+/// at a time: for blocks that come one by one, and are searched further.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_block(format: Format, values: &[f32], importance: &[f32], out: &mut [u8]) {
+    encode_with(false, format, values, format.block_len(), Some(importance), out);
+}
+
+/// [`encode`], with or without ggml's own search.
+fn encode_with(
+    reference: bool,
+    format: Format,
+    values: &[f32],
+    row_len: usize,
+    importance: Option<&[f32]>,
+    out: &mut [u8],
+) {
     assert!(
         format.fits(row_len) && values.len().is_multiple_of(row_len),
         "{format} rows of {row_len}"
@@ -119,7 +140,7 @@ pub fn encode(
     let raw = importance.filter(uneven).map(|importance| relative(importance, row_len));
     let importance = raw.as_deref().map(raised);
     let importance = importance.as_deref().zip(raw.as_deref());
-    let rows = Rows { values, row_len, importance };
+    let rows = Rows { values, row_len, importance, reference };
     encode_at(Level::widest(), format, rows, out);
 }
 
@@ -170,6 +191,8 @@ struct Rows<'a> {
     row_len: usize,
     /// One for each column, [relative] to their mean, [raised] above zero; and before they were.
     importance: Option<(&'a [f32], &'a [f32])>,
+    /// Whether ggml's own search is tried.
+    reference: bool,
 }
 
 fn decode_blocks<B: Block>(level: Level, bytes: &[u8], out: &mut [f32]) {
@@ -177,18 +200,31 @@ fn decode_blocks<B: Block>(level: Level, bytes: &[u8], out: &mut [f32]) {
 }
 
 fn encode_rows<B: EncodeBlock>(level: Level, rows: Rows, out: &mut [u8]) {
-    let Rows { values, row_len, importance } = rows;
+    let Rows { values, row_len, importance, reference } = rows;
     match importance {
-        None => {
-            level.run(EncodeRows::<B, _> { values, row_len, w: Flat, out, format: PhantomData })
-        }
+        None => level.run(EncodeRows::<B, _> {
+            reference,
+            values,
+            row_len,
+            w: Flat,
+            out,
+            format: PhantomData,
+        }),
         Some((importance, raw)) => {
             let row_bytes = B::FORMAT.size_of(row_len);
             let rows = values.chunks_exact(row_len).zip(out.chunks_exact_mut(row_bytes));
             for (values, out) in rows {
-                let row_mean_square = sum_of_squares(values) / row_len as f32;
+                let squares = if reference { sum_of_squares(values) } else { 0.0 };
+                let row_mean_square = squares / row_len as f32;
                 let w = Importance { columns: importance, raw, row_mean_square };
-                level.run(EncodeRows::<B, _> { values, row_len, w, out, format: PhantomData });
+                level.run(EncodeRows::<B, _> {
+                    reference,
+                    values,
+                    row_len,
+                    w,
+                    out,
+                    format: PhantomData,
+                });
             }
         }
     }
@@ -216,6 +252,7 @@ impl<B: Block> WithSimd for DecodeBlocks<'_, B> {
 
 /// Rows to encode, all with the same weights.
 struct EncodeRows<'a, B, W> {
+    reference: bool,
     values: &'a [f32],
     row_len: usize,
     w: W,
@@ -231,15 +268,21 @@ impl<B: EncodeBlock, W: Weights> WithSimd for EncodeRows<'_, B, W> {
         let row_bytes = B::FORMAT.size_of(self.row_len);
         let rows = self.values.chunks_exact(self.row_len);
         for (row, out) in rows.zip(self.out.chunks_exact_mut(row_bytes)) {
-            encode_row::<B, S, W>(simd, row, self.w, out);
+            encode_row::<B, S, W>(simd, row, self.w, self.reference, out);
         }
     }
 }
 
 #[inline(always)]
-fn encode_row<B: EncodeBlock, S: Simd, W: Weights>(simd: S, row: &[f32], w: W, out: &mut [u8]) {
+fn encode_row<B: EncodeBlock, S: Simd, W: Weights>(
+    simd: S,
+    row: &[f32],
+    w: W,
+    reference: bool,
+    out: &mut [u8],
+) {
     let (len, bytes) = (B::FORMAT.block_len(), B::FORMAT.block_bytes());
-    let searched = !W::EVEN || B::ENOUGH > 0.0;
+    let searched = reference && (!W::EVEN || B::ENOUGH > 0.0);
     let long = W::EVEN && searched && effective_chunks(simd, row) >= B::ENOUGH;
     let mut found = [B::Reference::default(); LANES];
     let groups = row.chunks(B::GROUP * len).zip(out.chunks_mut(B::GROUP * bytes));

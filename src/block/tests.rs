@@ -217,7 +217,7 @@ fn encoded_at_all_levels(format: Format, case: &Case) -> Vec<u8> {
     let encoded_at = |level: Level| {
         let mut bytes = vec![0; bytes_of(format, ROW)];
         let importance = importance.as_deref().zip(raw.as_deref());
-        let rows = Rows { values, row_len: ROW, importance };
+        let rows = Rows { values, row_len: ROW, importance, reference: true };
         encode_at(level, format, rows, &mut bytes);
         bytes
     };

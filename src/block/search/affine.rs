@@ -52,10 +52,43 @@ pub fn fit_affine<const TOP: i32, S: Simd, W: Weights>(
     let errors = errors::<TOP, S, W>(simd, x, w, &scales, &mins);
     let best = errors.lane_of_least();
     let fit = Affine { scale: scales[best], min: mins[best] };
+    if errors.to_array()[best] < EXACT * (high - low) * (high - low) {
+        return fit_exact::<TOP, S, W>(
+            simd,
+            x,
+            w,
+            fit,
+            [(scales[0], mins[0]), (scales[3], mins[3])],
+        );
+    }
     if real.scale < SMALL {
         return fit_small::<TOP, S, W>(simd, x, w, real, (fit, errors.to_array()[best]));
     }
     fit
+}
+
+/// What is left of values on a grid, as a share of their range's square: rounding errors, which the
+/// errors of candidates next to each other do not tell from those of decoding.
+const EXACT: f32 = 1e-10;
+
+/// The best of candidates that leave next to nothing.
+#[inline(always)]
+fn fit_exact<const TOP: i32, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    mut best: Affine,
+    others: [(f32, f32); 2],
+) -> Affine {
+    let mut least = error::<TOP, S, W>(simd, x, w, best);
+    for (scale, min) in others {
+        let other = Affine { scale, min };
+        let error = error::<TOP, S, W>(simd, x, w, other);
+        if error < least {
+            (best, least) = (other, error);
+        }
+    }
+    best
 }
 
 /// Scales below this are so few steps of F16's smallest that all around are worth a try.
@@ -161,7 +194,7 @@ fn pull<const TOP: i32, S: Simd, W: Weights>(
     (Affine { scale, min: (mins + min).to_array()[best] }, errors.to_array()[best])
 }
 
-/// The error of `x`, whole [`LANES`] of values, at one candidate.
+/// The error of `x`, whole [`LANES`] of values, at one candidate, rounded as decoding rounds.
 #[inline(always)]
 pub(super) fn error<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
@@ -174,8 +207,8 @@ pub(super) fn error<const TOP: i32, S: Simd, W: Weights>(
     let mut error = splat(0.0);
     for (chunk, x) in x.as_chunks().0.iter().enumerate() {
         let (x, w) = (Lanes::new(simd, x), by_lane(|l| w.at(chunk * LANES + l)));
-        let above = x - min;
-        let e = Unsigned::<TOP>::nearest(simd, above, inverse).negate_mul_add(scale, above);
+        let q = Unsigned::<TOP>::nearest(simd, x - min, inverse);
+        let e = x - (q * scale + min);
         error = (e * Lanes::new(simd, &w)).mul_add(e, error);
     }
     error.to_array().iter().sum()

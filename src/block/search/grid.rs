@@ -77,8 +77,10 @@ pub(super) fn round(v: f32) -> f32 {
 pub struct Signed<const LOW: i32, const HIGH: i32>;
 
 impl<const LOW: i32, const HIGH: i32> Grid for Signed<LOW, HIGH> {
-    const LANDINGS: [f32; LANES] =
-        half_way(LOW as f32, landings(LOW as f32, HIGH as f32, spread(HIGH)));
+    const LANDINGS: [f32; LANES] = {
+        let landings = landings(LOW as f32, HIGH as f32, spread(HIGH));
+        if Self::FINE { landings } else { on_lattices(LOW as f32, landings) }
+    };
     const ENDS: (f32, f32) = (LOW as f32, HIGH as f32);
     const FINE: bool = HIGH > 64;
 
@@ -107,8 +109,7 @@ const fn spread(high: i32) -> f32 {
 
 /// Landings on a grid from `low` to `high`: around its lower end and, with the scale's sign turned,
 /// around its upper end. From 0.7 of a `step` outside to 1.75 steps inside: a finer grid that clips
-/// the largest values against a coarser one that reaches them. One is opposite to the lower end:
-/// there the peak lands where another value of its magnitude, of the other sign, lands on that end.
+/// the largest values against a coarser one that reaches them.
 const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
     let mut landings = [0.0; LANES];
     let mut l = 0;
@@ -117,14 +118,15 @@ const fn landings(low: f32, high: f32, step: f32) -> [f32; LANES] {
         landings[l] = if l < LANES / 2 { low - outside } else { high + outside };
         l += 1;
     }
-    landings[LANES / 2] = -low;
     landings
 }
 
-/// One landing replaced by one half-way to the lower end: values on a lattice of so many levels either
-/// way lie on no finer grid that reaches them all, and those of fewer levels do on one that the other
-/// landings find.
-const fn half_way(low: f32, mut landings: [f32; LANES]) -> [f32; LANES] {
+/// The outermost and the innermost landing replaced. One is opposite to the lower end: there the peak
+/// lands where another value of its magnitude, of the other sign, lands on that end. One is half-way
+/// to the lower end: values on a lattice of so many levels either way lie on no finer grid that
+/// reaches them all, and those of fewer levels do on one that the other landings find.
+const fn on_lattices(low: f32, mut landings: [f32; LANES]) -> [f32; LANES] {
+    landings[LANES / 2] = -low;
     landings[LANES / 2 - 1] = low / 2.0;
     landings
 }

@@ -63,8 +63,8 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     let zeros = with_error::<TOP, S, W>(simd, x, w, zeros);
     others = if zeros.1 < others.1 { zeros } else { others };
     if let Some(theirs) = theirs {
-        let theirs = stored::<TOP, S, W>(simd, x, w, theirs);
-        others = if theirs.1 < others.1 { theirs } else { others };
+        let found = stored::<TOP, S, W>(simd, x, w, theirs);
+        others = if found.1 < others.1 { found } else { others };
     }
     let mut best = fit_subs::<TOP, NARROW, S, W>(simd, x, w, units(&real, HEADROOM), &real);
     let found = best.0.subs();
@@ -84,6 +84,8 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
         let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &real);
         best = if fit.1 < best.1 { fit } else { best };
     }
+    // Once more, rounded as decoding rounds, in case that next to nothing is left.
+    let best = if theirs.is_some() { with_error::<TOP, S, W>(simd, x, w, best.0) } else { best };
     if others.1 < best.1 { others.0 } else { best.0 }
 }
 
@@ -149,7 +151,8 @@ fn rounded<const TOP: i32, S: Simd, W: Weights>(
     real: &[Affine; SUBS],
 ) -> (SuperAffine, f32) {
     let (scale, depth) = exact_units(real, 1.0);
-    let (per_scale, per_depth) = (LIMIT * inverse(scale), LIMIT * inverse(depth));
+    let per_scale = if scale > 0.0 { LIMIT / scale } else { 0.0 };
+    let per_depth = if depth > 0.0 { LIMIT / depth } else { 0.0 };
     let fit = SuperAffine {
         scale: round_to_f16(scale / LIMIT),
         min: round_to_f16(depth / LIMIT),

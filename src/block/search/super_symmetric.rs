@@ -56,6 +56,7 @@ pub fn fit_super_symmetric<G: Grid, S: Simd, W: Weights, const SUBS: usize>(
     }
     let Some(theirs) = theirs else { return best.0 };
     let theirs = stored::<G, S, W, SUBS>(simd, x, w, theirs, limit);
+    let best = with_error::<G, S, W, SUBS>(simd, x, w, best.0);
     if theirs.1 < best.1 { theirs.0 } else { best.0 }
 }
 

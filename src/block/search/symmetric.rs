@@ -172,14 +172,14 @@ pub(super) fn errors<G: Grid, S: Simd, W: Weights>(
     errors
 }
 
-/// The error of `x`, whole [`LANES`] of values, at one scale.
+/// The error of `x`, whole [`LANES`] of values, at one scale, rounded as decoding rounds.
 #[inline(always)]
 pub(super) fn error<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W, scale: f32) -> f32 {
     let (inverse, scale) = (Lanes::splat(simd, inverse(scale)), Lanes::splat(simd, scale));
     let mut error = Lanes::splat(simd, 0.0);
     for (chunk, x) in x.as_chunks().0.iter().enumerate() {
         let (x, w) = (Lanes::new(simd, x), by_lane(|l| w.at(chunk * LANES + l)));
-        let e = G::nearest(simd, x, inverse).negate_mul_add(scale, x);
+        let e = x - G::nearest(simd, x, inverse) * scale;
         error = (e * Lanes::new(simd, &w)).mul_add(e, error);
     }
     error.to_array().iter().sum()

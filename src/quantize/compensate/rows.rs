@@ -126,7 +126,7 @@ impl<'a> Rows<'a> {
         for (row, wanted) in wanted.chunks(len).enumerate() {
             let (block, _) = self.block(row, subs.start);
             let block = &mut self.bytes[block];
-            block::encode(format, wanted, len, Some(importance), block);
+            block::encode_block(format, wanted, importance, block);
             codes::grids(format, block, grids);
             for (sub, &grid) in subs.clone().zip(&*grids) {
                 self.grids[sub].set(row, grid);
