@@ -141,15 +141,17 @@ impl<'a> Outputs<'a> {
     }
 
     /// How far the quantized model at `path`, as llama.cpp runs it, is from the full-precision one at
-    /// `base`: on held-out text of its own, then on the evaluation text.
+    /// `base`: on held-out text of its own, then on the evaluation text. Errors call it by its
+    /// `name`, as its path may be one that only this run knows.
     pub fn measure(
         &self,
         base: &Path,
         path: &Path,
+        name: &Path,
         progress: &dyn Progress,
     ) -> Result<Vec<Evaluation>, Error> {
         let gguf = Gguf::open(path)?;
-        let mut quantized = Model::of(&gguf).map_err(|e| Error::model(path, e))?;
+        let mut quantized = Model::of(&gguf).map_err(|e| Error::model(name, e))?;
         quantized.weights.round_activations();
         let measured = self.texts.iter().map(|(source, chunks)| {
             let positions = match self.reference.get() {
@@ -158,7 +160,7 @@ impl<'a> Outputs<'a> {
                 }
                 _ => compare(&self.model, &quantized, chunks, NO_LOGITS, progress),
             };
-            let positions = positions.map_err(|e| Error::compare(base, path, e))?;
+            let positions = positions.map_err(|e| Error::compare(base, name, e))?;
             Ok(evaluation(chunks, &positions, source.clone(), Activations::Rounded, &gguf))
         });
         measured.collect()

@@ -83,8 +83,15 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 
     let decide =
         Decide { job, config, gguf: &gguf, searchable: &searchable, work: &work, progress };
-    let Decided { plan, encodings, importance, kept_from, search } =
-        decide.with(outputs.as_ref().ok())?;
+    let decided = match decide.with(outputs.as_ref().ok()) {
+        // The same command would end in the same way: there is nothing to go on from.
+        Err(error @ Error::Plan { .. }) => {
+            let _ = work.finish(WRITTEN);
+            return Err(error);
+        }
+        decided => decided?,
+    };
+    let Decided { plan, encodings, importance, kept_from, search } = decided;
     let metadata = output_metadata(gguf.metadata(), config, companion.as_ref(), &plan);
     debug_assert_eq!(
         Ok(header.file_with(plan.bytes(header.alignment))),
@@ -99,7 +106,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         clock.lap("encode and write");
         if let Ok(outputs) = &outputs {
-            evaluations = outputs.measure(&job.input, output.path(), progress)?;
+            evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
             clock.lap("measure");
         }
         output.sync()?;

@@ -99,7 +99,7 @@ pub fn run_description(
 /// The memory of this machine, if nobody asked for another and it may decide what is written: if
 /// it is too small for the model as it is.
 fn memory_that_binds(gguf: &Gguf, config: &Config, context: u64) -> Option<Memory> {
-    let cache = kv_cache_bytes(gguf.metadata(), context).unwrap_or(0);
+    let cache = kv_cache_bytes(gguf.metadata(), gguf.tensors(), context).unwrap_or(0);
     let memory = config.memory();
     let is_small = memory.bytes() < gguf.file_bytes().saturating_add(cache);
     (config.memory.is_none() && is_small).then_some(memory)

@@ -1,6 +1,6 @@
 //! How much memory the keys and values of a context take while the model runs.
 
-use crate::gguf::{Array, Metadata, Value};
+use crate::gguf::{Array, Metadata, TensorInfo, Value};
 
 use super::architecture::Architecture;
 use super::architecture_name;
@@ -41,21 +41,35 @@ pub enum UnknownCache {
 }
 
 /// Bytes of the keys and values of `context` tokens, as llama.cpp reckons them, and of the states
-/// that recurrent layers keep. None are kept by models without attention, and by those whose tokens
-/// see the ones after them, which are read at once.
+/// that recurrent layers keep. Models without attention keep none, nor do those whose tokens see the
+/// ones after them, which are read at once. Whether a model has attention, its metadata or its
+/// `tensors` tell.
 ///
 /// Sliding windows are not counted out: this is the most that a context of so many tokens takes.
-pub fn kv_cache_bytes(metadata: &Metadata, context: u64) -> Result<u64, UnknownCache> {
+pub fn kv_cache_bytes(
+    metadata: &Metadata,
+    tensors: &[TensorInfo],
+    context: u64,
+) -> Result<u64, UnknownCache> {
     let keys = Keys::of(metadata);
     if keys.architecture.is_empty() {
         return Err(UnknownCache::NoArchitecture);
     }
     let too_large = || UnknownCache::TooLarge { context };
-    let values = u128::from(keys.values_of_token()?);
+    let values = u128::from(keys.values_of_token(tensors.iter().any(makes_keys))?);
     let bytes = values * u128::from(context) * u128::from(CACHE_BYTES);
     let state = u128::from(keys.state()?) * u128::from(STATE_BYTES);
     // What comes of it is added to the size of a file.
     i64::try_from(bytes + state).map(|bytes| bytes as u64).map_err(|_| too_large())
+}
+
+/// Whether a tensor makes the keys of a layer that writes text: those of encoders and of vision
+/// towers have another prefix, and their keys are not kept.
+fn makes_keys(tensor: &TensorInfo) -> bool {
+    let part = tensor.name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
+    part.is_some_and(|(_, part)| {
+        ["attn_k.", "attn_qkv.", "attn_kv_"].iter().any(|keys| part.starts_with(keys))
+    })
 }
 
 /// The architecture's own keys.
@@ -111,9 +125,10 @@ impl<'a> Keys<'a> {
     }
 
     /// Numbers that are cached for each token, over all layers.
-    fn values_of_token(&self) -> Result<u64, UnknownCache> {
+    fn values_of_token(&self, makes_keys: bool) -> Result<u64, UnknownCache> {
         let of_attention = ["head_count", "head_count_kv", "key_length"];
-        let attends = Architecture::of(self.architecture).is_some()
+        let attends = makes_keys
+            || Architecture::of(self.architecture).is_some()
             || of_attention.iter().any(|key| self.value(&format!("attention.{key}")).is_some());
         let looks_ahead = self.value("attention.causal").and_then(Value::as_bool) == Some(false);
         if !attends || looks_ahead {
@@ -149,6 +164,7 @@ impl<'a> Keys<'a> {
         let len = self.count(&format!("attention.{of}_length"))?;
         let in_windows = self.count(&format!("attention.{of}_length_swa"))?;
         let len = match (len, heads) {
+            (Some(0), _) => return Err(self.odd(&format!("attention.{of}_length"), "is 0")),
             (Some(len), _) => len,
             (None, None) => return Err(self.odd("attention.head_count", "is missing")),
             (None, Some(0)) => {
@@ -186,6 +202,7 @@ impl<'a> Keys<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gguf::{Format, Gguf, Shape, TensorSpec, Writer};
 
     fn llama() -> Metadata {
         let mut metadata = Metadata::new();
@@ -199,7 +216,7 @@ mod tests {
 
     #[test]
     fn smollm2_caches_23040_bytes_a_token() {
-        assert_eq!(kv_cache_bytes(&llama(), 1), Ok(30 * 3 * (64 + 64) * 2));
+        assert_eq!(kv_cache_bytes(&llama(), &[], 1), Ok(30 * 3 * (64 + 64) * 2));
     }
 
     /// Bytes of 10 tokens, with these keys of a llama.
@@ -208,7 +225,7 @@ mod tests {
         for (key, value) in keys {
             metadata.set(&format!("llama.{key}"), value.clone());
         }
-        kv_cache_bytes(&metadata, 10)
+        kv_cache_bytes(&metadata, &[], 10)
     }
 
     fn by_layer(counts: &[i32]) -> Value {
@@ -228,7 +245,7 @@ mod tests {
         metadata.remove("llama.attention.head_count_kv");
         metadata.set("llama.block_count", two.1.clone());
         metadata.set("llama.attention.head_count", heads.1);
-        assert_eq!(kv_cache_bytes(&metadata, 10), Ok((8 + 2) * 2 * 72 * 10 * 2));
+        assert_eq!(kv_cache_bytes(&metadata, &[], 10), Ok((8 + 2) * 2 * 72 * 10 * 2));
         // Layers that are not of attention cache nothing.
         let sparse = ("attention.head_count_kv", by_layer(&[0, 3]));
         assert_eq!(bytes(&[two, sparse]), Ok(3 * 128 * 10 * 2));
@@ -247,23 +264,23 @@ mod tests {
         assert!(fault("block_count", Value::string("many")).contains("many"));
         let mut metadata = llama();
         metadata.remove("llama.block_count");
-        assert!(kv_cache_bytes(&metadata, 1).unwrap_err().to_string().contains("is missing"));
-        assert_eq!(kv_cache_bytes(&Metadata::new(), 1), Err(UnknownCache::NoArchitecture));
+        assert!(kv_cache_bytes(&metadata, &[], 1).unwrap_err().to_string().contains("is missing"));
+        assert_eq!(kv_cache_bytes(&Metadata::new(), &[], 1), Err(UnknownCache::NoArchitecture));
     }
 
     #[test]
     fn what_is_too_large_to_be_counted_is_refused() {
         let context = u64::MAX;
         let too_large = Err(UnknownCache::TooLarge { context });
-        assert_eq!(kv_cache_bytes(&llama(), context), too_large);
-        assert!(kv_cache_bytes(&llama(), 1 << 40).is_ok());
+        assert_eq!(kv_cache_bytes(&llama(), &[], context), too_large);
+        assert!(kv_cache_bytes(&llama(), &[], 1 << 40).is_ok());
     }
 
     #[test]
     fn models_without_attention_and_encoders_cache_nothing() {
         let mut mamba = Metadata::new();
         mamba.set("general.architecture", Value::string("mamba"));
-        assert_eq!(kv_cache_bytes(&mamba, 4096), Ok(0));
+        assert_eq!(kv_cache_bytes(&mamba, &[], 4096), Ok(0));
         for (key, value) in [
             ("block_count", 24),
             ("embedding_length", 768),
@@ -274,8 +291,8 @@ mod tests {
             mamba.set(&format!("mamba.{key}"), Value::U32(value));
         }
         let state = 24 * (1536 * 16 + 3 * 1536) * 4;
-        assert_eq!(kv_cache_bytes(&mamba, 1), Ok(state), "whatever the context");
-        assert_eq!(kv_cache_bytes(&mamba, 4096), Ok(state));
+        assert_eq!(kv_cache_bytes(&mamba, &[], 1), Ok(state), "whatever the context");
+        assert_eq!(kv_cache_bytes(&mamba, &[], 4096), Ok(state));
         assert_eq!(bytes(&[("attention.causal", Value::Bool(false))]), Ok(0));
     }
 
@@ -289,5 +306,29 @@ mod tests {
         ];
         assert_eq!(bytes(&keys), Ok(30 * 576 * 10 * 2));
         assert_eq!(bytes(&keys[..3]), Ok(30 * (576 + 512) * 10 * 2));
+    }
+
+    #[test]
+    fn tensors_tell_of_attention_if_the_metadata_do_not() {
+        let cache = |tensor: &str| {
+            let mut metadata = Metadata::new();
+            metadata.set("general.architecture", Value::string("another"));
+            let spec = TensorSpec {
+                name: tensor.into(),
+                format: Format::F32,
+                shape: Shape::new(&[1]).unwrap(),
+            };
+            let mut writer =
+                Writer::new(Vec::new(), "a model".as_ref(), &metadata, &[spec]).unwrap();
+            writer.tensor_bytes(&[0; 4]).unwrap();
+            let gguf = Gguf::from_bytes("a model", writer.finish().unwrap()).unwrap();
+            kv_cache_bytes(gguf.metadata(), gguf.tensors(), 10).map_err(|e| e.to_string())
+        };
+        for name in ["blk.0.attn_k.weight", "blk.3.attn_qkv.weight", "blk.1.attn_kv_a_mqa.weight"] {
+            assert!(cache(name).unwrap_err().contains("another.block_count is missing"), "{name}");
+        }
+        for name in ["v.blk.0.attn_k.weight", "enc.blk.0.attn_k.weight", "blk.0.ssm_in.weight"] {
+            assert_eq!(cache(name), Ok(0), "{name}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::{Config, Goal};
-use crate::gguf::{Metadata, TensorInfo};
+use crate::gguf::{Gguf, TensorInfo};
 use crate::hardware::Memory;
 use crate::model::kv_cache_bytes;
 
@@ -86,13 +86,14 @@ impl fmt::Display for LimitKind {
 
 /// Bytes of the KV cache of `context` tokens. Where they cannot be reckoned, nothing that is asked
 /// for can be kept to that they count against; what nobody asked for is checked without them.
-pub fn kv_cache(metadata: &Metadata, config: &Config, context: u64) -> Result<u64, PlanError> {
+pub fn kv_cache(gguf: &Gguf, config: &Config, context: u64) -> Result<u64, PlanError> {
+    let reckoned = kv_cache_bytes(gguf.metadata(), gguf.tensors(), context);
     let asked = match (config.memory, config.context) {
         (Some(gb), _) => format!("--memory {gb}"),
         (None, Some(context)) => format!("--context {context}"),
-        (None, None) => return Ok(kv_cache_bytes(metadata, context).unwrap_or(0)),
+        (None, None) => return Ok(reckoned.unwrap_or(0)),
     };
-    kv_cache_bytes(metadata, context).map_err(|reason| {
+    reckoned.map_err(|reason| {
         PlanError::Unreachable(format!(
             "{asked}: {reason}; without --memory and --context, no cache is counted"
         ))
@@ -253,7 +254,7 @@ fn round_up(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gguf::Value;
+    use crate::gguf::{Metadata, Value, Writer};
 
     const FIXED: Fixed = Fixed {
         parameters: 1_000_000,
@@ -334,9 +335,11 @@ mod tests {
     fn a_cache_that_nobody_knows_is_refused_if_its_limit_was_asked_for() {
         let mut metadata = Metadata::new();
         metadata.set("general.architecture", Value::string("llama"));
+        let writer = Writer::new(Vec::new(), "a model".as_ref(), &metadata, &[]).unwrap();
+        let gguf = Gguf::from_bytes("a model", writer.finish().unwrap()).unwrap();
         let of = |memory, context| {
             let config = Config { memory, context, ..Config::default() };
-            kv_cache(&metadata, &config, 4096).map_err(|reason| reason.to_string())
+            kv_cache(&gguf, &config, 4096).map_err(|reason| reason.to_string())
         };
         assert_eq!(of(None, None), Ok(0));
         let refused = of(Some(4.0), None).unwrap_err();

@@ -41,7 +41,7 @@ impl Searchable {
         header: Header,
         context: u64,
     ) -> Result<Searchable, PlanError> {
-        let kv_cache = kv_cache(gguf.metadata(), config, context)?;
+        let kv_cache = kv_cache(gguf, config, context)?;
         let inspection = Inspection::of(gguf, config)?;
         let of = |exactness| {
             let options = inspection.options(config, exactness)?;

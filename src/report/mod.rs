@@ -206,7 +206,7 @@ fn warnings(run: &Run) -> Vec<String> {
     }
     warnings.extend(doubts(run.gguf));
     // Where a limit was asked for, there would be no plan.
-    if let Err(reason) = kv_cache_bytes(run.gguf.metadata(), run.context) {
+    if let Err(reason) = kv_cache_bytes(run.gguf.metadata(), run.gguf.tensors(), run.context) {
         let memory = run.config.memory();
         warnings.push(format!("{memory} holds the weights, but is not checked further: {reason}"));
     }
@@ -289,7 +289,8 @@ impl Metrics {
             bpw: tensor_bytes as f64 * 8.0 / parameters as f64,
             memory_reduction: 1.0 - tensor_bytes as f64 / (4.0 * parameters as f64),
             file_reduction: 1.0 - output_bytes as f64 / input_bytes as f64,
-            kv_cache_bytes: kv_cache_bytes(run.gguf.metadata(), run.context).ok(),
+            kv_cache_bytes: kv_cache_bytes(run.gguf.metadata(), run.gguf.tensors(), run.context)
+                .ok(),
             memory: run.config.memory(),
             context: run.context,
             relative_error: (!run.job.dry_run).then(|| lost.relative()),
