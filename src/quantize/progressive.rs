@@ -10,7 +10,7 @@ use super::allocate::{within_bytes, within_cost};
 use super::candidate::Candidate;
 use super::encoded::{Encodings, with_some};
 use super::knapsack::Item;
-use super::losses::{Gain, Losses};
+use super::losses::Losses;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
 use super::search::{
@@ -89,14 +89,9 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// By how much `other` loses less.
-    fn gain_of(&self, other: &Measured) -> Gain {
-        self.losses.gain_of(&other.losses, (1.0, 1.0))
-    }
-
-    /// This, or `other` where that loses less by more than chance.
-    fn or_better(self, other: Measured) -> Measured {
-        if self.gain_of(&other).is_real() { other } else { self }
+    /// This, or `other` if that is better by what is aimed at.
+    fn or_better(self, other: Measured, aim: Aim) -> Measured {
+        if aim.prefers(&other.losses, &self.losses) { other } else { self }
     }
 }
 
@@ -285,8 +280,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         if counts { self.sum_elsewhere(choice) / raw } else { 1.0 }
     }
 
-    /// The plan and its tensors, or those of the plain recipe of the same size, if that loses less
-    /// by more than the standard error of the difference.
+    /// The plan and its tensors, or those of the plain recipe of the same size, if that is better by
+    /// what is aimed at.
     pub fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Measured), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.plan(gguf, &self.candidates(&reached.choice));
@@ -304,7 +299,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             return Ok((plan, found));
         };
         let plain = self.plainly(&recipe)?;
-        if found.gain_of(&plain).is_real() {
+        if self.search.aim.prefers(&plain.losses, &found.losses) {
             let kld = plain.losses.mean();
             self.record.measured_kld = kld;
             self.record.predicted_kld = None;
