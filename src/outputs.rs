@@ -32,7 +32,7 @@ pub struct Outputs<'a> {
     held_out: HeldOut,
     /// How varied the text is.
     pub diversity: Diversity,
-    /// Why nothing is measured on the evaluation text, where nothing is.
+    /// Why nothing is measured on the evaluation text, if nothing is.
     pub unread: Option<String>,
     /// What losses are measured on.
     texts: Vec<(TextSource, Chunks)>,

@@ -273,7 +273,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 
     /// What the measured KLD of a choice is multiplied with where models of equal bytes are compared:
-    /// 1; where they are still to be trained, more for what training leaves as it is.
+    /// 1; if they are still to be trained, it is more for what training leaves as it is.
     fn judged_by(&self, choice: &[usize]) -> f64 {
         let raw = self.sum_all(choice);
         let counts = self.search.trains() && raw > 0.0;
@@ -292,7 +292,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let (bytes, kept) = (plan.bytes(searchable.alignment()), searchable.kept());
         let room = Bytes { tensors: bytes.tensors - kept.tensors, file: bytes.file - kept.file };
         if !searchable.allows(&plan) {
-            // Where hardly anything fits, lines of metadata decide, which are counted by role.
+            // Where hardly anything fits, lines of metadata decide, which are counted by kind.
             return self.by_role();
         }
         let Some(recipe) = searchable.recipe(gguf, config, self.importance, room)? else {
@@ -311,7 +311,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Ok((plan, found))
     }
 
-    /// The best plan that gives all tensors of a role the same format, and its tensors.
+    /// The best plan that gives all tensors of a kind the same format, and its tensors.
     fn by_role(&mut self) -> Result<(Plan, Measured), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.best_by_role(gguf, config, self.importance)?;

@@ -127,7 +127,7 @@ pub struct Record {
     pub predicted_kld: Option<f64>,
     /// KLD of the final model on the text that decided.
     pub measured_kld: f64,
-    /// KLD of the plain recipe of the same size: the same format for all tensors of a role,
+    /// KLD of the plain recipe of the same size: the same format for all tensors of a kind,
     /// rounded without compensation.
     pub recipe_kld: Option<f64>,
     /// The flag that allows no more bits: where a size was asked for, and where no model was found
