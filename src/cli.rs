@@ -192,8 +192,8 @@ struct QuantizeArgs {
     context: Option<u64>,
 
     /// Largest allowed degradation on the model's own text, between 0 and 1, measured at --effort
-    /// standard and thorough. Where it is asked for and cannot be measured, as at --effort fast, it
-    /// is missed: exit code 3 [default: 0.02, unless --size, --bpw or --formats is given]
+    /// standard and thorough. If it is asked for and cannot be measured, as at --effort fast, it is
+    /// missed: exit code 3 [default: 0.02, unless --size, --bpw or --formats is given]
     #[arg(long, value_name = "FRACTION", help_heading = "Target")]
     accuracy: Option<f64>,
 
@@ -219,8 +219,8 @@ struct QuantizeArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Plan")]
     formats: Option<Vec<Format>>,
 
-    /// Only formats that other programs than llama.cpp decode too: Q4_0, Q4_K, Q5_K, Q6_K, Q8_0; if
-    /// 256 does not divide the rows, Q4_0 and Q8_0 alone, with --strategy fixed as well
+    /// Only formats that programs other than llama.cpp decode too: Q4_0, Q4_K, Q5_K, Q6_K and Q8_0.
+    /// Rows that are no multiple of 256 get Q4_0 or Q8_0, whatever the strategy
     #[arg(long, help_heading = "Plan")]
     portable: bool,
 

@@ -207,8 +207,8 @@ impl Config {
         self.accuracy.or((!sized).then_some(Config::ACCURACY))
     }
 
-    /// The memory that weights and KV cache must fit in. Where none is asked for, what is written
-    /// depends on this machine, but only if its memory is too small for what is best.
+    /// The memory that weights and KV cache must fit in. If none is asked for, it is that of this
+    /// machine, and what is written depends on it only if it is too small for the best formats.
     pub fn memory(&self) -> Memory {
         match (self.memory, self.hardware) {
             (Some(gb), _) => Memory::Asked(gb),

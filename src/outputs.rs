@@ -18,8 +18,11 @@ use crate::model::{Model, ModelError};
 use crate::progress::Progress;
 use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable};
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{Chunks, Reference, compare};
+use crate::validate::{Chunks, CompareError, Reference, compare};
 use crate::work::{Work, WorkError};
+
+/// Why nothing is measured if the model soon ended each of its texts.
+pub const TOO_LITTLE_TEXT: &str = "the model's own texts are too short to be scored";
 
 /// A full-precision model that can be run, and the text that it wrote.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub struct Outputs<'a> {
     held_out: HeldOut,
     /// How varied the text is.
     pub diversity: Diversity,
-    /// Why nothing is measured on the evaluation text, where nothing is.
+    /// Why nothing is measured on the evaluation text, if nothing is.
     pub unread: Option<String>,
     /// What losses are measured on.
     texts: Vec<(TextSource, Chunks)>,
@@ -106,7 +109,7 @@ impl<'a> Outputs<'a> {
         importance(&self.model, &slices(self.learn.sequences()), progress)
     }
 
-    /// Searches for the smallest or the best model; `None` where there is no text to judge it by.
+    /// Searches for the smallest or the best model; if it cannot be judged, the reason.
     pub fn search(
         &self,
         gguf: &'a Gguf,
@@ -114,9 +117,9 @@ impl<'a> Outputs<'a> {
         searchable: &Searchable,
         work: &Work,
         progress: &dyn Progress,
-    ) -> Result<Option<Found>, SearchError> {
+    ) -> Result<Result<Found, String>, SearchError> {
         let Some((_, chunks)) = self.texts.iter().find(|(source, _)| source.is_own()) else {
-            return Ok(None);
+            return Ok(Err(TOO_LITTLE_TEXT.into()));
         };
         let aim = match config.allowed_degradation() {
             Some(allowed) if !config.goal.is_a_size() => {
@@ -137,33 +140,42 @@ impl<'a> Outputs<'a> {
             progress,
         };
         let mut referee = Referee { model, chunks, reference: &self.reference, progress };
-        search.run(&mut referee).map(Some)
+        match search.run(&mut referee) {
+            Err(SearchError::Model(reason)) if reason.is_overflow() => Ok(Err(reason.to_string())),
+            found => found.map(Ok),
+        }
     }
 
     /// How far the quantized model at `path`, as llama.cpp runs it, is from the full-precision one at
-    /// `base`: on held-out text of its own, then on the evaluation text. Errors call it by its
-    /// `name`, as its path may be one that only this run knows.
+    /// `base`: on held-out text of its own, then on the evaluation text; if llama.cpp cannot hold
+    /// what one of them computes, the reason. Errors call the model by its `name`, as its path may be
+    /// one that only this run knows.
     pub fn measure(
         &self,
         base: &Path,
         path: &Path,
         name: &Path,
         progress: &dyn Progress,
-    ) -> Result<Vec<Evaluation>, Error> {
+    ) -> Result<Result<Vec<Evaluation>, String>, Error> {
         let gguf = Gguf::open(path)?;
         let mut quantized = Model::of(&gguf).map_err(|e| Error::model(name, e))?;
         quantized.weights.round_activations();
-        let measured = self.texts.iter().map(|(source, chunks)| {
+        let mut measured = Vec::new();
+        for (source, chunks) in &self.texts {
             let positions = match self.reference.get() {
                 Some(reference) if source.is_own() => {
                     reference.compare(&self.model, &quantized, usize::MAX, progress)
                 }
                 _ => compare(&self.model, &quantized, chunks, NO_LOGITS, progress),
             };
-            let positions = positions.map_err(|e| Error::compare(base, name, e))?;
-            Ok(evaluation(chunks, &positions, source.clone(), Activations::Rounded, &gguf))
-        });
-        measured.collect()
+            let positions = match positions {
+                Err(CompareError::Model(e)) if e.is_overflow() => return Ok(Err(e.to_string())),
+                positions => positions.map_err(|e| Error::compare(base, name, e))?,
+            };
+            let (source, activations) = (source.clone(), Activations::Rounded);
+            measured.push(evaluation(chunks, &positions, source, activations, &gguf));
+        }
+        Ok(Ok(measured))
     }
 }
 
@@ -192,7 +204,10 @@ impl Judge for Referee<'_, '_> {
         let mut model = model.clone();
         model.weights.round_activations();
         let positions = reference.compare(self.model, &model, chunks, self.progress);
-        let positions = positions.map_err(|reason| SearchError::Measure(Box::new(reason)))?;
+        let positions = positions.map_err(|reason| match reason {
+            CompareError::Model(reason) => SearchError::Model(reason),
+            reason => SearchError::Measure(Box::new(reason)),
+        })?;
         Ok(Losses::new(positions.iter().map(|position| position.kld).collect()))
     }
 }

@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError, Effort, Strategy};
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::input::open_model;
 use crate::model::context_length;
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata, run_description};
 use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable, store};
@@ -91,7 +91,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         }
         decided => decided?,
     };
-    let Decided { plan, encodings, importance, kept_from, search } = decided;
+    let Decided { plan, encodings, importance, kept_from, search, unsearched } = decided;
     let metadata = output_metadata(gguf.metadata(), config, companion.as_ref(), &plan);
     debug_assert_eq!(
         Ok(header.file_with(plan.bytes(header.alignment))),
@@ -100,7 +100,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     );
     clock.lap(if search.is_some() { "search" } else { "plan" });
 
-    let (mut errors, mut evaluations) = (vec![None; plan.tensors.len()], Vec::new());
+    let mut errors = vec![None; plan.tensors.len()];
+    // What is not written is not measured, and then the search has the last word.
+    let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
     if let Some(output) = files.model.take() {
         let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
@@ -114,16 +116,20 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         (files.model, errors) = (Some(output), measured);
     }
 
+    let (evaluations, overflow) = match evaluations {
+        Ok(evaluations) => (evaluations, None),
+        Err(reason) => (Vec::new(), Some(reason)),
+    };
     let (unmeasured, unread, diversity) = match outputs {
         Ok(outputs) => {
-            let unmeasured = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
-            (unmeasured, outputs.unread, Some(outputs.diversity))
+            let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
+            (short.or(overflow), outputs.unread, Some(outputs.diversity))
         }
         Err(reason) => (Some(reason), None, None),
     };
     let missed = missed_target(config, &evaluations, search.as_ref(), unmeasured.as_deref());
     let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
-    let measured = Measured { evaluations, diversity, search, unmeasured, missed };
+    let measured = Measured { evaluations, diversity, search, unsearched, unmeasured, missed };
     let run = Run {
         job,
         written_to,
@@ -182,20 +188,31 @@ struct Decided {
     /// Formats that tensors are kept from.
     kept_from: Vec<KeptFrom>,
     search: Option<Record>,
+    /// Why there was no search, if one was to be.
+    unsearched: Option<String>,
 }
 
 impl<'a> Decide<'_, 'a> {
     /// By a search where the model's outputs can be seen, else by its weights.
     fn with(&self, outputs: Option<&Outputs<'a>>) -> Result<Decided, Error> {
         let Decide { job, config, gguf, searchable, work, progress } = *self;
-        let mut importance = Importance::default();
+        let (mut importance, mut unsearched) = (Importance::default(), None);
         if let Some(outputs) = outputs {
             if config.strategy == Strategy::Search && searchable.is_any() {
                 let found = outputs.search(gguf, config, searchable, work, progress);
-                if let Some(found) = found.map_err(|e| Error::search(&job.input, e))? {
-                    let Found { plan, encodings, kept_from, record } = found;
-                    let search = Some(record);
-                    return Ok(Decided { plan, encodings, importance, kept_from, search });
+                match found.map_err(|e| Error::search(&job.input, e))? {
+                    Ok(Found { plan, encodings, kept_from, record }) => {
+                        let (search, unsearched) = (Some(record), None);
+                        return Ok(Decided {
+                            plan,
+                            encodings,
+                            importance,
+                            kept_from,
+                            search,
+                            unsearched,
+                        });
+                    }
+                    Err(reason) => unsearched = Some(reason),
                 }
             }
             importance = outputs.importance(progress).map_err(|e| Error::model(&job.input, e))?;
@@ -205,12 +222,9 @@ impl<'a> Decide<'_, 'a> {
         let plan = searchable.best_by_role(gguf, config, &importance).map_err(of_input)?;
         debug_assert!(searchable.allows(&plan), "what was chosen is within the limits");
         let (encodings, kept_from) = (Encodings::new(), searchable.kept_from);
-        Ok(Decided { plan, encodings, importance, kept_from, search: None })
+        Ok(Decided { plan, encodings, importance, kept_from, search: None, unsearched })
     }
 }
-
-/// Why nothing was measured, where the model soon ended each of its texts.
-const TOO_LITTLE_TEXT: &str = "the model's own texts are too short to be scored";
 
 /// What was asked for and not reached, if anything. What could not be measured was not reached.
 fn missed_target(

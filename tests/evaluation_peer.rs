@@ -31,6 +31,17 @@ fn our_statistics_and_files_are_those_of_llama_perplexity() {
     write_again(&file("base"));
 }
 
+#[test]
+fn a_log_that_is_cut_is_told_from_a_whole_one() {
+    let whole = |stream| fetched::is_whole(stream, "Mean KLD: ");
+    assert!(whole("Mean KLD:   0.0123 ± 0.1\n") && whole("Mean KLD: 0.0123\n"));
+    for cut in ["", "Mean KL", "Mean KLD: ", "Mean KLD:   0.0", "Other: 1\nMean KLD: 0.0"] {
+        assert!(!whole(cut), "{cut:?}");
+    }
+    assert!(fetched::is_whole("", ""));
+    assert_eq!(fetched::number_behind("KLD: ", "Mean KLD:   0.25 ± 1\n"), 0.25);
+}
+
 fn compare(theirs: &HashMap<String, f64>, ours: &HashMap<String, f64>) {
     assert!(theirs.len() > 30, "{theirs:?}");
     let mut off = Vec::new();
@@ -161,7 +172,7 @@ impl Peer {
 
     fn quantize(&self, output: &Path) {
         let mut command = Command::new(&self.quantize);
-        run(command.arg(&self.model).arg(output).args(["Q4_0", "2"]));
+        fetched::said(command.arg(&self.model).arg(output).args(["Q4_0", "2"]), "");
     }
 
     /// Has the predictions of `model` written to `file`.
@@ -169,7 +180,8 @@ impl Peer {
         let chunks = CHUNKS.to_string();
         let mut command = Command::new(&self.perplexity);
         command.args(["-c", "512", "-b", "512", "-t", "2", "--chunks", &chunks, "-m"]).arg(model);
-        run(command.arg("-f").arg(&self.text).arg("--kl-divergence-base").arg(file));
+        command.arg("-f").arg(&self.text).arg("--kl-divergence-base").arg(file);
+        fetched::said(&mut command, "");
     }
 
     /// What llama-perplexity prints about `model` and the predictions in `file`.
@@ -186,12 +198,4 @@ impl Peer {
             .collect::<Vec<_>>()
             .join("\n")
     }
-}
-
-/// What a program that succeeded said.
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command:?}:\n{said}");
-    said
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use opencog_qat::gguf::Format;
 use serde_json::Value as Json;
 
-use crate::process::{PROGRAM, Peak, peak_memory, said};
+use crate::process::{PROGRAM, Peak, peak_memory};
 use crate::random_models::{VARIANTS, Variant, Vocabulary, fetched};
 
 /// Chunks of 512 tokens that are judged on, and that llama.cpp's importance matrix is made from.
@@ -57,11 +57,12 @@ impl Arena {
         if !arena.matrix.exists() {
             let mut command = arena.tool("llama-imatrix", &arena.model);
             command.arg("-f").arg(file("learnt-from.txt")).arg("-o").arg(&arena.matrix);
-            said(&mut command);
+            fetched::said(&mut command, "");
         }
         if !arena.base.exists() {
             let mut command = arena.tool("llama-perplexity", &arena.model);
-            said(command.arg("-f").arg(&arena.text).arg("--kl-divergence-base").arg(&arena.base));
+            command.arg("-f").arg(&arena.text).arg("--kl-divergence-base").arg(&arena.base);
+            fetched::said(&mut command, "");
         }
         Some(arena)
     }
@@ -100,7 +101,7 @@ impl Arena {
             if matrix {
                 command.arg("--imatrix").arg(&self.matrix);
             }
-            said(command.arg(&self.model).arg(&file).args([of, "2"]));
+            fetched::said(command.arg(&self.model).arg(&file).args([of, "2"]), "");
         }
         file
     }

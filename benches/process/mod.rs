@@ -18,14 +18,6 @@ pub fn time(command: &mut Command) -> Duration {
     start.elapsed()
 }
 
-/// What a program says that must succeed.
-pub fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command:?}:\n{said}");
-    said
-}
-
 /// The most that a process held, in kB.
 #[derive(Default, Clone, Copy)]
 pub struct Peak {

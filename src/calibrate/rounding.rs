@@ -13,11 +13,12 @@ const BLOCK: usize = 32;
 /// The mean squared error of each column of an input that is rounded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RoundingErrors {
-    /// In blocks of 32 (Q8_0, Q8_1); empty where rows are no whole number of blocks, here and below.
+    /// The error in blocks of 32 (Q8_0, Q8_1); empty if rows are no whole number of blocks, here and
+    /// below.
     blocks_32: Vec<f32>,
-    /// In blocks of 256 (Q8_K).
+    /// The error in blocks of 256 (Q8_K).
     blocks_256: Vec<f32>,
-    /// Of the sums of Q8_1, one for each block: against those of the rounded values.
+    /// The error of the sums of Q8_1, one for each block: against those of the rounded values.
     sums: Vec<f32>,
     /// The largest inputs.
     pub extremes: Extremes,

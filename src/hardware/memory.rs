@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-/// Memory of the machine that will run the model, in GB (10^9 bytes), and where that is known from.
+/// Memory of the machine that will run the model, in GB (10^9 bytes), and who says so.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "of", content = "gb", rename_all = "kebab-case")]
 pub enum Memory {
@@ -14,7 +14,7 @@ pub enum Memory {
     Asked(f64),
     /// What this machine has.
     ThisMachine(f64),
-    /// [`Memory::FALLBACK`], where nobody asks and this machine does not tell.
+    /// [`Memory::FALLBACK`], if nobody asks and this machine does not tell.
     Assumed(f64),
 }
 
@@ -22,7 +22,7 @@ impl Memory {
     /// What most machines have, in GB.
     pub const FALLBACK: f64 = 8.0;
 
-    /// What this machine has, or what its container may use where that is less.
+    /// What this machine has, or what its container may use if that is less.
     pub fn of_this_machine() -> Memory {
         static BYTES: OnceLock<u64> = OnceLock::new();
         match *BYTES.get_or_init(bytes) {
@@ -31,13 +31,13 @@ impl Memory {
         }
     }
 
-    /// In GB.
+    /// The memory in GB.
     pub fn gb(self) -> f64 {
         let (Memory::Asked(gb) | Memory::ThisMachine(gb) | Memory::Assumed(gb)) = self;
         gb
     }
 
-    /// In bytes.
+    /// The memory in bytes.
     pub fn bytes(self) -> u64 {
         // A thousandth of a byte, so that 0.123456789 GB are 123456789 bytes in spite of rounding.
         (self.gb() * 1e9 + 1e-3) as u64
@@ -55,7 +55,7 @@ impl fmt::Display for Memory {
     }
 }
 
-/// 0 where nobody knows.
+/// The memory of this machine in bytes; 0 if the system does not tell.
 fn bytes() -> u64 {
     let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(memory);

@@ -69,8 +69,8 @@ pub enum ModelError {
     },
     /// Inputs of a matrix that llama.cpp cannot hold.
     #[error(
-        "tensor {tensor} in {format}: {overflow}: what it computes is NaN; {}, or measure with \
-         --activations float what llama.cpp would give without that limit",
+        "tensor {tensor} in {format}: {overflow}: what it computes is NaN; {}; eval --activations \
+         float measures without that limit",
         .overflow.kept.way_out()
     )]
     Overflow {
@@ -83,9 +83,9 @@ pub enum ModelError {
     },
     /// Keys or values that llama.cpp cannot hold.
     #[error(
-        "keys or values of layer {layer} are beyond 65504, where the F16 ends in which llama.cpp \
-         keeps them: what it computes is NaN, unless it is told --cache-type-k f32 \
-         --cache-type-v f32; --activations float measures without that limit"
+        "keys or values of layer {layer} are beyond 65504, the end of the F16 that llama.cpp keeps \
+         them in: what it computes is NaN, unless it is told --cache-type-k f32 \
+         --cache-type-v f32; eval --activations float measures without that limit"
     )]
     CacheOverflow {
         /// Counted from 0.
@@ -94,4 +94,11 @@ pub enum ModelError {
     /// Logits that are no numbers any more.
     #[error("the logits hold NaN or infinity: the model is damaged, or overflows")]
     LogitsNotFinite,
+}
+
+impl ModelError {
+    /// Whether the model runs, but not as llama.cpp runs it: what that keeps in F16 is too large.
+    pub fn is_overflow(&self) -> bool {
+        matches!(self, ModelError::Overflow { .. } | ModelError::CacheOverflow { .. })
+    }
 }

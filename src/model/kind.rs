@@ -4,13 +4,12 @@ use std::fmt;
 
 use super::role::Role;
 
-/// What tensors have in common that get one format in a plan by weights, and one line where they
-/// are told of.
+/// What tensors have in common that get one format in a plan by weights, and one line in a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// What they do.
+    /// The tensors do this.
     Role(Role),
-    /// Their name without what counts blocks, where nobody knows what they do: `enc.blk.*.attn_q`.
+    /// Nobody knows what they do; this is their name without what counts blocks: `enc.blk.*.attn_q`.
     Named(String),
 }
 

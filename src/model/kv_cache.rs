@@ -106,7 +106,7 @@ impl<'a> Keys<'a> {
         self.count(key)?.ok_or_else(|| self.odd(key, "is missing"))
     }
 
-    /// A count for each layer; the same for all where it is one number.
+    /// A count for each layer, which is the same for all layers if the metadata gives one number.
     fn counts(&self, key: &str, layers: usize) -> Result<Option<Vec<u64>>, UnknownCache> {
         let Some(Value::Array(array)) = self.value(key) else {
             return Ok(self.count(key)?.map(|count| vec![count; layers]));
@@ -154,7 +154,7 @@ impl<'a> Keys<'a> {
         }))
     }
 
-    /// Numbers of a key or of a value; where the metadata does not tell, the embedding is dealt out
+    /// Numbers of a key or of a value. If the metadata does not tell, the embedding is dealt out
     /// among the heads of the first layer.
     fn head_len(&self, of: &str, heads: Option<u64>) -> Result<u64, UnknownCache> {
         // Latent attention caches keys alone: they hold the values.

@@ -17,7 +17,7 @@ use super::norm::{rms_norm, rms_norm_in_place};
 use super::rope::RopeTable;
 use super::shape::{AttentionShape, ModelShape};
 use super::single::{Single, attend_single};
-use super::weights::Layer;
+use super::weights::{FUSED, Layer};
 
 /// Queries that one task handles: their scores stay in the second-level cache.
 const QUERIES_PER_TASK: usize = 64;
@@ -239,13 +239,16 @@ impl LayerPass<'_, '_> {
 
     /// Why attention gave NaN or infinity.
     fn why_not_attended(&self, workspace: &Workspace) -> ModelError {
-        let Layer { q, k, v, output, cached, .. } = self.weights;
+        let Layer { q, k, v, is_fused, output, cached, .. } = self.weights;
         let Workspace { normed, k: keys, v: values, attended, .. } = workspace;
         let layer = self.layer;
-        let maps = [(q, "attn_q", normed), (k, "attn_k", normed), (v, "attn_v", normed)];
+        let parts = if *is_fused { [FUSED; 3] } else { ["attn_q", "attn_k", "attn_v"] };
+        let maps = [(q, parts[0], normed), (k, parts[1], normed), (v, parts[2], normed)];
         let in_cache = || {
             let lost = *cached != Rounding::None && !(is_finite(keys) && is_finite(values));
-            lost.then_some(ModelError::CacheOverflow { layer })
+            // What was not finite before it was kept is no fault of the cache.
+            let held = || [k, v].into_iter().all(|map| is_finite(&applied(map, normed)));
+            (lost && held()).then_some(ModelError::CacheOverflow { layer })
         };
         self.overflow(&maps)
             .or_else(in_cache)
@@ -270,6 +273,13 @@ impl LayerPass<'_, '_> {
             Some(ModelError::Overflow { tensor, format, overflow })
         })
     }
+}
+
+/// What a map makes of rows of inputs.
+fn applied(map: &Linear, x: &[f32]) -> Vec<f32> {
+    let mut y = vec![0.0; x.len() / map.weight.columns * map.weight.rows];
+    apply_all(&mut [(map, &mut y)], x);
+    y
 }
 
 fn is_finite(x: &[f32]) -> bool {

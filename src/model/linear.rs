@@ -90,7 +90,7 @@ impl Linear<'_> {
         apply_all(&mut [(self, out)], x);
     }
 
-    /// Why llama.cpp's outputs are not finite for these inputs, where that is why.
+    /// What llama.cpp cannot hold of these inputs, so that its outputs are not finite.
     pub fn overflow(&self, x: &[f32]) -> Option<Overflow> {
         Extremes::of(x, self.weight.columns).overflow(self.rounding, 1.0)
     }

@@ -51,7 +51,7 @@ pub use rope::{RopeScaling, Rotation};
 pub use shape::{AttentionShape, ModelShape, Window};
 pub use stepwise::Stepwise;
 pub use tokenizer::{TokenKind, Tokenizer, TokenizerError, Vocabulary};
-pub use weights::{Layer, Weights, layer_part};
+pub use weights::{FUSED, Layer, Weights, layer_part};
 
 use crate::gguf::Metadata;
 

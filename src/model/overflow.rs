@@ -13,14 +13,14 @@ const INFINITE: f32 = 65_520.0;
 /// The largest magnitudes among inputs of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Extremes {
-    /// Of an input.
+    /// The largest input.
     pub input: f32,
-    /// Of the sum that Q8_1 keeps of 32 inputs; 0 where rows are no whole blocks.
+    /// The largest sum that Q8_1 keeps of 32 inputs; 0 if rows are no whole blocks.
     pub sum: f32,
 }
 
 impl Extremes {
-    /// Of rows of `columns` inputs.
+    /// The extremes of rows of `columns` inputs.
     pub fn of(x: &[f32], columns: usize) -> Extremes {
         /// A multiple of a block.
         const TASK: usize = 16 << 10;
@@ -55,7 +55,7 @@ impl Extremes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InHalf {
-    /// Each input, where weights are F16.
+    /// Each input, if weights are F16.
     Input,
     /// The scale of each 32 inputs (Q8_0, Q8_1).
     Scale,
@@ -87,7 +87,7 @@ impl fmt::Display for InHalf {
 /// A magnitude that F16 cannot hold, or could not with some margin.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Overflow {
-    /// Of what.
+    /// What llama.cpp keeps.
     pub kept: InHalf,
     /// How large it was seen.
     pub value: f32,

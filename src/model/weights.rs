@@ -1,5 +1,7 @@
 //! The weights of a model where they lie, found by their names and checked against its shape.
 
+use std::fmt::Display;
+
 use crate::block;
 use crate::gguf::{Format, Gguf, TensorInfo};
 
@@ -20,6 +22,8 @@ pub struct Layer<'a> {
     pub k: Linear<'a>,
     /// Values.
     pub v: Linear<'a>,
+    /// Whether these three are one matrix in the file, [`FUSED`].
+    pub is_fused: bool,
     /// What keys and values are rounded to before queries meet them.
     pub cached: Rounding,
     /// Gain of the norm of each query, and of each key.
@@ -221,7 +225,7 @@ struct Finder<'a> {
 }
 
 /// Queries, keys and values in one matrix, as llama.cpp's converter writes them if asked to.
-const FUSED: &str = "attn_qkv";
+pub const FUSED: &str = "attn_qkv";
 
 /// What the forward pass uses of a transformer block, without `.weight` or `.bias`.
 const LAYER_PARTS: [&str; 14] = [
@@ -268,12 +272,18 @@ impl<'a> Finder<'a> {
             Some((part, "bias" | "scale" | "input_scale")) => MAPS.contains(&part),
             _ => false,
         };
+        // Beside the one matrix llama.cpp reads no more than the biases of its parts.
+        let is_part_of_fused = |part: &str| match part.rsplit_once('.') {
+            Some(("attn_q" | "attn_k" | "attn_v", of)) => of != "bias",
+            _ => false,
+        };
         let known =
             |name: &str| match name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
                 // llama.cpp reads no more blocks than the metadata counts.
                 Some((layer, part)) => {
                     layer_number(layer).is_some_and(|layer| layer < shape.layers)
                         && known_part(part)
+                        && !(is_part_of_fused(part) && self.is_fused(&layer))
                 }
                 None => WHOLE.contains(&name) || architecture.unused.contains(&name),
             };
@@ -286,6 +296,11 @@ impl<'a> Finder<'a> {
                 Err(ModelError::Unsupported(what))
             }
         }
+    }
+
+    /// Whether queries, keys and values of a layer are one matrix.
+    fn is_fused(&self, layer: &dyn Display) -> bool {
+        self.gguf.tensor(&format!("blk.{layer}.{FUSED}.weight")).is_some()
     }
 
     fn layer(&self, shape: &ModelShape, layer: usize) -> Result<Layer<'a>, ModelError> {
@@ -309,6 +324,7 @@ impl<'a> Finder<'a> {
             q,
             k,
             v,
+            is_fused: self.is_fused(&layer),
             cached: Rounding::None,
             qk_norms,
             output: linear("attn_output", attention.heads * attention.value_len, width)?,

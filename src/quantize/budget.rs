@@ -84,8 +84,8 @@ impl fmt::Display for LimitKind {
     }
 }
 
-/// Bytes of the KV cache of `context` tokens. Where they cannot be reckoned, nothing that is asked
-/// for can be kept to that they count against; what nobody asked for is checked without them.
+/// Bytes of the KV cache of `context` tokens. If they cannot be reckoned, a limit that they count
+/// against is an error if the user asked for it, and is checked without them if nobody did.
 pub fn kv_cache(gguf: &Gguf, config: &Config, context: u64) -> Result<u64, PlanError> {
     let reckoned = kv_cache_bytes(gguf.metadata(), gguf.tensors(), context);
     let asked = match (config.memory, config.context) {
@@ -132,7 +132,7 @@ impl Fixed {
         ])
     }
 
-    /// What the quantized tensors may take, where all in blocks have so many bits on average.
+    /// What the quantized tensors may take if all tensors in blocks have so many bits on average.
     fn at_bpw(&self, bpw: f64) -> f64 {
         let weights = self.quantized_parameters + self.already.weights;
         bpw * weights as f64 / 8.0 - self.already.bytes as f64

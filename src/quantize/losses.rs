@@ -29,7 +29,7 @@ impl Gain {
 }
 
 impl Losses {
-    /// Of positions in order.
+    /// The losses at positions in order.
     pub fn new(klds: Vec<f32>) -> Losses {
         Losses(klds)
     }

@@ -10,7 +10,7 @@ use super::allocate::{within_bytes, within_cost};
 use super::candidate::Candidate;
 use super::encoded::{Encodings, with_some};
 use super::knapsack::Item;
-use super::losses::{Gain, Losses};
+use super::losses::Losses;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
 use super::search::{
@@ -89,14 +89,9 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// By how much `other` loses less.
-    fn gain_of(&self, other: &Measured) -> Gain {
-        self.losses.gain_of(&other.losses, (1.0, 1.0))
-    }
-
-    /// This, or `other` where that loses less by more than chance.
-    fn or_better(self, other: Measured) -> Measured {
-        if self.gain_of(&other).is_real() { other } else { self }
+    /// This, or `other` if that is better by what is aimed at.
+    fn or_better(self, other: Measured, aim: Aim) -> Measured {
+        if aim.prefers(&other.losses, &self.losses) { other } else { self }
     }
 }
 
@@ -278,15 +273,15 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 
     /// What the measured KLD of a choice is multiplied with where models of equal bytes are compared:
-    /// 1; where they are still to be trained, more for what training leaves as it is.
+    /// 1; if they are still to be trained, it is more for what training leaves as it is.
     fn judged_by(&self, choice: &[usize]) -> f64 {
         let raw = self.sum_all(choice);
         let counts = self.search.trains() && raw > 0.0;
         if counts { self.sum_elsewhere(choice) / raw } else { 1.0 }
     }
 
-    /// The plan and its tensors, or those of the plain recipe of the same size, if that loses less
-    /// by more than the standard error of the difference.
+    /// The plan and its tensors, or those of the plain recipe of the same size, if that is better by
+    /// what is aimed at.
     pub fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Measured), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.plan(gguf, &self.candidates(&reached.choice));
@@ -297,14 +292,14 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let (bytes, kept) = (plan.bytes(searchable.alignment()), searchable.kept());
         let room = Bytes { tensors: bytes.tensors - kept.tensors, file: bytes.file - kept.file };
         if !searchable.allows(&plan) {
-            // Where hardly anything fits, lines of metadata decide, which are counted by role.
+            // Where hardly anything fits, lines of metadata decide, which are counted by kind.
             return self.by_role();
         }
         let Some(recipe) = searchable.recipe(gguf, config, self.importance, room)? else {
             return Ok((plan, found));
         };
         let plain = self.plainly(&recipe)?;
-        if found.gain_of(&plain).is_real() {
+        if self.search.aim.prefers(&plain.losses, &found.losses) {
             let kld = plain.losses.mean();
             self.record.measured_kld = kld;
             self.record.predicted_kld = None;
@@ -316,7 +311,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Ok((plan, found))
     }
 
-    /// The best plan that gives all tensors of a role the same format, and its tensors.
+    /// The best plan that gives all tensors of a kind the same format, and its tensors.
     fn by_role(&mut self) -> Result<(Plan, Measured), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.best_by_role(gguf, config, self.importance)?;

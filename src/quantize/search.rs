@@ -67,6 +67,17 @@ pub enum Aim {
     Best,
 }
 
+impl Aim {
+    /// Whether a model is given up for another: if that loses less by more than chance, or if it
+    /// alone is within the KLD that is allowed. That is a mean on this very text, so that what is
+    /// within it is so for certain.
+    pub(super) fn prefers(self, other: &Losses, present: &Losses) -> bool {
+        let within =
+            |losses: &Losses| matches!(self, Aim::Smallest { kld } if losses.mean() <= kld);
+        within(other) && !within(present) || present.gain_of(other, (1.0, 1.0)).is_real()
+    }
+}
+
 /// What a search works on.
 pub struct Search<'s, 'a> {
     /// The file.
@@ -116,7 +127,7 @@ pub struct Record {
     pub predicted_kld: Option<f64>,
     /// KLD of the final model on the text that decided.
     pub measured_kld: f64,
-    /// KLD of the plain recipe of the same size: the same format for all tensors of a role,
+    /// KLD of the plain recipe of the same size: the same format for all tensors of a kind,
     /// rounded without compensation.
     pub recipe_kld: Option<f64>,
     /// The flag that allows no more bits: where a size was asked for, and where no model was found
@@ -168,8 +179,8 @@ pub struct Step {
     pub predicted_kld: f64,
     /// KLD that was measured.
     pub measured_kld: f64,
-    /// Where it was to lose less than what was before: the standard error of the difference, below
-    /// which no difference counts.
+    /// If the step was to lose less than what was before: the standard error of the difference. No
+    /// smaller difference counts, unless it brings the model within the allowed KLD.
     pub noise: Option<f64>,
     /// Whether what it made was kept.
     pub kept: bool,
@@ -182,7 +193,8 @@ pub struct TrainedRound {
     pub untrained_kld: f64,
     /// KLD of what lost least after.
     pub trained_kld: f64,
-    /// Whether that lost less by more than chance, so that it was kept.
+    /// Whether it was kept: if that lost less by more than chance, or was within the allowed KLD and
+    /// the model before was not.
     pub kept: bool,
     /// How long it took.
     pub seconds: f64,
@@ -304,12 +316,12 @@ mod tests {
     use crate::progress::Silent;
     use crate::quantize::Header;
 
-    /// Says what a test wants to be said.
+    /// Says what a test wants to be said of a model.
     struct Saying<F>(F);
 
-    impl<F: FnMut() -> f64> Judge for Saying<F> {
-        fn losses(&mut self, _: &Model, _: usize) -> Result<Losses, SearchError> {
-            Ok(Losses::new(vec![self.0() as f32; 3]))
+    impl<F: FnMut(&Model) -> [f32; 3]> Judge for Saying<F> {
+        fn losses(&mut self, model: &Model, _: usize) -> Result<Losses, SearchError> {
+            Ok(Losses::new(self.0(model).to_vec()))
         }
     }
 
@@ -318,8 +330,8 @@ mod tests {
         Gguf::open(path.as_ref()).unwrap()
     }
 
-    fn search(config: &Config, aim: Aim, judge: impl FnMut() -> f64) -> Found {
-        judged(config, aim, &mut Saying(judge))
+    fn search(config: &Config, aim: Aim, mut judge: impl FnMut() -> f64) -> Found {
+        judged(config, aim, &mut Saying(|_: &Model| [judge() as f32; 3]))
     }
 
     fn judged(config: &Config, aim: Aim, judge: &mut dyn Judge) -> Found {
@@ -385,6 +397,51 @@ mod tests {
         for tensor in plan.tensors.iter().filter(|tensor| tensor.choice.is_encoded()) {
             assert_eq!(encodings[&tensor.spec.name].format, tensor.spec.format);
         }
+    }
+
+    /// A little above the KLD that is allowed in tests of noise, at every position.
+    const ABOVE: [f32; 3] = [0.0204; 3];
+    const ALLOWED: Aim = Aim::Smallest { kld: 0.0202 };
+    /// Within it, by less than chance explains.
+    const WITHIN: [f32; 3] = [0.0300, 0.0200, 0.0100];
+
+    #[test]
+    fn no_noise_keeps_a_model_from_being_within_what_is_allowed() {
+        let [above, within] = [ABOVE, WITHIN].map(|klds| Losses::new(klds.to_vec()));
+        assert!(!above.gain_of(&within, (1.0, 1.0)).is_real());
+        assert!(ALLOWED.prefers(&within, &above) && !ALLOWED.prefers(&above, &within));
+        assert!(!Aim::Best.prefers(&within, &above));
+        // Both are within, or both above.
+        assert!([0.01, 0.03].iter().all(|&kld| !Aim::Smallest { kld }.prefers(&within, &above)));
+
+        let goal = Goal { bpw: Some(5.0), ..Goal::default() };
+        let config = Config { goal, ..four_or_five_bits() };
+        let mut measured = 0;
+        search(&config, ALLOWED, || {
+            measured += 1;
+            f64::from(ABOVE[0])
+        });
+        // The recipe is what is measured last.
+        let mut left = measured;
+        let mut judge = Saying(|_: &Model| {
+            left -= 1;
+            if left == 0 { WITHIN } else { ABOVE }
+        });
+        let Found { record, .. } = judged(&config, ALLOWED, &mut judge);
+        assert_eq!(record.recipe_kld, Some(record.measured_kld));
+        assert!((record.measured_kld - 0.02).abs() < 1e-6, "{}", record.measured_kld);
+        assert_eq!(record.bound_by, None);
+    }
+
+    #[test]
+    fn no_noise_keeps_training_from_being_within_what_is_allowed() {
+        let config = Config { effort: Effort::Thorough, ..four_or_five_bits() };
+        let untrained = gains(&Model::of(&tiny()).unwrap());
+        let mut judge =
+            Saying(|model: &Model| if gains(model) == untrained { ABOVE } else { WITHIN });
+        let Found { record, .. } = judged(&config, ALLOWED, &mut judge);
+        assert!(record.trained.iter().all(|round| round.kept), "{:?}", record.trained);
+        assert!((record.measured_kld - 0.02).abs() < 1e-6, "{}", record.measured_kld);
     }
 
     #[test]

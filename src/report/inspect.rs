@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::gguf::{Format, Gguf};
-use crate::model::Role;
+use crate::model::Kind;
 
 use super::text::bytes;
 
@@ -46,8 +46,9 @@ fn write_listing(out: &mut String, gguf: &Gguf) -> fmt::Result {
     for tensor in gguf.tensors() {
         let name = tensor.name.escape_debug().to_string();
         let (format, shape) = (tensor.format, tensor.shape.to_string());
-        let (role, size) = (Role::of(&tensor.name), bytes(tensor.bytes()));
-        writeln!(out, "  {name:<width$}  {format:<8} {shape:<16} {size:>9}  {role}")?;
+        let kind = Kind::of(&tensor.name).to_string().escape_debug().to_string();
+        let size = bytes(tensor.bytes());
+        writeln!(out, "  {name:<width$}  {format:<8} {shape:<16} {size:>9}  {kind}")?;
         let total = formats.entry(format).or_default();
         *total = (total.0 + 1, total.1 + tensor.bytes());
     }

@@ -30,7 +30,7 @@ use crate::calibrate::Diversity;
 use crate::config::{Config, Effort};
 use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
 use crate::hardware::Memory;
-use crate::model::{Kind, Role, architecture_name, doubts, kv_cache_bytes};
+use crate::model::{FUSED, Kind, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
 use crate::pipeline::Job;
 use crate::quantize::{Choice, KeptFrom, Plan, Planned, Record};
 
@@ -66,8 +66,10 @@ pub struct Report {
     /// What was lost on outputs: on held-out text of the model's own first, then on the evaluation
     /// text.
     pub evaluations: Vec<Evaluation>,
-    /// Why nothing was measured on outputs, where nothing was; formats were chosen by the weights
-    /// alone then.
+    /// Why nothing was measured on outputs of the model's own text, if nothing was. Formats were
+    /// then chosen without a search, unless `search` tells of one: by errors of weights, which count
+    /// by their inputs if the model could be run (`diversity`), or by the fixed table if that was
+    /// asked for.
     pub unmeasured: Option<String>,
     /// How varied the text is that the model wrote.
     pub diversity: Option<Diversity>,
@@ -184,7 +186,9 @@ pub(crate) struct Measured {
     pub evaluations: Vec<Evaluation>,
     pub diversity: Option<Diversity>,
     pub search: Option<Record>,
-    /// Why nothing was measured, where nothing was.
+    /// Why there was no search, if one was to be.
+    pub unsearched: Option<String>,
+    /// Why nothing was measured, if nothing was.
     pub unmeasured: Option<String>,
     /// What was asked for and not reached.
     pub missed: Option<String>,
@@ -192,12 +196,25 @@ pub(crate) struct Measured {
 
 fn warnings(run: &Run) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let (true, Some(reason)) = (run.config.effort != Effort::Fast, &run.measured.unmeasured) {
-        let decided = match run.measured.diversity {
-            Some(_) => "what was lost is not measured",
-            None => "formats are chosen by the weights alone, and what was lost is not measured",
+    let Measured { unsearched, unmeasured, diversity, .. } = &run.measured;
+    if let (true, Some(reason)) = (run.config.effort != Effort::Fast, unmeasured) {
+        let decided = match (diversity, unsearched) {
+            (None, _) => "formats are chosen by the weights alone, and ",
+            (_, Some(_)) => "formats are chosen without a search by errors of weights, and ",
+            _ => "",
         };
+        warnings.push(format!("{decided}what was lost is not measured: {reason}"));
+    } else if let Some(reason) = unsearched {
+        let decided = "formats are chosen without a search by errors of weights";
         warnings.push(format!("{decided}: {reason}"));
+    }
+    let is_fused = |name: &str| layer_part(name).is_some_and(|(_, part)| part == FUSED);
+    let learns = run.config.trains() && run.measured.search.is_some();
+    if learns && run.gguf.tensors().iter().any(|tensor| is_fused(&tensor.name)) {
+        warnings.push(format!(
+            "training leaves {FUSED}.weight of each layer as it was rounded: queries, keys and \
+             values learn only if they are three matrices"
+        ));
     }
     if !run.plan.tensors.iter().any(|tensor| tensor.choice.is_encoded()) {
         let stay = "every tensor stays in the format that it has; --bits, --bpw, --size or \

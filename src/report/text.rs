@@ -51,22 +51,29 @@ fn write_sizes(out: &mut String, report: &Report, input: u64, output: u64) -> fm
         100.0 * metrics.memory_reduction,
         100.0 * metrics.file_reduction
     )?;
-    if let Some(kv_cache) = metrics.kv_cache_bytes {
-        let needed = bytes(output + kv_cache);
-        let context = metrics.context;
-        let (gb, of) = match metrics.memory {
-            Memory::Asked(gb) => (gb, "as asked for"),
-            Memory::ThisMachine(gb) => (gb, "this machine"),
-            Memory::Assumed(gb) => (gb, "assumed"),
-        };
-        writeln!(out, "  memory       {needed} with the KV cache of {context} tokens,")?;
-        writeln!(out, "               of {gb:.1} GB ({of})")?;
-    }
+    write_memory(out, metrics, output)?;
     if let Some(error) = metrics.relative_error {
         writeln!(out, "  error        {error:.3e} of the squared weights")?;
     }
     write_degradation(out, report)?;
     write_training(out, report)
+}
+
+/// The memory that the model needs, as far as it is known, and that it may take.
+fn write_memory(out: &mut String, metrics: &Metrics, output: u64) -> fmt::Result {
+    let (gb, of) = match metrics.memory {
+        Memory::Asked(gb) => (gb, "as asked for"),
+        Memory::ThisMachine(gb) => (gb, "this machine"),
+        Memory::Assumed(gb) => (gb, "assumed"),
+    };
+    match metrics.kv_cache_bytes {
+        Some(kv_cache) => {
+            let (needed, context) = (bytes(output + kv_cache), metrics.context);
+            writeln!(out, "  memory       {needed} with the KV cache of {context} tokens,")?;
+        }
+        None => writeln!(out, "  memory       {} without the KV cache,", bytes(output))?,
+    }
+    writeln!(out, "               of {gb:.1} GB ({of})")
 }
 
 /// What was lost on outputs, or why nobody knows.
@@ -222,8 +229,8 @@ fn write_kept_from(out: &mut String, all: &[KeptFrom]) -> fmt::Result {
         writeln!(out, "{line}  not {formats}: {names}{more}")?;
         writeln!(
             out,
-            "    llama.cpp keeps {kept} in F16; {largest:.1e} is too near its end, 65504, to be safe \
-             of NaN"
+            "    llama.cpp keeps {kept} in F16; {largest:.1e} is too near 65504, where F16 ends, to be \
+             safe from NaN"
         )?;
     }
     Ok(())

@@ -146,7 +146,7 @@ impl<'m, 'a> Predictor<'m, 'a> {
         self.session.logits(hidden, &mut self.logits);
     }
 
-    /// Why logits are not finite, where llama.cpp could not hold the inputs of the output head.
+    /// Why logits are not finite, if llama.cpp could not hold the inputs of the output head.
     fn overflow(&self) -> Option<ModelError> {
         let weights = &self.session.model().weights;
         let (format, overflow) = (weights.head.weight.format, weights.head.overflow(&self.hidden)?);

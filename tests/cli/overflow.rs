@@ -94,4 +94,33 @@ fn keys_and_values_are_kept_in_f16() {
     let eval = "eval --context 64 --chunks 2 in.gguf large.gguf";
     folder.refused_with(eval, "large.gguf against in.gguf: keys or values of layer 1 are beyond");
     folder.run(&format!("{eval} --activations float")).success();
+    assert!(folder.refused(eval).contains("eval --activations float"));
+}
+
+#[test]
+fn what_llama_cpp_cannot_run_as_it_is_told_is_quantized_without_a_search() {
+    let folder = Folder::empty();
+    folder.write("in.gguf", &with_large_attention_values());
+    let has = predicate::str::contains;
+    let cannot = "keys or values of layer 1 are beyond 65504";
+    let told = format!(
+        "formats are chosen without a search by errors of weights, and what was lost is not \
+         measured: {cannot}"
+    );
+    let run = folder.run(&format!("{LITTLE} -q --report r.json in.gguf out.gguf")).success();
+    run.stderr(has(told));
+    let report = report(&folder);
+    assert!(report["unmeasured"].as_str().unwrap().starts_with(cannot), "{report}");
+    assert!(report["search"].is_null() && report["evaluations"].as_array().unwrap().is_empty());
+    assert!(folder.path("out.gguf").exists());
+
+    // A plan of one table is not measured either.
+    let fixed = "--strategy fixed --force";
+    let run = folder.run(&format!("{LITTLE} {fixed} in.gguf out.gguf")).success();
+    run.stderr(has(format!("warning: what was lost is not measured: {cannot}")));
+
+    let missed = format!("--accuracy 0.02: it could not be measured: {cannot}");
+    let run = folder.run(&format!("{LITTLE} --accuracy 0.02 in.gguf new.gguf")).code(3);
+    run.stderr(has(missed));
+    assert!(!folder.path("new.gguf").exists());
 }

@@ -46,21 +46,31 @@ pub fn optimized() -> bool {
     !cfg!(debug_assertions)
 }
 
-/// What a tool of llama.cpp says that must succeed, `wanted` in it. On a busy machine its log often
-/// ends before the last lines, though it succeeded: then it is asked again.
+/// What a tool of llama.cpp says that must succeed, `wanted` and the figure behind it in it. On a busy
+/// machine its log often ends before the last lines, though it succeeded: then it is asked again.
 pub fn said(tool: &mut Command, wanted: &str) -> String {
     /// As many as make it unlikely that a log is cut each time, though half of them are.
     const TRIES: usize = 6;
     let mut said = String::new();
     for _ in 0..TRIES {
         let output = tool.output().unwrap();
-        said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let streams =
+            [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        said = streams.join("\n");
         assert!(output.status.success(), "{tool:?}:\n{said}");
-        if said.contains(wanted) {
+        if streams.iter().any(|stream| is_whole(stream, wanted)) {
             return said;
         }
     }
     panic!("no {wanted:?} in what {tool:?} said, {TRIES} times, at last:\n{said}")
+}
+
+/// Whether a stream has `wanted`, and behind it a figure that something separates from what follows: a
+/// log that is cut may end within a number.
+pub fn is_whole(stream: &str, wanted: &str) -> bool {
+    let figure = stream.split_once(wanted).map(|(_, rest)| rest.trim_start());
+    wanted.is_empty()
+        || figure.is_some_and(|it| it.contains(|c: char| c.is_whitespace() || c == ','))
 }
 
 /// The number behind `name` in what a tool said.

@@ -70,7 +70,7 @@ impl Family {
     }
 }
 
-/// What holds where the file is silent, or names a token that is not there.
+/// What holds if the file is silent, or names a token that is not there.
 struct Defaults {
     begin: Option<u32>,
     end: u32,
@@ -301,7 +301,7 @@ fn named_byte(text: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// The token that `key` names. Where it names none that there is, `default`, where there is that.
+/// The token that `key` names. If there is no such token, this is `default`, if there is that one.
 fn id(
     metadata: &Metadata,
     key: &str,

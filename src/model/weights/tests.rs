@@ -129,6 +129,21 @@ fn queries_keys_and_values_may_be_one_matrix() {
 }
 
 #[test]
+fn beside_one_matrix_no_other_of_its_parts_is_read() {
+    for part in ["attn_q", "attn_k", "attn_v"] {
+        let name = format!("blk.0.{part}.weight");
+        let both = hidden(|model| {
+            let at = model.tensors.iter().position(|(spec, _)| spec.name == name).unwrap();
+            let left = model.tensors[at].clone();
+            fuse(model);
+            model.tensors.push(left);
+        });
+        let message = both.unwrap_err().to_string();
+        assert!(message.contains(&name), "{message}");
+    }
+}
+
+#[test]
 fn one_matrix_is_replaced_as_its_parts_are() {
     let (apart, mut together) = (Rewritten::tiny(), Rewritten::tiny());
     fuse(&mut together);

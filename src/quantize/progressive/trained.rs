@@ -81,10 +81,10 @@ impl Progressive<'_, '_, '_> {
     }
 
     /// Trains a model, of which this KLD is predicted then: layer by layer, then end to end where that
-    /// is asked for. What loses least is returned, which is the model as it was where nothing is
-    /// gained but noise.
+    /// is asked for. The best of them by what is aimed at is returned, which is the model as it was
+    /// if nothing is gained but noise.
     fn train(&mut self, before: Measured, predicted: f64) -> Result<Measured, SearchError> {
-        let time = self.time_left();
+        let (time, aim) = (self.time_left(), self.search.aim);
         let by_layers = self.train_blocks(&before.encodings, time)?;
         let left = time.map(|time| time.saturating_sub(Duration::from_secs_f64(by_layers.seconds)));
         let tokens = self.tokens_end_to_end(left, &by_layers)?;
@@ -93,16 +93,16 @@ impl Progressive<'_, '_, '_> {
         let mut after = self.measured(encodings)?;
         let mut end_to_end = Vec::new();
         if tokens > 0 {
-            let best = if before.gain_of(&after).is_real() { &after } else { &before };
+            let best = if aim.prefers(&after.losses, &before.losses) { &after } else { &before };
             let whole = self.train_whole(&best.encodings, tokens)?;
             let trained = self.measured(whole.encodings)?;
-            after = after.or_better(trained);
+            after = after.or_better(trained, aim);
             seconds += whole.seconds;
             end_to_end = whole.checks;
         }
         let (untrained_kld, trained_kld) = (before.losses.mean(), after.losses.mean());
-        let gain = before.gain_of(&after);
-        let (noise, kept) = (Some(gain.error), gain.is_real());
+        let kept = aim.prefers(&after.losses, &before.losses);
+        let noise = Some(before.losses.gain_of(&after.losses, (1.0, 1.0)).error);
         self.note(StepKind::Train, (&[], &[]), predicted, trained_kld, noise, kept);
         self.record.trained.push(TrainedRound {
             untrained_kld,
@@ -114,7 +114,7 @@ impl Progressive<'_, '_, '_> {
             end_to_end,
             tokens_left,
         });
-        Ok(before.or_better(after))
+        Ok(if kept { after } else { before })
     }
 
     /// Trains layer by layer.
