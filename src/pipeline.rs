@@ -93,7 +93,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     );
     clock.lap(if search.is_some() { "search" } else { "plan" });
 
-    let (mut errors, mut evaluations) = (vec![None; plan.tensors.len()], Vec::new());
+    let (mut lost, mut evaluations) = (vec![None; plan.tensors.len()], Vec::new());
     if let Some(output) = files.model.take() {
         let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
@@ -104,7 +104,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         }
         output.sync()?;
         clock.lap("sync to disk");
-        (files.model, errors) = (Some(output), measured);
+        (files.model, lost) = (Some(output), measured);
     }
 
     let (unmeasured, unread, diversity) = match outputs {
@@ -126,7 +126,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         metadata,
         opencog: companion.as_ref().map(|companion| companion.report.clone()),
         context,
-        errors,
+        lost,
         kept_from,
         measured,
         stages: clock.stages,

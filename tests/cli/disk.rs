@@ -43,7 +43,8 @@ fn a_listing_that_cannot_be_written_is_an_error() {
 fn a_summary_that_cannot_be_written_is_a_warning() {
     let folder = Folder::with(&Model::llama(256, Format::F16));
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let run = folder.program("--effort fast in.gguf out.gguf").stdout(full()).output().unwrap().assert();
+    let run =
+        folder.program("--effort fast in.gguf out.gguf").stdout(full()).output().unwrap().assert();
     run.success().stderr(predicate::str::starts_with("warning: cannot write to standard output"));
     folder.open("out.gguf");
     // A plan that nobody sees is no use.
