@@ -182,8 +182,9 @@ impl<'a> Decide<'_, 'a> {
     fn with(&self, outputs: Option<&Outputs<'a>>) -> Result<Decided, Error> {
         let Decide { job, config, gguf, searchable, work, progress } = *self;
         let mut importance = Importance::default();
-        if let Some(outputs) = outputs {
-            if config.strategy == Strategy::Search && searchable.is_any() {
+        // What is not encoded needs no importance.
+        if let Some(outputs) = outputs.filter(|_| searchable.is_any()) {
+            if config.strategy == Strategy::Search {
                 let found = outputs.search(gguf, config, searchable, work, progress);
                 if let Some(found) = found.map_err(|e| Error::search(&job.input, e))? {
                     let Found { plan, encodings, kept_from, record } = found;
