@@ -100,7 +100,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     );
     clock.lap(if search.is_some() { "search" } else { "plan" });
 
-    let mut errors = vec![None; plan.tensors.len()];
+    let mut lost = vec![None; plan.tensors.len()];
     // What is not written is not measured, and then the search has the last word.
     let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
     if let Some(output) = files.model.take() {
@@ -113,7 +113,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         }
         output.sync()?;
         clock.lap("sync to disk");
-        (files.model, errors) = (Some(output), measured);
+        (files.model, lost) = (Some(output), measured);
     }
 
     let (evaluations, overflow) = match evaluations {
@@ -139,7 +139,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         metadata,
         opencog: companion.as_ref().map(|companion| companion.report.clone()),
         context,
-        errors,
+        lost,
         kept_from,
         measured,
         stages: clock.stages,
@@ -197,8 +197,9 @@ impl<'a> Decide<'_, 'a> {
     fn with(&self, outputs: Option<&Outputs<'a>>) -> Result<Decided, Error> {
         let Decide { job, config, gguf, searchable, work, progress } = *self;
         let (mut importance, mut unsearched) = (Importance::default(), None);
-        if let Some(outputs) = outputs {
-            if config.strategy == Strategy::Search && searchable.is_any() {
+        // What is not encoded needs no importance.
+        if let Some(outputs) = outputs.filter(|_| searchable.is_any()) {
+            if config.strategy == Strategy::Search {
                 let found = outputs.search(gguf, config, searchable, work, progress);
                 match found.map_err(|e| Error::search(&job.input, e))? {
                     Ok(Found { plan, encodings, kept_from, record }) => {

@@ -2,10 +2,11 @@
 
 use rayon::prelude::*;
 
-use crate::block::{self, SquaredError, lattice};
+use crate::block::{self, lattice};
 use crate::gguf::{Format, Gguf, TensorInfo};
 
 use super::candidate::{Candidate, How};
+use super::lost::Lost;
 
 /// Weights encoded between two writes, or held at a time. Large enough to keep all threads busy.
 const BATCH: usize = 4 << 20;
@@ -38,28 +39,28 @@ fn reason(value: f32, format: Format) -> String {
 }
 
 /// Encodes `tensor` as `to` has it, weighted by `importance` where given, and hands the bytes to
-/// `write` in order. Rows are encoded in parallel on rayon's current pool; neither the
-/// bytes nor the returned error depend on how many threads it has.
+/// `write` in order; returns what was lost. Rows are encoded in parallel on rayon's current pool;
+/// neither the bytes nor what is returned depend on how many threads it has.
 pub fn encode_tensor<E: From<EncodeError>>(
     gguf: &Gguf,
     tensor: &TensorInfo,
     to: Candidate,
     importance: Option<&[f32]>,
     mut write: impl FnMut(Vec<u8>) -> Result<(), E>,
-) -> Result<SquaredError, E> {
+) -> Result<Lost, E> {
     let row_len = tensor.row_len();
     let bytes_of_rows =
         |format: Format, rows: usize| rows * (row_len / format.block_len()) * format.block_bytes();
     let task_rows = (TASK / row_len).max(1);
     let batch_rows = (BATCH / row_len / task_rows).max(1) * task_rows;
     let data = gguf.data(tensor);
-    let mut sum = SquaredError::default();
+    let mut sum = Lost::default();
     for first_row in (0..tensor.rows()).step_by(batch_rows) {
         let rows = batch_rows.min(tensor.rows() - first_row);
         let from = bytes_of_rows(tensor.format, first_row);
         let source = &data[from..from + bytes_of_rows(tensor.format, rows)];
         let mut encoded = vec![0; bytes_of_rows(to.format, rows)];
-        let errors: Vec<SquaredError> = source
+        let lost: Vec<Lost> = source
             .par_chunks(bytes_of_rows(tensor.format, task_rows))
             .zip(encoded.par_chunks_mut(bytes_of_rows(to.format, task_rows)))
             .enumerate()
@@ -74,7 +75,7 @@ pub fn encode_tensor<E: From<EncodeError>>(
                 )
             })
             .collect::<Result<_, EncodeError>>()?;
-        errors.into_iter().for_each(|error| sum += error);
+        lost.into_iter().for_each(|lost| sum += lost);
         tracing::trace!(tensor = tensor.name, first_row, rows, to = %to.format, "encoded");
         gguf.release(tensor, from..from + source.len());
         write(encoded)?;
@@ -98,10 +99,10 @@ impl Scratch {
         to: Candidate,
         importance: Option<&[f32]>,
         encoded: &mut [u8],
-    ) -> Result<SquaredError, EncodeError> {
+    ) -> Result<Lost, EncodeError> {
         if to.how == How::Copied {
             encoded.copy_from_slice(source);
-            return Ok(SquaredError::default());
+            return Ok(Lost::default());
         }
         let len = encoded.len() / to.format.block_bytes() * to.format.block_len();
         self.values.resize(len, 0.0);
@@ -111,7 +112,7 @@ impl Scratch {
         encode_rows(tensor, to, &self.values, importance, encoded);
         block::decode(to.format, encoded, &mut self.decoded);
         as_stored(tensor, to, &mut self.decoded);
-        Ok(block::squared_error(&self.values, &self.decoded))
+        Ok(Lost::of(first_row, tensor.row_len(), &self.values, &self.decoded))
     }
 }
 
@@ -177,21 +178,21 @@ pub(super) fn for_each_batch(
 }
 
 /// What a tensor loses by being encoded as `bytes`, as `to` has it.
-pub(super) fn squared_error_of(
+pub(super) fn lost_by(
     gguf: &Gguf,
     tensor: &TensorInfo,
     to: Candidate,
     bytes: &[u8],
-) -> Result<SquaredError, EncodeError> {
-    let mut error = SquaredError::default();
+) -> Result<Lost, EncodeError> {
+    let (mut lost, columns) = (Lost::default(), tensor.row_len());
     let size_of = |values: usize| to.format.size_of(values);
     for_each_batch(gguf, tensor, |first, values| {
         let bytes = &bytes[size_of(first)..size_of(first + values.len())];
         let mut decoded = decoded(to.format, bytes);
         as_stored(tensor, to, &mut decoded);
-        error += block::squared_error(values, &decoded);
+        lost += Lost::of(first / columns, columns, values, &decoded);
     })?;
-    Ok(error)
+    Ok(lost)
 }
 
 /// The values of whole blocks.

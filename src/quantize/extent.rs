@@ -42,6 +42,11 @@ impl Extent {
         Ok(beyond.then_some(extent))
     }
 
+    /// The largest weight; 0 if all are below.
+    pub fn largest(self) -> f32 {
+        self.largest
+    }
+
     /// Whether a format holds all of the weights.
     pub fn is_held_by(self, format: Format) -> bool {
         let range = block::range(format);

@@ -35,7 +35,7 @@ struct State {
 /// 200,000 states, which some dozen groups of ten options do not reach, is thinned.
 pub fn choose(groups: &[Vec<Item>], budget: Bytes) -> Option<Vec<usize>> {
     let start = State { bytes: Bytes::default(), cost: 0.0, option: 0, parent: 0 };
-    let most = FRONT.min(FRONTS / groups.len().max(1));
+    let most = FRONT.min(FRONTS / groups.len().max(1)).max(1);
     let mut fronts = vec![vec![start]];
     for (i, group) in groups.iter().enumerate() {
         let rest: Bytes = groups[i + 1..].iter().map(|group| smallest(group)).sum();

@@ -14,6 +14,7 @@ mod kept_from;
 mod knapsack;
 mod lattice;
 mod losses;
+mod lost;
 mod options;
 mod pass;
 mod plan;
@@ -34,6 +35,7 @@ pub use encode::{EncodeError, encode_tensor};
 pub use encoded::{Encoded, Encodings};
 pub use kept_from::{KeptFrom, MARGIN};
 pub use losses::{Gain, Losses};
+pub use lost::Lost;
 pub use plan::{Choice, Plan, PlanError, Planned, plan};
 pub use search::{
     Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,

@@ -63,6 +63,8 @@ pub enum Exactness {
     Kept,
     /// They may also get formats of fewer bits.
     GivesWay,
+    /// They get what others get; and what the fixed table has is open to the formats next to it.
+    GivenUp,
 }
 
 impl<'g> Inspection<'g> {
@@ -177,12 +179,16 @@ impl Asked<'_> {
         let Some(exact) = exact else {
             return match candidates.is_empty() {
                 true => Ok(Options::Kept(Kept::CopiedForRows)),
-                false => self.held(candidates, seen).map(Options::Formats),
+                false => self.held(self.with_next(candidates), seen).map(Options::Formats),
             };
         };
-        candidates.retain(|candidate| candidate.format.bpw() < exact.0.bpw());
+        if self.exactness == Exactness::GivesWay {
+            candidates.retain(|candidate| candidate.format.bpw() < exact.0.bpw());
+        }
         let mut candidates = self.held(candidates, seen).unwrap_or_default();
-        candidates.push(on_lattice(exact));
+        if self.exactness == Exactness::GivesWay || candidates.is_empty() {
+            candidates.push(on_lattice(exact));
+        }
         Ok(Options::Formats(candidates))
     }
 
@@ -219,6 +225,30 @@ impl Asked<'_> {
         }
     }
 
+    /// What the fixed table has, if it is given up: the formats next to it, first those of at least
+    /// as many bits.
+    fn with_next(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let Asked { tensor, config, exactness, .. } = *self;
+        let (Exactness::GivenUp, Strategy::Fixed, Some(&first)) =
+            (exactness, config.strategy, candidates.first())
+        else {
+            return candidates;
+        };
+        let asked = match first.how {
+            How::InsteadOf(format) => format,
+            _ => first.format,
+        };
+        let bits = first.format.bpw();
+        let next = |format: &Format| {
+            *format != first.format && config.offers(*format) && format.fits(tensor.row_len())
+        };
+        let next = config.hardware.palette().iter().copied().filter(next);
+        let (more, fewer): (Vec<Format>, Vec<Format>) = next.partition(|it| it.bpw() >= bits);
+        let next = more.into_iter().chain(fewer.into_iter().rev());
+        let next = next.map(|format| Candidate { format, how: How::InsteadOf(asked) });
+        [first].into_iter().chain(next).collect()
+    }
+
     /// Those of the candidates that hold all weights. The fixed table has one for each tensor,
     /// which another stands in for.
     fn held(&self, candidates: Vec<Candidate>, seen: &Seen) -> Result<Vec<Candidate>, PlanError> {
@@ -239,13 +269,19 @@ impl Asked<'_> {
             (Strategy::Fixed, Some(&format)) => {
                 Ok(vec![Candidate { format, how: How::InsteadOf(asked) }])
             }
-            (_, could) => Err(self.beyond(&candidates, could.copied())),
+            (_, could) => Err(self.beyond(&candidates, extent, could.copied())),
         }
     }
 
     /// The error for a weight that none of the candidates holds.
-    fn beyond(&self, candidates: &[Candidate], could: Option<Format>) -> PlanError {
-        let reach = |format: &Format| *block::range(*format).end();
+    fn beyond(&self, candidates: &[Candidate], extent: Extent, could: Option<Format>) -> PlanError {
+        // The side on which a weight is beyond all of them.
+        let end = |format: Format| *block::range(format).end();
+        let is_above = candidates.iter().all(|it| extent.largest() > end(it.format));
+        let reach = |format: &Format| match is_above {
+            true => end(*format),
+            false => -*block::range(*format).start(),
+        };
         let formats = candidates.iter().map(|candidate| candidate.format);
         let widest = formats.max_by(|a, b| reach(a).total_cmp(&reach(b)));
         let weight = widest.and_then(|format| first_beyond(self.gguf, self.tensor, format));

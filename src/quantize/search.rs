@@ -236,12 +236,22 @@ impl<'s> Search<'s, '_> {
     pub fn run(&self, judge: &mut dyn Judge) -> Result<Found, SearchError> {
         let bands = Bands::new(self.model.shape.layers);
         let mut sensitivities = self.searchable.sensitivities(self.gguf, bands);
-        let survey: Survey = self.work.remember("survey", || {
+        let known: Survey = self.work.remember("survey", || {
             survey(self.gguf, self.model, self.looked_at(), &sensitivities, self.progress)
         })?;
-        let importance = survey.importance(self.model.weights.tied);
-        survey.fill(&mut sensitivities);
+        let importance = known.importance(self.model.weights.tied);
+        known.fill(&mut sensitivities);
         let searchable = self.searchable.finite(self.gguf, self.config, &importance)?;
+        if searchable.offers_more_than(self.searchable) {
+            // Nothing is known yet of what stands in for formats without room.
+            let search = Search { searchable: &searchable, ..*self };
+            sensitivities = searchable.sensitivities(self.gguf, bands);
+            let known: Survey = self.work.remember("survey-of-stand-ins", || {
+                let looked_at = search.looked_at();
+                survey(self.gguf, self.model, looked_at, &sensitivities, self.progress)
+            })?;
+            known.fill(&mut sensitivities);
+        }
         for sensitivity in &mut sensitivities {
             let tensor = sensitivity.tensor;
             sensitivity.keep_only(|format| searchable.may_have(tensor, format));

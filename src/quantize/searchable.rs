@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::calibrate::Importance;
-use crate::config::Config;
+use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf};
 use crate::model::Kind;
 
 use super::budget::{Fixed, Limit, kv_cache};
 use super::candidate::{Candidate, How};
 use super::choose::{budget, choose};
-use super::kept_from::{KeptFrom, Left, left};
+use super::kept_from::{KeptFrom, Left, left, tight_warnings};
 use super::options::{Exactness, Inspection, Options};
 use super::plan::{Plan, PlanError, fixed_part, groups, planned, planned_with};
 use super::portable::refuse_unportable;
@@ -26,8 +26,16 @@ pub struct Searchable {
     pub budget: Bytes,
     /// What the lines of metadata about the formats of each role take at most.
     pub lines: Bytes,
-    /// What to tell of limits that gave way, and of formats with little room for inputs.
-    warnings: Vec<String>,
+    /// What may become of the tensors if those on lattices need not stay there.
+    giving_way: Vec<Options>,
+    /// The same if nobody looks at lattices, nor keeps to the fixed table.
+    given_up: Vec<Options>,
+    /// How many tensors lie on the lattice of an allowed format.
+    on_lattices: usize,
+    /// What to tell of limits that gave way.
+    gave_way: Vec<String>,
+    /// What else to tell: of lattices, and of formats with little room for inputs.
+    told: Vec<String>,
     /// Formats that tensors are kept from.
     pub kept_from: Vec<KeptFrom>,
 }
@@ -43,31 +51,46 @@ impl Searchable {
     ) -> Result<Searchable, PlanError> {
         let kv_cache = kv_cache(gguf, config, context)?;
         let inspection = Inspection::of(gguf, config)?;
-        let of = |exactness| {
-            let options = inspection.options(config, exactness)?;
-            refuse_unportable(gguf, &options, config)?;
-            let fixed = fixed_part(gguf, &options, header, kv_cache);
-            Searchable::within_limits(gguf, config, options, fixed)
+        let options = inspection.options(config, Exactness::Kept)?;
+        refuse_unportable(gguf, &options, config)?;
+        let all = Searchable {
+            fixed: fixed_part(gguf, &options, header, kv_cache),
+            options: Vec::new(),
+            budget: Bytes::default(),
+            lines: Bytes::default(),
+            giving_way: inspection.options(config, Exactness::GivesWay)?,
+            given_up: inspection.options(config, Exactness::GivenUp)?,
+            on_lattices: inspection.on_lattices(),
+            gave_way: Vec::new(),
+            told: inspection.refused_lattices(config).into_iter().collect(),
+            kept_from: Vec::new(),
         };
-        let mut searchable = match of(Exactness::Kept) {
-            Err(PlanError::Unreachable(limit)) if inspection.on_lattices() > 0 => {
-                let mut searchable = of(Exactness::GivesWay)?;
-                searchable.warnings.push(without_lattices(inspection.on_lattices(), &limit));
-                searchable
-            }
-            searchable => searchable?,
-        };
-        searchable.warnings.extend(inspection.refused_lattices(config));
-        Ok(searchable)
+        all.within_limits(gguf, config, options).or_else(|error| {
+            let (options, told) = all.give_way(error)?;
+            let mut searchable = all.within_limits(gguf, config, options)?;
+            searchable.told.push(told);
+            Ok(searchable)
+        })
     }
 
+    /// What may become of the tensors where they could not be within a limit, and what to tell.
+    fn give_way(&self, error: PlanError) -> Result<(Vec<Options>, String), PlanError> {
+        match error {
+            PlanError::Unreachable(limit) if self.on_lattices > 0 => {
+                Ok((self.giving_way.clone(), without_lattices(self.on_lattices, &limit)))
+            }
+            error => Err(error),
+        }
+    }
+
+    /// The same with these options.
     fn within_limits(
+        &self,
         gguf: &Gguf,
         config: &Config,
         options: Vec<Options>,
-        fixed: Fixed,
     ) -> Result<Searchable, PlanError> {
-        let (budget, warnings) = budget(config, &fixed, &groups(gguf, &options))?;
+        let (budget, gave_way) = budget(config, &self.fixed, &groups(gguf, &options))?;
         let mut lines: BTreeMap<(Kind, Format), usize> = BTreeMap::new();
         for (tensor, options) in gguf.tensors().iter().zip(&options) {
             let encoded = |candidate: &&Candidate| candidate.how != How::Copied;
@@ -76,7 +99,7 @@ impl Searchable {
             }
         }
         let lines = lines.into_iter().map(|((kind, format), n)| line_bytes(&kind, format, n)).sum();
-        Ok(Searchable { options, fixed, budget, lines, warnings, kept_from: Vec::new() })
+        Ok(Searchable { options, budget, lines, gave_way, ..self.clone() })
     }
 
     /// The same without the formats in which llama.cpp could not hold what it keeps of a tensor's
@@ -87,26 +110,62 @@ impl Searchable {
         config: &Config,
         importance: &Importance,
     ) -> Result<Searchable, PlanError> {
-        let (mut options, mut kept_from, mut tight) = (self.options.clone(), vec![], vec![]);
-        for (tensor, options) in gguf.tensors().iter().zip(&mut options) {
+        self.narrowed(gguf, config, importance, self.options.clone()).or_else(|error| {
+            let (options, told) = self.give_way(error)?;
+            let mut searchable = self.narrowed(gguf, config, importance, options)?;
+            if !searchable.told.contains(&told) {
+                searchable.told.push(told);
+            }
+            Ok(searchable)
+        })
+    }
+
+    /// The same with those of these options that are finite.
+    fn narrowed(
+        &self,
+        gguf: &Gguf,
+        config: &Config,
+        importance: &Importance,
+        mut options: Vec<Options>,
+    ) -> Result<Searchable, PlanError> {
+        let (mut kept_from, mut tight) = (vec![], vec![]);
+        let tensors = gguf.tensors().iter().zip(&mut options).zip(&self.given_up);
+        for ((tensor, options), given_up) in tensors {
             let (candidates, inputs) = (options.candidates(), importance.extremes(&tensor.name));
             let Some(inputs) = inputs.filter(|_| !candidates.is_empty()) else { continue };
-            let left: Left = left(tensor, candidates, inputs)?;
-            *options = Options::Formats(left.candidates);
-            kept_from.extend(left.kept_from);
-            tight.extend(left.warning);
+            let Left { candidates: mut left, kept_from: from, tight: is_tight } =
+                left(tensor, candidates, given_up.candidates(), inputs)?;
+            if config.strategy == Strategy::Fixed {
+                left.truncate(1);
+            }
+            *options = Options::Formats(left);
+            kept_from.extend(from);
+            tight.extend(is_tight);
         }
-        let narrowed = match kept_from.is_empty() {
-            true => self.clone(),
-            false => Searchable::within_limits(gguf, config, options, self.fixed)?,
+        let narrowed = match options == self.options {
+            true => Ok(self.clone()),
+            false => self.within_limits(gguf, config, options),
         };
-        let warnings = narrowed.warnings.iter().cloned().chain(tight).collect();
-        Ok(Searchable { kept_from, warnings, ..narrowed })
+        let mut narrowed = narrowed.map_err(|error| for_room(error, kept_from.len()))?;
+        narrowed.told.extend(tight_warnings(&tight));
+        Ok(Searchable { kept_from, ..narrowed })
     }
 
     /// Whether the tensor at a place of the file may have this format.
     pub fn may_have(&self, tensor: usize, format: Format) -> bool {
         self.options[tensor].candidates().iter().any(|candidate| candidate.format == format)
+    }
+
+    /// Whether any tensor may have what it may not by `other`.
+    pub fn offers_more_than(&self, other: &Searchable) -> bool {
+        let known = |(a, b): (&Options, &Options)| {
+            a.candidates().iter().all(|candidate| b.candidates().contains(candidate))
+        };
+        !self.options.iter().zip(&other.options).all(known)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.gave_way.iter().chain(&self.told).cloned().collect()
     }
 
     /// Whether any tensor is to be encoded, or may be.
@@ -140,7 +199,7 @@ impl Searchable {
         let tensors = gguf.tensors().iter().zip(&self.options);
         let planned =
             |(tensor, options)| planned_with(tensor, options, || chosen[tensor.name.as_str()]);
-        Plan { tensors: tensors.map(planned).collect(), warnings: self.warnings.clone() }
+        Plan { tensors: tensors.map(planned).collect(), warnings: self.warnings() }
     }
 
     /// Whether a plan is within the limits.
@@ -188,7 +247,7 @@ impl Searchable {
         let chosen = choose(gguf, config, importance, &self.fixed, &groups, bytes)?;
         Ok(chosen.map(|chosen| Plan {
             tensors: planned(gguf, &self.options, &chosen),
-            warnings: self.warnings.clone(),
+            warnings: self.warnings(),
         }))
     }
 }
@@ -200,4 +259,15 @@ fn without_lattices(tensors: usize, limit: &str) -> String {
         "{tensors} {lie} on the lattice of a block format, which holds the weights exactly; some \
          may get fewer bits all the same, as else the limit cannot be met: {limit}"
     )
+}
+
+/// Says of a limit that some tensors may not have all formats.
+fn for_room(error: PlanError, tensors: usize) -> PlanError {
+    match error {
+        PlanError::Unreachable(limit) if tensors > 0 => PlanError::Unreachable(format!(
+            "{limit}; tensors that are kept from formats in which llama.cpp could not hold their \
+             inputs: {tensors}"
+        )),
+        error => error,
+    }
 }

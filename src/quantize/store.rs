@@ -3,15 +3,16 @@
 use std::sync::mpsc::{SendError, SyncSender, sync_channel};
 use std::thread;
 
-use crate::block::{self, SquaredError};
+use crate::block;
 use crate::calibrate::Importance;
 use crate::gguf::{Gguf, Metadata, OutputFile, TensorInfo, Writer};
 use crate::progress::{Amount, Progress};
 
 use super::candidate::Candidate;
-use super::encode::{EncodeError, check_finite, encode_tensor, squared_error_of};
+use super::encode::{EncodeError, check_finite, encode_tensor, lost_by};
 use super::encoded::Encodings;
 use super::grid::on_256_levels;
+use super::lost::Lost;
 use super::plan::{Choice, Plan, Planned};
 
 /// Batches that may wait for the disk.
@@ -50,31 +51,31 @@ pub fn store(
     encodings: &Encodings,
     output: OutputFile,
     progress: &dyn Progress,
-) -> Result<(OutputFile, Vec<Option<SquaredError>>), StoreError> {
+) -> Result<(OutputFile, Vec<Option<Lost>>), StoreError> {
     let target = output.target().to_path_buf();
     let mut writer = Writer::new(output, &target, metadata, &plan.specs())?;
     let bytes = gguf.tensors().iter().map(TensorInfo::bytes).sum();
     progress.start("encoding", Amount::Bytes(bytes));
     let (sender, batches) = sync_channel::<Vec<u8>>(QUEUE);
-    let (written, errors) = thread::scope(|scope| {
+    let (written, lost) = thread::scope(|scope| {
         let written = scope.spawn(move || {
             for batch in batches {
                 writer.tensor_bytes(&batch)?;
             }
             writer.finish()
         });
-        let errors = store_tensors(gguf, plan, importance, encodings, &sender, progress);
+        let lost = store_tensors(gguf, plan, importance, encodings, &sender, progress);
         drop(sender);
-        (written.join().expect("the writer does not panic"), errors)
+        (written.join().expect("the writer does not panic"), lost)
     });
     progress.finish();
-    match errors {
+    match lost {
         // Where the writer stopped, it knows why.
         Err(StoreError::WriterStopped) => {
             Err(written.map_or_else(Into::into, |_| StoreError::WriterStopped))
         }
         Err(error) => Err(error),
-        Ok(errors) => Ok((written?, errors)),
+        Ok(lost) => Ok((written?, lost)),
     }
 }
 
@@ -85,16 +86,16 @@ fn store_tensors(
     encodings: &Encodings,
     sender: &SyncSender<Vec<u8>>,
     progress: &dyn Progress,
-) -> Result<Vec<Option<SquaredError>>, StoreError> {
-    let mut errors = Vec::with_capacity(plan.tensors.len());
+) -> Result<Vec<Option<Lost>>, StoreError> {
+    let mut losses = Vec::with_capacity(plan.tensors.len());
     for (tensor, planned) in gguf.tensors().iter().zip(&plan.tensors) {
-        let error = match encodings.get(&tensor.name) {
+        let lost = match encodings.get(&tensor.name) {
             Some(encoded) if planned.choice != Choice::AlreadyQuantized => {
                 // Norms that were trained are in no plan.
                 let to = planned.candidate().unwrap_or(Candidate::encoded(encoded.format));
                 send(&encoded.bytes, sender)?;
                 progress.advance(tensor.bytes());
-                Some(squared_error_of(gguf, tensor, to, &encoded.bytes)?)
+                Some(lost_by(gguf, tensor, to, &encoded.bytes)?)
             }
             _ => store_tensor(gguf, tensor, planned, importance, sender, progress)?,
         };
@@ -102,11 +103,11 @@ fn store_tensors(
             tensor = tensor.name,
             from = %tensor.format,
             to = %planned.spec.format,
-            error = error.map(SquaredError::relative),
+            error = lost.map(|lost| lost.error.relative()),
         );
-        errors.push(error);
+        losses.push(lost);
     }
-    Ok(errors)
+    Ok(losses)
 }
 
 /// Hands over bytes that are made already.
@@ -121,7 +122,7 @@ fn store_tensor(
     importance: &Importance,
     sender: &SyncSender<Vec<u8>>,
     progress: &dyn Progress,
-) -> Result<Option<SquaredError>, StoreError> {
+) -> Result<Option<Lost>, StoreError> {
     if let Some(to) = planned.candidate() {
         let rows = tensor.rows() as u64;
         let row_bytes = to.format.bytes_of(tensor.row_len() as u64).unwrap_or(1);
@@ -140,7 +141,7 @@ fn store_tensor(
             on_256_levels(&mut values);
             sender.send(values.iter().flat_map(|value| value.to_le_bytes()).collect())?;
             progress.advance(tensor.bytes());
-            Ok(Some(block::squared_error(&before, &values)))
+            Ok(Some(Lost::of(0, tensor.row_len(), &before, &values)))
         }
         _ => {
             for (i, piece) in gguf.data(tensor).chunks(COPY).enumerate() {

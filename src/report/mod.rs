@@ -28,11 +28,11 @@ use crate::block::SquaredError;
 use crate::block::lattice::Fit;
 use crate::calibrate::Diversity;
 use crate::config::{Config, Effort};
-use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
+use crate::gguf::{Gguf, Metadata, OutputFile, TensorSpec, encoded_size};
 use crate::hardware::Memory;
 use crate::model::{FUSED, Kind, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
 use crate::pipeline::Job;
-use crate::quantize::{Choice, KeptFrom, Plan, Planned, Record};
+use crate::quantize::{Choice, KeptFrom, Lost, Plan, Planned, Record};
 
 /// What a run did. Its fields are the JSON of `--report x.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -158,6 +158,10 @@ pub struct TensorReport {
     pub note: Option<String>,
     /// Squared error as a share of the squared norm, where the tensor was changed and written.
     pub relative_error: Option<f64>,
+    /// Rows that are no better than zeros: with an error as large as their norm, or larger.
+    pub lost_rows: usize,
+    /// The first of them, counted from 0.
+    pub first_lost_row: Option<usize>,
 }
 
 /// Everything a report is made from.
@@ -175,7 +179,7 @@ pub(crate) struct Run<'a> {
     /// Tokens of context that must fit in memory.
     pub context: u64,
     /// What each tensor lost, where it was changed and written.
-    pub errors: Vec<Option<SquaredError>>,
+    pub lost: Vec<Option<Lost>>,
     pub kept_from: Vec<KeptFrom>,
     pub measured: Measured,
     pub stages: Vec<Stage>,
@@ -228,8 +232,28 @@ fn warnings(run: &Run) -> Vec<String> {
         warnings.push(format!("{memory} holds the weights, but is not checked further: {reason}"));
     }
     warnings.extend(run.plan.warnings.iter().cloned());
+    warnings.extend(lost_rows(run));
     warnings.extend(run.measured.diversity.as_ref().and_then(Diversity::collapse));
     warnings
+}
+
+/// What to tell of rows that are no better than zeros.
+fn lost_rows(run: &Run) -> Option<String> {
+    let tensors = run.plan.tensors.iter().zip(&run.lost);
+    let mut lost =
+        tensors.filter_map(|(tensor, lost)| Some((tensor, (*lost)?, lost.as_ref()?.first?)));
+    let (tensor, Lost { rows, .. }, first) = lost.next()?;
+    let (rows, tensors) =
+        lost.fold((rows, 1), |(rows, tensors), (_, lost, _)| (rows + lost.rows, tensors + 1));
+    let TensorSpec { name, format, .. } = &tensor.spec;
+    let of = |n, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    Some(format!(
+        "{} of {} decode to zeros, or to more error than their weights have energy, first row \
+         {first} of {name} in {format}: weights that small, or so far apart, may need another \
+         format (--formats, --bits)",
+        of(rows, "row"),
+        of(tensors, "tensor"),
+    ))
 }
 
 /// The evaluation on the model's own text.
@@ -240,7 +264,7 @@ pub(crate) fn own(evaluations: &[Evaluation]) -> Option<&Evaluation> {
 impl Report {
     pub(crate) fn of(run: Run) -> Report {
         let Run { job, config, gguf, plan, .. } = run;
-        let tensors = plan.tensors.iter().zip(&run.errors).map(TensorReport::of).collect();
+        let tensors = plan.tensors.iter().zip(&run.lost).map(TensorReport::of).collect();
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
@@ -295,8 +319,8 @@ impl Metrics {
         let mut lost = SquaredError::default();
         // Norms count by the square of gains about 1: beside them weights would be nothing.
         let encoded = run.plan.tensors.iter().map(|tensor| tensor.choice.is_encoded());
-        let errors = run.errors.iter().zip(encoded).filter(|(_, encoded)| *encoded);
-        errors.filter_map(|(error, _)| *error).for_each(|error| lost += error);
+        let encoded = run.lost.iter().zip(encoded).filter(|(_, encoded)| *encoded);
+        encoded.filter_map(|(tensor, _)| *tensor).for_each(|tensor| lost += tensor.error);
         let own = own(&run.measured.evaluations);
         Metrics {
             parameters,
@@ -319,7 +343,7 @@ impl Metrics {
 }
 
 impl TensorReport {
-    fn of((planned, error): (&Planned, &Option<SquaredError>)) -> TensorReport {
+    fn of((planned, lost): (&Planned, &Option<Lost>)) -> TensorReport {
         let spec = &planned.spec;
         let row_len = spec.shape.row_len();
         let note = match planned.choice {
@@ -359,7 +383,9 @@ impl TensorReport {
             format: spec.format.name(),
             bytes: spec.format.bytes_of(spec.shape.elements()).unwrap_or(0),
             note,
-            relative_error: error.map(SquaredError::relative),
+            relative_error: lost.map(|lost| lost.error.relative()),
+            lost_rows: lost.map_or(0, |lost| lost.rows),
+            first_lost_row: lost.and_then(|lost| lost.first),
         }
     }
 }

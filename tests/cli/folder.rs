@@ -159,6 +159,8 @@ pub struct Tensor {
     pub bytes: u64,
     pub note: Option<String>,
     pub relative_error: Option<f64>,
+    pub lost_rows: usize,
+    pub first_lost_row: Option<usize>,
 }
 
 impl Tensor {

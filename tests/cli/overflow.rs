@@ -1,9 +1,12 @@
 //! Inputs that are too large for what llama.cpp keeps of them in F16.
 
+use opencog_qat::block;
+use opencog_qat::gguf::Format;
 use predicates::prelude::*;
 use serde_json::Value as Json;
 
 use crate::folder::Folder;
+use crate::models::{Model, stored};
 use crate::scaled_model::{with_large_attention_values, with_large_hidden_values};
 
 const LITTLE: &str = "--batches 1 --batch-size 4 --seq-len 64";
@@ -47,6 +50,23 @@ fn a_tensor_is_kept_from_formats_whose_outputs_llama_cpp_cannot_hold() {
     let tensors = report(&folder)["tensors"].as_array().unwrap().clone();
     let down = tensors.iter().find(|tensor| tensor["name"] == DOWN).map(format).unwrap();
     assert!(!["Q4_1", "Q5_1"].contains(&&*down), "{down}");
+}
+
+#[test]
+fn a_lattice_without_room_for_the_inputs_is_left() {
+    let on_lattice = |name: &str, x: &mut [f32]| {
+        (name == DOWN).then(|| {
+            block::decode(Format::Q5_1, &stored(Format::Q5_1, x), &mut x[..]);
+            Format::F32
+        })
+    };
+    let folder = Folder::with(&Model::of(&large().open("in.gguf")).with_matrices(on_lattice));
+    assert_eq!(folder.quantize("").tensor(DOWN).format, "Q5_1");
+    let report_of_run = folder.quantize(&format!("--effort standard {LITTLE}"));
+    assert!(!["Q4_1", "Q5_1"].contains(&&*report_of_run.tensor(DOWN).format));
+    assert_eq!(report_of_run.tensor(DOWN).note, None);
+    let json: Json = serde_json::from_slice(&folder.read("report.json")).unwrap();
+    assert_eq!(json["kept_from"][0]["formats"], serde_json::json!(["Q5_1"]));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Weights beyond the largest F16: a tensor goes where it fits.
+//! Weights beyond the largest F16: a tensor goes where it fits; and rows too small for any.
 
 use opencog_qat::block;
 use opencog_qat::gguf::{Format, Gguf};
@@ -72,4 +72,28 @@ fn a_search_goes_round_what_cannot_hold_it() {
         assert!((found / -99840.0 - 1.0).abs() <= 1.0 / 127.0, "{effort}: {found}");
         assert!(report.quantized().any(|tensor| tensor.format == "Q4_1"));
     }
+}
+
+#[test]
+fn rows_that_are_lost_are_told() {
+    // Far below the least F16, as no scale is that small.
+    let tiny = |name: &str, rows: &[usize]| {
+        let mut values = crate::models::weights(name, 64 * 12);
+        let of_rows = rows.iter().flat_map(|row| row * 64..(row + 1) * 64);
+        of_rows.for_each(|i| values[i] *= 1e-9);
+        values
+    };
+    let down = "blk.2.ffn_down.weight";
+    let model = Model::llama(64, Format::F32)
+        .values(NAME, Format::F32, &[64, 12], &tiny(NAME, &[7, 2, 5]))
+        .values(down, Format::F32, &[64, 12], &tiny(down, &[11]));
+    let folder = Folder::with(&model);
+    let report = folder.quantize("--formats Q4_0,Q8_0 -q");
+    let lost = |name: &str| (report.tensor(name).lost_rows, report.tensor(name).first_lost_row);
+    assert_eq!((lost(NAME), lost(down)), ((3, Some(2)), (1, Some(11))));
+    assert_eq!(lost("blk.0.ffn_up.weight"), (0, None));
+    let told: Vec<_> = report.warnings.iter().filter(|told| told.contains("zeros")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("4 rows of 2 tensors decode to zeros"), "{told:?}");
+    assert!(told[0].contains(&format!("first row 2 of {NAME} in Q")), "{told:?}");
 }
