@@ -18,6 +18,11 @@ impl SquaredError {
     pub fn relative(self) -> f64 {
         if self.error == 0.0 { 0.0 } else { self.error / self.norm }
     }
+
+    /// Whether nothing is left of values that are not all 0: they decode to zeros, or to no better.
+    pub fn is_total(self) -> bool {
+        self.norm > 0.0 && self.error >= self.norm
+    }
 }
 
 impl std::ops::AddAssign for SquaredError {
@@ -69,6 +74,13 @@ mod tests {
         assert_eq!(sum.error, 3000.0 * 0.25);
         let norm: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         assert!((sum.norm / norm - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_total_loss_is_told() {
+        let lost = |x: &[f32], decoded: &[f32]| squared_error(x, decoded).is_total();
+        assert!(lost(&[1.0, -2.0], &[0.0, 0.0]) && lost(&[1.0, -2.0], &[-1.0, 0.0]));
+        assert!(!lost(&[1.0, -2.0], &[0.0, -1.0]) && !lost(&[0.0, 0.0], &[0.0, 0.0]));
     }
 
     #[test]

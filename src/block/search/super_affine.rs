@@ -55,13 +55,11 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
         let min = low.min(0.0);
         plain[k] = Affine { scale: (high - min) / TOP as f32, min };
     }
-    // Plain rounding takes part, and what ggml finds, so that no super-block is worse than they are.
-    let plain = rounded::<TOP, S, W>(simd, x, w, &plain);
-    let mut others = plain;
-    // Nor is any worse than zeros.
+    // Zeros take part, plain rounding, and what ggml finds, so that no super-block is worse than they.
     let zeros = SuperAffine { scale: 0.0, min: 0.0, scales: [0.0; SUBS], mins: [0.0; SUBS] };
-    let zeros = with_error::<TOP, S, W>(simd, x, w, zeros);
-    others = if zeros.1 < others.1 { zeros } else { others };
+    let mut others = with_error::<TOP, S, W>(simd, x, w, zeros);
+    let plain = rounded::<TOP, S, W>(simd, x, w, &plain);
+    others = if plain.1 < others.1 { plain } else { others };
     if let Some(theirs) = theirs {
         let found = stored::<TOP, S, W>(simd, x, w, theirs);
         others = if found.1 < others.1 { found } else { others };
@@ -79,7 +77,7 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &best.0.subs());
     best = if fit.1 < best.1 { fit } else { best };
     let (scale, min) = exact_units(&real, LIMIT);
-    if scale.max(min) < SMALL_UNIT {
+    if scale < SMALL_UNIT {
         let units = (small_unit(scale), small_unit(min));
         let fit = fit_subs::<TOP, WIDE, S, W>(simd, x, w, units, &real);
         best = if fit.1 < best.1 { fit } else { best };
