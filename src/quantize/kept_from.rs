@@ -153,7 +153,7 @@ mod tests {
         let tight = tight.unwrap();
         let warning = |tight: &[Tight]| tight_warnings(tight).concat();
         let told = "blk.1.ffn_down.weight in Q4_1, Q5_1: llama.cpp keeps the sum";
-        assert!(warning(&[tight.clone()]).contains(told));
+        assert!(warning(std::slice::from_ref(&tight)).contains(told));
         let told = "blk.1.ffn_down.weight in Q4_1, Q5_1 and 2 other tensors: llama.cpp keeps";
         assert!(warning(&[tight.clone(), tight.clone(), tight]).contains(told));
         assert!(tight_warnings(&[]).is_empty());
