@@ -48,7 +48,8 @@ fn a_summary_that_cannot_be_written_is_a_warning() {
     run.success().stderr(predicate::str::starts_with("warning: cannot write to standard output"));
     folder.open("out.gguf");
     // A plan that nobody sees is no use.
-    let dry = folder.program("--dry-run in.gguf x.gguf").stdout(full()).output().unwrap();
+    let dry =
+        folder.program("--effort fast --dry-run in.gguf x.gguf").stdout(full()).output().unwrap();
     dry.assert().code(1).stderr(predicate::str::starts_with("error: cannot write to standard"));
 }
 
