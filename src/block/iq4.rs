@@ -31,7 +31,7 @@ impl Block for IQ4_NL {
 impl EncodeBlock for IQ4_NL {
     type Reference = f32;
     const GROUP: usize = 8;
-    const ENOUGH: f32 = 2.2;
+    const ENOUGH: f32 = 2.05;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [f32]) {
@@ -93,7 +93,7 @@ impl Block for IQ4_XS {
 impl EncodeBlock for IQ4_XS {
     type Reference = [f32; 8];
     const GROUP: usize = 1;
-    const ENOUGH: f32 = 4.0;
+    const ENOUGH: f32 = 5.0;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [[f32; 8]]) {

@@ -165,7 +165,7 @@ fn encode_affine<const TOP: i32, S: Simd, W: Weights>(
 impl EncodeBlock for Q4_K {
     type Reference = SuperReference;
     const GROUP: usize = 2;
-    const ENOUGH: f32 = 5.5;
+    const ENOUGH: f32 = 5.0;
     const FINDS_LATTICES: bool = true;
 
     #[inline(always)]
@@ -189,7 +189,7 @@ impl EncodeBlock for Q4_K {
 impl EncodeBlock for Q5_K {
     type Reference = SuperReference;
     const GROUP: usize = 2;
-    const ENOUGH: f32 = 3.0;
+    const ENOUGH: f32 = 4.0;
     const FINDS_LATTICES: bool = true;
 
     #[inline(always)]
@@ -265,7 +265,7 @@ impl Block for Q6_K {
 impl EncodeBlock for Q6_K {
     type Reference = [f32; 16];
     const GROUP: usize = 1;
-    const ENOUGH: f32 = 2.0;
+    const ENOUGH: f32 = 3.0;
 
     #[inline(always)]
     fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [[f32; 16]]) {

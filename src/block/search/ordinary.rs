@@ -1,8 +1,8 @@
 //! Which rows ggml's search need not be tried on: long ones of ordinary weights, without importance.
 //!
-//! There our search leaves 4 to 13 % less on average, and a row is so many blocks that it is the
-//! better one with a margin of five standard deviations or more. Trying both takes up to twice the
-//! time. On short rows chance may favour ggml, and on values of some order (all alike, few that are
+//! There our search leaves 4 to 13 % less on average, and a row is so many blocks that its sum hardly
+//! varies: of 36,000 Gaussian and heavy-tailed rows of 512 values, less than the least length, none
+//! was worse than ggml's in IQ4_NL, where it varies most. Trying both takes up to twice the time. On short rows chance may favour ggml, and on values of some order (all alike, few that are
 //! not zero, on a lattice) more than chance.
 
 use pulp::Simd;
@@ -27,8 +27,9 @@ pub fn effective_chunks<S: Simd>(simd: S, row: &[f32]) -> f32 {
 /// Whether the values lie around zero, and neither all at the same distance nor with far outliers.
 #[inline(always)]
 pub fn ordinary<S: Simd>(simd: S, x: &[f32]) -> bool {
-    /// The mean square as a share of the largest one: a third for uniform values.
-    const SHARES: std::ops::Range<f32> = 0.04..0.4;
+    /// The mean square as a share of the largest one: a third for uniform values, among which ggml
+    /// wins now and then.
+    const SHARES: std::ops::Range<f32> = 0.02..0.28;
     /// The square of the mean as a share of the mean square, at most.
     const OFFSET: f32 = 0.06;
     let (low, high) = extremes(simd, x);
