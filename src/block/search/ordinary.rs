@@ -2,8 +2,9 @@
 //!
 //! There our search leaves 4 to 13 % less on average, and a row is so many blocks that its sum hardly
 //! varies: of 36,000 Gaussian and heavy-tailed rows of 512 values, less than the least length, none
-//! was worse than ggml's in IQ4_NL, where it varies most. Trying both takes up to twice the time. On short rows chance may favour ggml, and on values of some order (all alike, few that are
-//! not zero, on a lattice) more than chance.
+//! was worse than ggml's in IQ4_NL, where it varies most. Trying both takes up to twice the time. On
+//! short rows chance may favour ggml, and on values of some order (all alike, few that are not zero,
+//! on a lattice) more than chance.
 
 use pulp::Simd;
 
