@@ -118,14 +118,14 @@ fn keys_and_values_are_kept_in_f16() {
 }
 
 #[test]
-fn what_llama_cpp_cannot_run_as_it_is_told_is_quantized_without_a_search() {
+fn what_llama_cpp_cannot_run_as_it_is_told_is_quantized_by_its_weights() {
     let folder = Folder::empty();
     folder.write("in.gguf", &with_large_attention_values());
     let has = predicate::str::contains;
-    let cannot = "keys or values of layer 1 are beyond 65504";
+    // It cannot write either: its keys and values are kept in F16 then too.
+    let cannot = "the attention of layer 1 holds NaN or infinity";
     let told = format!(
-        "formats are chosen without a search by errors of weights, and what was lost is not \
-         measured: {cannot}"
+        "formats are chosen by the weights alone, and what was lost is not measured: {cannot}"
     );
     let run = folder.run(&format!("{LITTLE} -q --report r.json in.gguf out.gguf")).success();
     run.stderr(has(told));
@@ -134,13 +134,29 @@ fn what_llama_cpp_cannot_run_as_it_is_told_is_quantized_without_a_search() {
     assert!(report["search"].is_null() && report["evaluations"].as_array().unwrap().is_empty());
     assert!(folder.path("out.gguf").exists());
 
-    // A plan of one table is not measured either.
-    let fixed = "--strategy fixed --force";
-    let run = folder.run(&format!("{LITTLE} {fixed} in.gguf out.gguf")).success();
-    run.stderr(has(format!("warning: what was lost is not measured: {cannot}")));
-
     let missed = format!("--accuracy 0.02: it could not be measured: {cannot}");
     let run = folder.run(&format!("{LITTLE} --accuracy 0.02 in.gguf new.gguf")).code(3);
     run.stderr(has(missed));
     assert!(!folder.path("new.gguf").exists());
+}
+
+#[test]
+fn a_tensor_that_overflows_and_stays_leaves_no_search() {
+    let folder = large();
+    let gguf = folder.open("in.gguf");
+    let in_q5_1 =
+        |name: &str, _: &mut [f32]| (name == "blk.1.ffn_down.weight").then_some(Format::Q5_1);
+    let model = Model::of(&gguf).with_matrices(in_q5_1);
+    let folder = Folder::with(&model);
+    let run = folder.run(&format!("{LITTLE} -q --report r.json in.gguf out.gguf")).success();
+    run.stderr(predicate::str::contains(
+        "formats are chosen without a search by errors of weights, and what was lost is not \
+         measured: tensor blk.1.ffn_down.weight in Q5_1",
+    ));
+    let report = report(&folder);
+    assert!(report["search"].is_null() && report["evaluations"].as_array().unwrap().is_empty());
+    assert_eq!(
+        folder.open("out.gguf").tensor("blk.1.ffn_down.weight").unwrap().format,
+        Format::Q5_1
+    );
 }

@@ -26,8 +26,8 @@ pub fn with_large_hidden_values() -> Vec<u8> {
 /// Values that attention gathers in layer 1 are beyond F16.
 pub fn with_large_attention_values() -> Vec<u8> {
     tiny_with(&[
-        ("blk.1.attn_v.weight", |_, _| LARGE * LARGE),
-        ("blk.1.attn_output.weight", |_, _| 1.0 / (LARGE * LARGE)),
+        ("blk.1.attn_v.weight", |_, _| 8.0 * LARGE),
+        ("blk.1.attn_output.weight", |_, _| 1.0 / (8.0 * LARGE)),
     ])
 }
 
