@@ -58,7 +58,7 @@ pub fn fit_super_affine<const TOP: i32, S: Simd, W: Weights>(
     // Zeros take part, plain rounding, and what ggml finds, so that no super-block is worse than they.
     let zeros = SuperAffine { scale: 0.0, min: 0.0, scales: [0.0; SUBS], mins: [0.0; SUBS] };
     let mut others = with_error::<TOP, S, W>(simd, x, w, zeros);
-    let plain = rounded::<TOP, S, W>(simd, x, w, &plain);
+    let plain = rounded::<TOP, S, W>(simd, x, w, &plain, per_stored_unit);
     others = if plain.1 < others.1 { plain } else { others };
     if let Some(theirs) = theirs {
         let found = stored::<TOP, S, W>(simd, x, w, theirs);
@@ -131,7 +131,7 @@ fn stored<const TOP: i32, S: Simd, W: Weights>(
 ) -> (SuperAffine, f32) {
     let SuperReference { subs, weights } = theirs;
     if W::EVEN {
-        return rounded::<TOP, S, W>(simd, x, w, subs);
+        return rounded::<TOP, S, W>(simd, x, w, subs, per_exact_unit);
     }
     let (scale, scales) = reference::integers(&subs.map(|sub| sub.scale), weights);
     let (min, mins) = reference::integers(&subs.map(|sub| -sub.min), weights);
@@ -139,18 +139,18 @@ fn stored<const TOP: i32, S: Simd, W: Weights>(
     with_error::<TOP, S, W>(simd, x, w, SuperAffine { scale, min, scales, mins })
 }
 
-/// The scales and minimums `real` as multiples of units that put the largest at the last integer,
-/// and the error.
+/// The scales and minimums `real` rounded to multiples of units that put the largest at the last
+/// integer, and the error. A multiple is the number times what `per_unit` gives for the largest one.
 #[inline(always)]
 fn rounded<const TOP: i32, S: Simd, W: Weights>(
     simd: S,
     x: &[f32],
     w: W,
     real: &[Affine; SUBS],
+    per_unit: impl Fn(f32) -> f32,
 ) -> (SuperAffine, f32) {
     let (scale, depth) = exact_units(real, 1.0);
-    let per_scale = if scale > 0.0 { LIMIT / scale } else { 0.0 };
-    let per_depth = if depth > 0.0 { LIMIT / depth } else { 0.0 };
+    let (per_scale, per_depth) = (per_unit(scale), per_unit(depth));
     let fit = SuperAffine {
         scale: round_to_f16(scale / LIMIT),
         min: round_to_f16(depth / LIMIT),
@@ -158,6 +158,18 @@ fn rounded<const TOP: i32, S: Simd, W: Weights>(
         mins: real.map(|real| round(clamp(-real.min * per_depth, 0.0, LIMIT))),
     };
     with_error::<TOP, S, W>(simd, x, w, fit)
+}
+
+/// Multiples of the unit as it is stored.
+#[inline(always)]
+fn per_stored_unit(largest: f32) -> f32 {
+    inverse(round_to_f16(largest / LIMIT))
+}
+
+/// Multiples of the unit before it was rounded, as ggml has them.
+#[inline(always)]
+fn per_exact_unit(largest: f32) -> f32 {
+    if largest > 0.0 { LIMIT / largest } else { 0.0 }
 }
 
 /// `fit` and what it leaves of `x`.
