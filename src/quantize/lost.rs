@@ -22,8 +22,8 @@ impl Lost {
         let rows = values.chunks_exact(columns).zip(decoded.chunks_exact(columns));
         for (row, (values, decoded)) in rows.enumerate() {
             let error = squared_error(values, decoded);
-            // Of zeros, both are sums of the same squares in the same order.
-            let is_lost = error.norm > 0.0 && error.error >= error.norm;
+            // Of zeros, error and norm are sums of the same squares in the same order.
+            let is_lost = error.is_total();
             let (rows, first) = (usize::from(is_lost), is_lost.then_some(first_row + row));
             lost += Lost { error, rows, first };
         }
