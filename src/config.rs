@@ -213,6 +213,8 @@ impl Config {
         match (self.memory, self.hardware) {
             (Some(gb), _) => Memory::Asked(gb),
             (None, Hardware::Cpu) => Memory::of_this_machine(),
+            // Nothing is known of a card, or of a TPU, that may be elsewhere.
+            (None, Hardware::Gpu | Hardware::Tpu) => Memory::Assumed(Memory::FALLBACK),
         }
     }
 

@@ -11,13 +11,17 @@ pub use memory::Memory;
 pub enum Hardware {
     /// llama.cpp on the processor.
     Cpu,
+    /// llama.cpp on a graphics card: CUDA, Vulkan or Metal.
+    Gpu,
+    /// A TPU, which multiplies integers of 4 and of 8 bits.
+    Tpu,
 }
 
 impl Hardware {
     /// The formats it runs, by bits per weight.
     pub fn palette(self) -> &'static [Format] {
         match self {
-            Hardware::Cpu => &[
+            Hardware::Cpu | Hardware::Gpu => &[
                 Format::IQ4_XS,
                 Format::IQ4_NL,
                 Format::Q4_0,
@@ -29,6 +33,7 @@ impl Hardware {
                 Format::Q6_K,
                 Format::Q8_0,
             ],
+            Hardware::Tpu => &[Format::Q4_0, Format::Q8_0],
         }
     }
 
@@ -36,6 +41,8 @@ impl Hardware {
     pub fn name(self) -> &'static str {
         match self {
             Hardware::Cpu => "cpu",
+            Hardware::Gpu => "gpu",
+            Hardware::Tpu => "tpu",
         }
     }
 }
@@ -62,9 +69,13 @@ mod tests {
 
     #[test]
     fn palettes_hold_formats_that_can_be_written() {
+        for hardware in [Hardware::Cpu, Hardware::Gpu, Hardware::Tpu] {
+            let palette = hardware.palette();
+            let known = |&f: &Format| crate::block::can_encode(f) && nominal_bits(f).is_some();
+            assert!(palette.iter().all(known));
+            assert!(palette.is_sorted_by(|a, b| a.bpw() <= b.bpw()));
+        }
         let palette = Hardware::Cpu.palette();
-        assert!(palette.iter().all(|&f| crate::block::can_encode(f) && nominal_bits(f).is_some()));
-        assert!(palette.is_sorted_by(|a, b| a.bpw() <= b.bpw()));
         assert!(PORTABLE.iter().all(|format| palette.contains(format)));
         for bits in palette.iter().map(|&format| nominal_bits(format)) {
             assert!(PORTABLE.iter().any(|&format| nominal_bits(format) == bits), "{bits:?}");
