@@ -355,9 +355,10 @@ impl TensorReport {
                     spec.format,
                     asked.block_len()
                 ),
-                true => {
-                    format!("{} instead of {asked}, which cannot hold values so large", spec.format)
-                }
+                true => format!(
+                    "{} instead of {asked}, which cannot hold weights or inputs so large",
+                    spec.format
+                ),
             }),
             Choice::OnLattice(Fit::Exact) => {
                 Some(format!("on the lattice of {}, which holds all weights exactly", spec.format))

@@ -86,6 +86,20 @@ fn what_no_allowed_format_can_hold_is_refused_by_name() {
 }
 
 #[test]
+fn a_limit_that_leaves_no_room_for_inputs_is_refused_with_their_number() {
+    let folder = large();
+    let flags = format!("{LITTLE} --formats Q4_1,Q8_0 --bpw 5 in.gguf out.gguf");
+    let message = folder.refused(&flags);
+    let told = "tensors that are kept from formats in which llama.cpp could not hold their \
+                inputs: 1";
+    assert!(message.contains("--bpw 5: ") && message.contains(told), "{message}");
+    // A limit that leaves it is met.
+    folder.run(&flags.replace("--bpw 5", "--bpw 6 --report r.json")).success();
+    assert_eq!(folder.open("out.gguf").tensor(DOWN).unwrap().format, Format::Q8_0);
+    assert_eq!(report(&folder)["kept_from"][0]["formats"], serde_json::json!(["Q4_1"]));
+}
+
+#[test]
 fn eval_fails_as_llama_cpp_does() {
     let folder = large();
     for format in ["Q5_1", "Q4_0"] {

@@ -50,7 +50,7 @@ fn the_format_that_could_hold_it_is_named() {
     let report = folder.quantize("--strategy fixed");
     let tensor = report.tensor(NAME);
     assert_eq!(tensor.format, "Q8_0");
-    let note = "Q8_0 instead of Q5_1, which cannot hold values so large";
+    let note = "Q8_0 instead of Q5_1, which cannot hold weights or inputs so large";
     assert_eq!(tensor.note.as_deref(), Some(note));
 }
 
