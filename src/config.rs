@@ -94,6 +94,12 @@ impl Goal {
     pub fn is_a_size(&self) -> bool {
         self.size.is_some() || self.bpw.is_some()
     }
+
+    /// What asks for the size, as on the command line; empty if nothing does.
+    pub(crate) fn flag(&self) -> String {
+        let size = self.size.map(|size| format!("--size {size}"));
+        size.or(self.bpw.map(|bpw| format!("--bpw {bpw}"))).unwrap_or_default()
+    }
 }
 
 /// Nominal bits, from `min` to `max`.

@@ -16,7 +16,7 @@ use crate::evaluate::{
 use crate::gguf::Gguf;
 use crate::model::{Model, ModelError};
 use crate::progress::Progress;
-use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable};
+use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable, search_family};
 use crate::report::{Activations, Evaluation, TextSource};
 use crate::validate::{Chunks, CompareError, Reference, compare};
 use crate::work::{Work, WorkError};
@@ -118,29 +118,61 @@ impl<'a> Outputs<'a> {
         work: &Work,
         progress: &dyn Progress,
     ) -> Result<Result<Found, String>, SearchError> {
-        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| source.is_own()) else {
-            return Ok(Err(TOO_LITTLE_TEXT.into()));
-        };
         let aim = match config.allowed_degradation() {
             Some(allowed) if !config.goal.is_a_size() => {
                 Aim::Smallest { kld: -(1.0 - allowed).ln() }
             }
             _ => Aim::Best,
         };
-        let model = &self.model;
-        let search = Search {
-            gguf,
-            model,
-            config,
-            searchable,
-            sequences: &slices(self.learn.sequences()),
-            held_out: &slices(self.held_out.sequences()),
-            aim,
-            work,
-            progress,
+        let text = self.text();
+        let search = Search { aim, ..self.best(gguf, (config, searchable), &text, work, progress) };
+        self.judged(progress, |judge| search.run(judge))
+    }
+
+    /// Searches for the best model within the limits of each; if they cannot be judged, the reason.
+    pub fn search_family(
+        &self,
+        gguf: &'a Gguf,
+        limits: &[(Config, Searchable)],
+        work: &Work,
+        progress: &dyn Progress,
+    ) -> Result<Result<Vec<Found>, String>, SearchError> {
+        let text = self.text();
+        let search =
+            |(config, searchable)| self.best(gguf, (config, searchable), &text, work, progress);
+        let searches: Vec<Search> = limits.iter().map(|(c, s)| search((c, s))).collect();
+        self.judged(progress, |judge| search_family(&searches, judge))
+    }
+
+    /// The search for the best model within the limits.
+    fn best<'s>(
+        &'s self,
+        gguf: &'a Gguf,
+        (config, searchable): (&'s Config, &'s Searchable),
+        (learn, held_out): &'s (Vec<&'s [u32]>, Vec<&'s [u32]>),
+        work: &'s Work,
+        progress: &'s dyn Progress,
+    ) -> Search<'s, 'a> {
+        let (model, aim) = (&self.model, Aim::Best);
+        Search { gguf, model, config, searchable, sequences: learn, held_out, aim, work, progress }
+    }
+
+    /// What a search learns from, and what judges layers in training.
+    fn text(&self) -> (Vec<&[u32]>, Vec<&[u32]>) {
+        (slices(self.learn.sequences()), slices(self.held_out.sequences()))
+    }
+
+    /// What a search finds that is judged on held-out text; if it cannot be judged, the reason.
+    fn judged<T>(
+        &self,
+        progress: &dyn Progress,
+        search: impl FnOnce(&mut dyn Judge) -> Result<T, SearchError>,
+    ) -> Result<Result<T, String>, SearchError> {
+        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| source.is_own()) else {
+            return Ok(Err(TOO_LITTLE_TEXT.into()));
         };
-        let mut referee = Referee { model, chunks, reference: &self.reference, progress };
-        match search.run(&mut referee) {
+        let (model, reference) = (&self.model, &self.reference);
+        match search(&mut Referee { model, chunks, reference, progress }) {
             Err(SearchError::Model(reason)) if reason.is_overflow() => Ok(Err(reason.to_string())),
             found => found.map(Ok),
         }

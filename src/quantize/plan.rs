@@ -136,6 +136,15 @@ pub enum PlanError {
     /// A limit cannot be met.
     #[error("{0}")]
     Unreachable(String),
+    /// One size of several asks for other formats than the rest.
+    #[error(
+        "{size}: tensors on the lattice of a block format keep to it in the smallest model, or give \
+         it up there, and not in this one; make it with a run of its own"
+    )]
+    OtherFormats {
+        /// The flag that asks for it.
+        size: String,
+    },
     /// A tensor whose inputs llama.cpp cannot hold in any of its formats.
     #[error(
         "tensor {tensor} in {formats}: {overflow}: what it computes would be NaN; {}: allow one of \

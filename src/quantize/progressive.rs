@@ -2,6 +2,7 @@
 //! sensitive first, and what the model has become is measured after each step.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use crate::calibrate::{HEAD, Importance, place};
 use crate::model::Role;
@@ -14,12 +15,14 @@ use super::losses::Losses;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
 use super::search::{
-    Aim, Chosen, Cost, Judge, Probe, Record, Search, SearchError, Step, StepKind, TensorCosts,
+    Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,
+    TensorCosts,
 };
 use super::sensitivity::{Factors, Group, Sensitivity};
 use super::size::Bytes;
 
 mod fitting;
+mod resize;
 mod trained;
 
 pub use trained::expected_share;
@@ -57,9 +60,10 @@ pub struct Progressive<'p, 's, 'a> {
     elsewhere: Vec<f64>,
     /// How much more each tensor counts where formats are exchanged.
     emphasis: Vec<f64>,
-    /// Passes and measurements so far, which name them in the work folder.
+    /// Passes, measurements and rounds of training so far, which name them in the work folder.
     passes: usize,
     measurements: usize,
+    rounds: usize,
     record: Record,
 }
 
@@ -113,6 +117,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             emphasis: vec![1.0; sensitivities.len()],
             passes: 0,
             measurements: 0,
+            rounds: 0,
             record: Record::default(),
         }
     }
@@ -282,7 +287,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
 
     /// The plan and its tensors, or those of the plain recipe of the same size, if that is better by
     /// what is aimed at.
-    pub fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Measured), SearchError> {
+    fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Measured), SearchError> {
         let Search { gguf, config, searchable, .. } = *self.search;
         let plan = searchable.plan(gguf, &self.candidates(&reached.choice));
         self.record.predicted_kld = Some(reached.predicted);
@@ -334,8 +339,22 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Ok(Measured { encodings, losses })
     }
 
-    /// How it went.
-    pub fn into_record(mut self) -> Record {
+    /// What was found: the model that was reached, or the plain recipe; trained, if that is asked
+    /// for and was not done on the way.
+    pub fn finish(&mut self, reached: Reached) -> Result<Found, SearchError> {
+        let (plan, measured) = self.against_recipe(reached)?;
+        let encodings = match self.search.trains() && self.search.aim == Aim::Best {
+            true => self.train_finished(measured)?,
+            false => measured.encodings,
+        };
+        let searchable = self.search.searchable;
+        debug_assert!(searchable.allows(&plan), "what was chosen is within the limits");
+        let kept_from = searchable.kept_from.clone();
+        Ok(Found { plan, encodings, kept_from, record: self.take_record() })
+    }
+
+    /// How it went, since the last time that this was asked.
+    fn take_record(&mut self) -> Record {
         let costs = |s: &Sensitivity| TensorCosts {
             tensor: s.name.clone(),
             formats: (0..s.candidates.len())
@@ -348,8 +367,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
                 .collect(),
         };
         let sensitivities = self.sensitivities.iter().map(costs).collect();
-        self.record.sensitivities = sensitivities;
-        self.record
+        let probes = self.record.probes.clone();
+        let record = mem::replace(&mut self.record, Record { probes, ..Record::default() });
+        Record { sensitivities, ..record }
     }
 
     fn context(&self) -> PassContext<'p, 'a> {

@@ -227,13 +227,40 @@ pub enum StepKind {
     Fit,
     /// Formats were exchanged at equal bytes.
     Exchange,
+    /// Formats were changed to make a model of another size of one that was found.
+    Resize,
     /// Weights were trained.
     Train,
+}
+
+/// What is known before anything is chosen.
+pub(super) struct Known {
+    /// How much each input column matters.
+    pub importance: Importance,
+    /// The limits, and what may become of the tensors whose outputs are finite.
+    pub searchable: Searchable,
+    /// What the tensors lose in each format.
+    pub sensitivities: Vec<Sensitivity>,
 }
 
 impl<'s> Search<'s, '_> {
     /// Searches.
     pub fn run(&self, judge: &mut dyn Judge) -> Result<Found, SearchError> {
+        let Known { importance, searchable, sensitivities } = self.survey()?;
+        let search = Search { searchable: &searchable, ..*self };
+        let mut progressive = Progressive::new(&search, &importance, &sensitivities, judge);
+        progressive.probe()?;
+        let reached = progressive.quantize_by_sensitivity()?;
+        let reached = match self.aim {
+            Aim::Smallest { kld } if self.trains() => progressive.fit_and_train(reached, kld)?,
+            Aim::Smallest { kld } => progressive.fit(reached, kld)?,
+            Aim::Best => progressive.exchange(reached)?,
+        };
+        progressive.finish(reached)
+    }
+
+    /// Looks at what tensors lose in each format that they may have.
+    pub(super) fn survey(&self) -> Result<Known, SearchError> {
         let bands = Bands::new(self.model.shape.layers);
         let mut sensitivities = self.searchable.sensitivities(self.gguf, bands);
         let known: Survey = self.work.remember("survey", || {
@@ -244,10 +271,9 @@ impl<'s> Search<'s, '_> {
         let searchable = self.searchable.finite(self.gguf, self.config, &importance)?;
         if searchable.offers_more_than(self.searchable) {
             // Nothing is known yet of what stands in for formats without room.
-            let search = Search { searchable: &searchable, ..*self };
             sensitivities = searchable.sensitivities(self.gguf, bands);
             let known: Survey = self.work.remember("survey-of-stand-ins", || {
-                let looked_at = search.looked_at();
+                let looked_at = self.looked_at();
                 survey(self.gguf, self.model, looked_at, &sensitivities, self.progress)
             })?;
             known.fill(&mut sensitivities);
@@ -256,34 +282,7 @@ impl<'s> Search<'s, '_> {
             let tensor = sensitivity.tensor;
             sensitivity.keep_only(|format| searchable.may_have(tensor, format));
         }
-        let search = Search { searchable: &searchable, ..*self };
-        search.among(&importance, &sensitivities, judge)
-    }
-
-    /// Searches among what these tensors may have.
-    fn among(
-        &self,
-        importance: &Importance,
-        sensitivities: &[Sensitivity],
-        judge: &mut dyn Judge,
-    ) -> Result<Found, SearchError> {
-        let mut progressive = Progressive::new(self, importance, sensitivities, judge);
-        progressive.probe()?;
-        let reached = progressive.quantize_by_sensitivity()?;
-        let reached = match self.aim {
-            Aim::Smallest { kld } if self.trains() => progressive.fit_and_train(reached, kld)?,
-            Aim::Smallest { kld } => progressive.fit(reached, kld)?,
-            Aim::Best => progressive.exchange(reached)?,
-        };
-        let (plan, measured) = progressive.against_recipe(reached)?;
-        let encodings = match self.trains() && self.aim == Aim::Best {
-            true => progressive.train_finished(measured)?,
-            false => measured.encodings,
-        };
-        let record = progressive.into_record();
-        debug_assert!(self.searchable.allows(&plan), "what was chosen is within the limits");
-        let kept_from = self.searchable.kept_from.clone();
-        Ok(Found { plan, encodings, kept_from, record })
+        Ok(Known { importance, searchable, sensitivities })
     }
 
     /// The sequences that are looked at to weigh and to encode tensors.

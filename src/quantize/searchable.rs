@@ -164,6 +164,11 @@ impl Searchable {
         !self.options.iter().zip(&other.options).all(known)
     }
 
+    /// Whether all tensors may have the same as by `other`.
+    pub fn offers_the_same_as(&self, other: &Searchable) -> bool {
+        self.options == other.options
+    }
+
     fn warnings(&self) -> Vec<String> {
         self.gave_way.iter().chain(&self.told).cloned().collect()
     }

@@ -104,6 +104,7 @@ impl Progressive<'_, '_, '_> {
         let kept = aim.prefers(&after.losses, &before.losses);
         let noise = Some(before.losses.gain_of(&after.losses, (1.0, 1.0)).error);
         self.note(StepKind::Train, (&[], &[]), predicted, trained_kld, noise, kept);
+        self.rounds += 1;
         self.record.trained.push(TrainedRound {
             untrained_kld,
             trained_kld,
@@ -127,7 +128,7 @@ impl Progressive<'_, '_, '_> {
         let training = Training::default();
         let longest = self.step_lengths(training.longest);
         let training = Training { seed: config.seed, longest, ..training };
-        let round = self.record.trained.len();
+        let round = self.rounds;
         train_blocks(
             &BlockTraining { model, learn, held_out, training, time, round, work, progress },
             encodings,
@@ -144,7 +145,7 @@ impl Progressive<'_, '_, '_> {
         let training = EndToEndTraining::default();
         let longest = self.step_lengths(training.longest);
         let training = EndToEndTraining { seed: config.seed, longest, ..training };
-        let round = self.record.trained.len();
+        let round = self.rounds;
         train_end_to_end(
             &EndToEnd { model, learn, held_out, tokens, training, round, work, progress },
             encodings,
@@ -175,7 +176,7 @@ impl Progressive<'_, '_, '_> {
     ) -> Result<usize, SearchError> {
         let asked = self.search.config.train_tokens;
         let Some(left) = left.filter(|_| asked > 0) else { return Ok(asked) };
-        let name = format!("end-to-end-{}-tokens", self.record.trained.len());
+        let name = format!("end-to-end-{}-tokens", self.rounds);
         self.search.work.remember(&name, || Ok(self.affordable(asked, left, by_layers)))
     }
 

@@ -1,0 +1,26 @@
+//! A model of another size is made of one that was found.
+
+use std::collections::BTreeMap;
+
+use super::{Changed, Progressive, Reached};
+use crate::quantize::search::{Search, SearchError, StepKind};
+
+impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
+    /// Goes over to a search that differs in its limits only: what was learnt of the tensors stays
+    /// known, and only those that get another format are encoded again.
+    pub fn resize(
+        &mut self,
+        search: &'p Search<'s, 'a>,
+        from: &Reached,
+    ) -> Result<Reached, SearchError> {
+        self.search = search;
+        let choice = self.allocate_bytes(&BTreeMap::new());
+        let predicted = self.expected(from, &choice);
+        let Some(Changed { group, reached }) = self.changed(from, choice, predicted)? else {
+            return Ok(from.clone());
+        };
+        let changed = (&group[..], &reached.choice[..]);
+        self.note(StepKind::Resize, changed, predicted, reached.kld(), None, true);
+        Ok(reached)
+    }
+}
