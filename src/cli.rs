@@ -1,7 +1,9 @@
 //! The command line: the flags, their help, and what they mean.
 
+mod family;
 mod opencog;
 
+pub use family::{FamilyArgs, FamilyOrder};
 pub use opencog::{ExportArgs, OpenCogCommand, PackArgs};
 
 use std::path::{Path, PathBuf};
@@ -73,6 +75,9 @@ pub enum Command {
     /// A model whose activations are beyond what llama.cpp can hold is NaN there, and an error here
     #[command(verbatim_doc_comment)]
     Eval(EvalArgs),
+
+    /// Make several sizes of a model from one text and one search: for people who publish GGUF files
+    Family(FamilyArgs),
 
     /// Pack OpenCog data (AtomSpace, MOSES, ECAN), write it as text again, or tell what there is
     #[command(subcommand, name = "opencog")]
@@ -331,7 +336,14 @@ impl Cli {
 
     /// The order to quantize, checked.
     pub fn order(self) -> anyhow::Result<Order> {
-        let args = self.quantize;
+        self.quantize.order()
+    }
+}
+
+impl QuantizeArgs {
+    /// The order, checked.
+    fn order(self) -> anyhow::Result<Order> {
+        let args = self;
         let (Some(input), Some(output)) = (args.input, args.output) else {
             bail!("name a model and an output");
         };
