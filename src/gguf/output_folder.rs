@@ -243,9 +243,8 @@ mod tests {
     fn what_is_no_such_folder_is_never_replaced() {
         let place = tempfile::tempdir().unwrap();
         let target = place.path().join("out.tpu");
-        let refused = |target: &Path| {
-            OutputFolder::create(target, true, known).unwrap_err().to_string()
-        };
+        let refused =
+            |target: &Path| OutputFolder::create(target, true, known).unwrap_err().to_string();
         fs::write(&target, "a file").unwrap();
         assert!(refused(&target).contains("no folder"));
         fs::remove_file(&target).unwrap();
