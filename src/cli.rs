@@ -16,6 +16,7 @@ use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
 use crate::evaluate::EvaluationJob;
 use crate::gguf::Format;
 use crate::hardware::Hardware;
+use crate::hardware::tpu::Layout;
 use crate::pipeline::Job;
 use crate::report::Activations;
 use crate::threads;
@@ -183,9 +184,15 @@ struct QuantizeArgs {
     #[arg(value_name = "OUT.gguf", required = true)]
     output: Option<PathBuf>,
 
-    /// The machine that will run the model: cpu
+    /// The machine that will run the model: cpu, or tpu, for which the folder OUT.tpu is written, too
     #[arg(long, default_value = "cpu", value_parser = hardware, help_heading = "Target")]
     hardware: Hardware,
+
+    /// How the folder OUT.tpu that --hardware tpu writes beside OUT.gguf is laid out:
+    /// compressed-tensors, as vLLM, MaxText and transformers load it, or qwix, for JAX programs with
+    /// qwix's quantized arrays [default: compressed-tensors]
+    #[arg(long, value_name = "LAYOUT", value_parser = tpu_layout, help_heading = "Target")]
+    tpu_layout: Option<Layout>,
 
     /// Memory of that machine in GB (10^9 bytes): weights and KV cache must fit [default: what this
     /// machine has, or 8 if that cannot be found]
@@ -379,10 +386,15 @@ impl QuantizeArgs {
         if let Some(report) = &args.report {
             check_report(report)?;
         }
+        if let (Some(layout), false) = (args.tpu_layout, args.hardware == Hardware::Tpu) {
+            bail!("--tpu-layout {}: needs --hardware tpu", layout.name());
+        }
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
         let (eval_text, report) = (args.eval_text, args.report);
         let opencog = args.opencog.request();
-        let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
+        let tpu_layout = args.tpu_layout.unwrap_or_default();
+        let job =
+            Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };
         job.validate()?;
         let (quiet, verbose) = (args.quiet, args.verbose);
         Ok(Order { job, config, telling: Telling { quiet, verbose } })
@@ -399,9 +411,15 @@ fn check_report(report: &Path) -> anyhow::Result<()> {
 fn hardware(name: &str) -> Result<Hardware, String> {
     match name {
         "cpu" => Ok(Hardware::Cpu),
-        "gpu" | "tpu" => Err("is not available yet: this version packs for cpu only".into()),
-        _ => Err("expected cpu".into()),
+        "tpu" => Ok(Hardware::Tpu),
+        "gpu" => Err("is not available yet: this version packs for cpu and tpu only".into()),
+        _ => Err("expected cpu or tpu".into()),
     }
+}
+
+fn tpu_layout(name: &str) -> Result<Layout, String> {
+    let layout = Layout::ALL.into_iter().find(|layout| layout.name() == name);
+    layout.ok_or_else(|| "expected compressed-tensors or qwix".into())
 }
 
 fn strategy(name: &str) -> Result<Strategy, String> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::gguf::{self, Gguf};
+use crate::hardware::tpu::PackError;
 use crate::model::{ModelError, TokenizerError};
 use crate::quantize::{PlanError, SearchError, StoreError};
 use crate::validate::{ChunkError, CompareError};
@@ -63,6 +64,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         reason: ModelError,
+    },
+    /// A model that cannot be packed for a TPU.
+    #[error("{}: {reason}", .path.display())]
+    Pack {
+        /// The model.
+        path: PathBuf,
+        /// Why.
+        reason: PackError,
     },
     /// A model whose tokenizer cannot be used.
     #[error("{}: {reason}", .path.display())]
@@ -139,6 +148,18 @@ pub enum Error {
         /// The same file: the input, the output or the text.
         file: PathBuf,
     },
+    /// The folder for a TPU is another file of the run, or has one in it.
+    #[error(
+        "{}: the folder for the TPU would be {} itself or hold it; name another output",
+        .pack.display(),
+        .file.display()
+    )]
+    PackIsOther {
+        /// The folder.
+        pack: PathBuf,
+        /// The input, the text, an output or the report.
+        file: PathBuf,
+    },
     /// The report cannot be written.
     #[error("{}: cannot write the report", .path.display())]
     Report {
@@ -155,6 +176,14 @@ pub enum Error {
 impl Error {
     pub(crate) fn model(path: &Path, reason: ModelError) -> Error {
         Error::Model { path: path.into(), reason }
+    }
+
+    /// What went wrong with the folder names it; what went wrong with the model, the input.
+    pub(crate) fn pack(path: &Path, reason: PackError) -> Error {
+        match reason {
+            PackError::Write(error) => Error::Gguf(error),
+            reason => Error::Pack { path: path.into(), reason },
+        }
     }
 
     pub(crate) fn tokenizer(path: &Path, reason: TokenizerError) -> Error {

@@ -60,6 +60,7 @@ pub use report::Report;
 use std::path::Path;
 
 use hardware::Hardware;
+use hardware::tpu::Layout;
 use progress::Silent;
 
 /// The programmatic entrance: a target machine, an accuracy, and models to quantize for them.
@@ -88,9 +89,10 @@ impl Framework {
     pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
         let (input, output) = (input.as_ref().into(), output.as_ref().into());
         let (force, dry_run, threads) = (false, false, None);
-        let (eval_text, report) = (None, None);
+        let (eval_text, report, tpu_layout) = (None, None, Layout::default());
         let opencog = companion::Request::default();
-        let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
+        let job =
+            Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };
         pipeline::run(&job, &self.config, &Silent)
     }
 }

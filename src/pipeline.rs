@@ -1,20 +1,22 @@
 //! The program on one page: the stages in order, each one call into one room.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::Error;
 use crate::calibrate::Importance;
 use crate::companion::{Companion, Request};
 use crate::config::{Config, ConfigError, Effort, Strategy};
-use crate::gguf::{Gguf, Metadata, OutputFile, encoded_size};
+use crate::gguf::{Gguf, Metadata, OutputFile, OutputFolder, encoded_size};
+use crate::hardware::Hardware;
+use crate::hardware::tpu::{self, Layout};
 use crate::input::open_model;
 use crate::model::context_length;
 use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata, run_description};
 use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable, store};
-use crate::report::{Evaluation, Measured, Report, Run, Stage, own};
+use crate::report::{Evaluation, Measured, PackReport, Report, Run, Stage, own};
 use crate::same_file::refuse_same_files;
 use crate::threads;
 use crate::work::{Foreign, Work, work_folder};
@@ -37,6 +39,8 @@ pub struct Job {
     pub eval_text: Option<PathBuf>,
     /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
     pub report: Option<PathBuf>,
+    /// How the pack for a TPU is laid out; if the model is for other hardware, there is none.
+    pub tpu_layout: Layout,
     /// Whether an existing output is replaced.
     pub force: bool,
     /// Whether only the plan is made, and nothing written.
@@ -62,9 +66,13 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let mut clock = Clock::start();
 
     let gguf = open_model(&job.input)?;
-    refuse_same_files(&gguf, job)?;
-    if !work_folder(&job.output).exists() {
+    refuse_same_files(&gguf, job, config)?;
+    let is_new = !work_folder(&job.output).exists();
+    if is_new {
         OutputFile::check(&job.output, job.force)?;
+    }
+    if config.hardware == Hardware::Tpu {
+        check_pack(&gguf, job, is_new)?;
     }
     // Before the model is worked on: what is broken is known at once, and the model names it.
     let companion = Companion::beside(&gguf, job)?;
@@ -100,13 +108,17 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     );
     clock.lap(if search.is_some() { "search" } else { "plan" });
 
-    let mut lost = vec![None; plan.tensors.len()];
+    let (mut lost, mut pack) = (vec![None; plan.tensors.len()], None);
     // What is not written is not measured, and then the search has the last word.
     let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
     if let Some(output) = files.model.take() {
         let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         clock.lap("encode and write");
+        if let Some(folder) = &files.pack {
+            pack = Some(write_pack(output.path(), job, folder)?);
+            clock.lap("pack");
+        }
         if let Ok(outputs) = &outputs {
             evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
             clock.lap("measure");
@@ -129,6 +141,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     };
     let missed = missed_target(config, &evaluations, search.as_ref(), unmeasured.as_deref());
     let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
+    if let (Some(pack), Some(_)) = (&mut pack, &missed) {
+        pack.folder = below_target(&pack.folder);
+    }
     let measured = Measured { evaluations, diversity, search, unsearched, unmeasured, missed };
     let run = Run {
         job,
@@ -138,6 +153,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         plan: &plan,
         metadata,
         opencog: companion.as_ref().map(|companion| companion.report.clone()),
+        pack,
         context,
         lost,
         kept_from,
@@ -152,6 +168,26 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         report.warnings.push(error.to_string());
     }
     Ok(report)
+}
+
+/// Whether there will be a pack and can be the folder, as far as that is known before the work.
+fn check_pack(gguf: &Gguf, job: &Job, is_new: bool) -> Result<(), Error> {
+    let target = tpu::pack_of(&job.output);
+    if is_new {
+        OutputFolder::check(&target, job.force, tpu::is_of_pack)?;
+    }
+    tpu::check(gguf).map_err(|e| Error::pack(&job.input, e))
+}
+
+/// Fills the pack with the model that was written to `model`.
+fn write_pack(model: &Path, job: &Job, folder: &OutputFolder) -> Result<PackReport, Error> {
+    let gguf = Gguf::open(model)?;
+    let bytes = tpu::write(&gguf, job.tpu_layout, folder);
+    Ok(PackReport {
+        folder: folder.target().into(),
+        layout: job.tpu_layout.name(),
+        bytes: bytes.map_err(|e| Error::pack(&job.input, e))?,
+    })
 }
 
 /// Where the state of the run is kept.

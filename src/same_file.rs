@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::companion::{Companion, companion_of};
+use crate::config::Config;
 use crate::gguf::{Gguf, folder_of};
+use crate::hardware::{Hardware, tpu};
 use crate::pipeline::{Job, below_target};
 
 /// Refuses an output, by either name that it may get, a companion or a report that is one of the
 /// files to read, and a report that is an output: by name, through a link, or through a folder that
-/// is one.
-pub fn refuse_same_files(gguf: &Gguf, job: &Job) -> Result<(), Error> {
+/// is one. A pack for a TPU is none of these, either, and no report lies in it.
+pub fn refuse_same_files(gguf: &Gguf, job: &Job, config: &Config) -> Result<(), Error> {
     let carried = Companion::carried(gguf, job);
     let opencog = job.opencog.inputs().chain(carried.as_deref());
     let read: Vec<&Path> = gguf.paths().chain(job.eval_text.as_deref()).chain(opencog).collect();
@@ -20,7 +22,24 @@ pub fn refuse_same_files(gguf: &Gguf, job: &Job) -> Result<(), Error> {
     if carried.is_some() || job.opencog.inputs().next().is_some() {
         outputs.push(companion_of(&job.output));
     }
-    refuse_same(&read, &outputs, job.report.as_deref())
+    refuse_same(&read, &outputs, job.report.as_deref())?;
+    match config.hardware {
+        Hardware::Tpu => refuse_same_as_pack(&read, &outputs, job),
+        Hardware::Cpu | Hardware::Gpu => Ok(()),
+    }
+}
+
+/// Refuses a pack that is one of the other files, or in which one of them lies.
+fn refuse_same_as_pack(read: &[&Path], outputs: &[PathBuf], job: &Job) -> Result<(), Error> {
+    let pack = tpu::pack_of(&job.output);
+    let others = read.iter().copied().chain(outputs.iter().map(PathBuf::as_path));
+    for pack in [below_target(&pack), pack] {
+        let clashes = |file: &&Path| is_same(file, &pack) || is_same(folder_of(file), &pack);
+        if let Some(file) = others.clone().chain(job.report.as_deref()).find(clashes) {
+            return Err(Error::PackIsOther { pack, file: file.into() });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses an output or a report that is one of the files to read, and a report that is an output.

@@ -16,32 +16,39 @@ use tempfile::NamedTempFile;
 use super::descriptor::leads_to_descriptor;
 use super::error::Error;
 
-/// The temporary files of this process. Its lock is held while one is made or renamed, so that
+/// The temporary files and folders of this process. Its lock is held while one is made or renamed, so that
 /// there is never a temporary file that isn't listed.
 static UNFINISHED: Mutex<Unfinished> = Mutex::new(Unfinished { paths: Vec::new(), ended: false });
 
-struct Unfinished {
-    paths: Vec<PathBuf>,
+pub(super) struct Unfinished {
+    pub(super) paths: Vec<PathBuf>,
     /// Whether [`discard_unfinished`] was called.
     ended: bool,
 }
 
-fn unfinished() -> MutexGuard<'static, Unfinished> {
+pub(super) fn unfinished() -> MutexGuard<'static, Unfinished> {
     // The list is sound after a panic elsewhere: each change of it is a single call.
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Deletes the temporary file of every [`OutputFile`] that isn't committed, and lets no other be
-/// made or committed: for the thread that ends the process on SIGINT or SIGTERM.
+/// Deletes the temporary file of every [`OutputFile`] that isn't committed, and every such folder,
+/// and lets no other be made or committed: for the thread that ends the process on SIGINT or SIGTERM.
 ///
 /// It takes a lock, so it is not for a signal handler proper.
 pub fn discard_unfinished() {
     let mut unfinished = unfinished();
     unfinished.ended = true;
     for path in unfinished.paths.drain(..) {
-        // Nothing can be done about one that cannot be deleted.
-        let _ = fs::remove_file(path);
+        remove(&path);
     }
+}
+
+/// Deletes a temporary file or folder. Nothing can be done about one that cannot be deleted.
+fn remove(path: &Path) {
+    let _ = match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    };
 }
 
 /// A file in the making.
@@ -163,14 +170,14 @@ pub(crate) fn folder_of(target: &Path) -> &Path {
     }
 }
 
-fn exists(target: &Path) -> Error {
+pub(super) fn exists(target: &Path) -> Error {
     Error::parameter(
         target,
         "it exists already; remove it, or have it replaced: with --force, in a program with Job::force",
     )
 }
 
-fn refuse_when_ended(unfinished: &Unfinished, target: &Path) -> Result<(), Error> {
+pub(super) fn refuse_when_ended(unfinished: &Unfinished, target: &Path) -> Result<(), Error> {
     match unfinished.ended {
         true => Err(Error::io(target, "not written", io::ErrorKind::Interrupted.into())),
         false => Ok(()),
@@ -207,7 +214,7 @@ fn checked_name(target: &Path, overwrite: bool) -> Result<(&Path, &OsStr), Error
     }
 }
 
-fn cannot_create(folder: &Path, name: &OsStr, source: io::Error) -> Error {
+pub(super) fn cannot_create(folder: &Path, name: &OsStr, source: io::Error) -> Error {
     Error::io(folder, format!("cannot create {} in this folder", name.display()), source)
 }
 
@@ -242,8 +249,17 @@ fn temporary(name: &OsStr, folder: &Path) -> io::Result<NamedTempFile> {
     })
 }
 
-/// Deletes the temporary files of the file `name` that no process has locked.
-fn discard_abandoned(name: &OsStr, folder: &Path) {
+/// A new folder `.NAME.RANDOM.tmp`, with the permissions that any new folder would have.
+pub(super) fn temporary_folder(name: &OsStr, folder: &Path) -> io::Result<PathBuf> {
+    let prefix = prefix(name);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM);
+    let made = builder.make_in(folder, |path| fs::create_dir(path))?;
+    made.keep().map(|((), path)| path).map_err(|error| error.error)
+}
+
+/// Deletes the temporary files and folders of the output `name` that no process has locked.
+pub(super) fn discard_abandoned(name: &OsStr, folder: &Path) {
     let prefix = prefix(name);
     let ours = |entry: &fs::DirEntry| {
         let name = entry.file_name();
@@ -254,7 +270,7 @@ fn discard_abandoned(name: &OsStr, folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(ours) {
         let Ok(file) = File::open(entry.path()) else { continue };
         if file.try_lock().is_ok() {
-            let _ = fs::remove_file(entry.path()); // it is in nobody's way
+            remove(&entry.path()); // it is in nobody's way
         }
     }
 }

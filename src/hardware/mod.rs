@@ -3,6 +3,7 @@
 use crate::gguf::Format;
 
 mod memory;
+pub mod tpu;
 
 pub use memory::Memory;
 

@@ -50,7 +50,9 @@ pub use role::Role;
 pub use rope::{RopeScaling, Rotation};
 pub use shape::{AttentionShape, ModelShape, Window};
 pub use stepwise::Stepwise;
-pub use tokenizer::{TokenKind, Tokenizer, TokenizerError, Vocabulary};
+pub use tokenizer::{
+    MERGES, SPACE, Spelling, Split, TokenKind, Tokenizer, TokenizerError, Vocabulary,
+};
 pub use weights::{FUSED, Layer, Weights, layer_part};
 
 use crate::gguf::Metadata;

@@ -77,7 +77,7 @@ impl Rotation {
     }
 
     /// What rotated values are multiplied by.
-    fn gain(&self) -> f64 {
+    pub fn gain(&self) -> f64 {
         let scaling = match self.scaling {
             RopeScaling::Yarn { factor, .. } => (1.0 + 0.1 * f64::from(factor).ln()).max(1.0),
             _ => 1.0,

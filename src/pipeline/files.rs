@@ -1,11 +1,13 @@
 //! The files that a run makes: none has its name before all of them are on the disk.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::companion::Companion;
 use crate::config::{Config, Effort};
-use crate::gguf::{self, OutputFile};
+use crate::gguf::{self, OutputFile, OutputFolder};
+use crate::hardware::{Hardware, tpu};
 use crate::report::{self, Report};
 use crate::sha256;
 use crate::work::Work;
@@ -20,6 +22,8 @@ pub const WRITTEN: &str = "written";
 pub struct Files {
     /// None in a dry run.
     pub model: Option<OutputFile>,
+    /// The pack, if the model is for a TPU; none in a dry run.
+    pub pack: Option<OutputFolder>,
     /// Where one was asked for.
     report: Option<OutputFile>,
 }
@@ -34,12 +38,14 @@ impl Files {
             false => Some(OutputFile::create(&job.output, force)?),
         };
         let measured = config.allowed_degradation().is_some() && config.effort != Effort::Fast;
-        if measured || config.accuracy.is_some() {
+        let may_miss = measured || config.accuracy.is_some();
+        if may_miss {
             OutputFile::check_name(&below_target(&job.output))?;
         }
+        let pack = pack(job, config, work, may_miss)?;
         let create = |path: &PathBuf| OutputFile::create(path, true);
         let report = job.report.as_ref().map(create).transpose()?;
-        Ok(Files { model, report })
+        Ok(Files { model, pack, report })
     }
 
     /// Writes the report, and gives all files their names; the companion too. What is returned is
@@ -50,7 +56,7 @@ impl Files {
         work: &Work,
         companion: Option<Companion>,
     ) -> Result<Option<String>, Error> {
-        let Files { model, report: mut report_file } = self;
+        let Files { model, pack, report: mut report_file } = self;
         if let Some(file) = &mut report_file {
             report::store(report, file)?;
         }
@@ -65,15 +71,65 @@ impl Files {
             Some(model) if model.target() != report.output => model.commit_as(&report.output),
             model => model.map_or(Ok(()), OutputFile::commit),
         };
+        let name_pack = || match pack {
+            Some(pack) => commit_before(pack, report, name_model),
+            None => name_model(),
+        };
         match companion {
-            Some(companion) => companion.commit_before(name_model)?,
-            None => name_model()?,
+            Some(companion) => companion.commit_before(name_pack)?,
+            None => name_pack()?,
         }
         match report_file.map_or(Ok(()), OutputFile::commit) {
             Err(error) if is_complete => Ok(Some(without_report(error))),
             named => Ok(named.map(|()| None)?),
         }
     }
+}
+
+/// Begins the pack, if there is to be one; in a dry run it is only checked that there can be.
+fn pack(
+    job: &Job,
+    config: &Config,
+    work: &Work,
+    may_miss: bool,
+) -> Result<Option<OutputFolder>, Error> {
+    if config.hardware != Hardware::Tpu {
+        return Ok(None);
+    }
+    let target = tpu::pack_of(&job.output);
+    if may_miss {
+        OutputFolder::check(&below_target(&target), true, tpu::is_of_pack)?;
+    }
+    // A run of this command that was killed as it gave its outputs their names made what is there.
+    let force = job.force || work.recall::<String>(WRITTEN).is_some();
+    match job.dry_run {
+        true => OutputFolder::check(&target, force, tpu::is_of_pack).map(|()| None),
+        false => OutputFolder::create(&target, force, tpu::is_of_pack).map(Some),
+    }
+    .map_err(Error::from)
+}
+
+/// Gives the pack its name and then the model its own; if that fails, a pack that is new is deleted
+/// again.
+fn commit_before(
+    pack: OutputFolder,
+    report: &Report,
+    model: impl FnOnce() -> Result<(), gguf::Error>,
+) -> Result<(), gguf::Error> {
+    let target = match report.missed {
+        Some(_) => below_target(pack.target()),
+        None => pack.target().to_path_buf(),
+    };
+    let is_new = target.symlink_metadata().is_err();
+    match report.missed {
+        Some(_) => pack.commit_as(&target)?,
+        None => pack.commit()?,
+    }
+    model().inspect_err(|_| {
+        if is_new {
+            let _ = fs::remove_dir_all(&target);
+        }
+    })
 }
 
 /// Whether what is there is the model that an earlier run of this command made, which was killed

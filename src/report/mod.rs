@@ -77,6 +77,8 @@ pub struct Report {
     pub search: Option<Record>,
     /// What became of OpenCog data, where there is any.
     pub opencog: Option<OpenCogReport>,
+    /// The pack for a TPU, if one was written.
+    pub pack: Option<PackReport>,
     /// Seconds of each stage, in order.
     pub stages: Vec<Stage>,
     /// Every tensor, in the order of the file.
@@ -119,6 +121,18 @@ pub struct Metrics {
     pub mean_kld: Option<f64>,
     /// Share of its positions at which both models find the same token the likeliest.
     pub same_top: Option<f64>,
+}
+
+/// A pack for a TPU.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PackReport {
+    /// The folder.
+    #[serde(serialize_with = "lossy")]
+    pub folder: PathBuf,
+    /// How it is laid out.
+    pub layout: &'static str,
+    /// Bytes of its files.
+    pub bytes: u64,
 }
 
 /// How long a stage took.
@@ -176,6 +190,8 @@ pub(crate) struct Run<'a> {
     pub metadata: Metadata,
     /// What became of OpenCog data.
     pub opencog: Option<OpenCogReport>,
+    /// The pack for a TPU.
+    pub pack: Option<PackReport>,
     /// Tokens of context that must fit in memory.
     pub context: u64,
     /// What each tensor lost, where it was changed and written.
@@ -283,6 +299,7 @@ impl Report {
             diversity: run.measured.diversity,
             search: run.measured.search,
             opencog: run.opencog,
+            pack: run.pack,
             stages: run.stages,
             tensors,
         }

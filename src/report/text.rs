@@ -9,7 +9,7 @@ use crate::quantize::{Check, Cost, KeptFrom, TensorCosts, TrainedBlock, TrainedR
 use crate::validate::Statistics;
 
 use super::opencog::write_opencog;
-use super::{Evaluation, Metrics, Report, TensorReport, TextSource};
+use super::{Evaluation, Metrics, PackReport, Report, TensorReport, TextSource};
 
 /// The summary of a run, several lines.
 pub fn summary(report: &Report) -> String {
@@ -44,6 +44,9 @@ fn write_sizes(out: &mut String, report: &Report, input: u64, output: u64) -> fm
     };
     writeln!(out, "  model        {architecture}, {} weights", count(metrics.parameters))?;
     writeln!(out, "  file         {} -> {}", bytes(input), bytes(output))?;
+    if let Some(PackReport { folder, layout, bytes: size }) = &report.pack {
+        writeln!(out, "  TPU pack     {}, {layout}, {}", folder.display(), bytes(*size))?;
+    }
     writeln!(out, "  bits         {:.3} per weight", metrics.bpw)?;
     writeln!(
         out,

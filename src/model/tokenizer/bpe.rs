@@ -14,7 +14,7 @@ use crate::gguf::Metadata;
 /// A *piece* is a string of bytes that merging can reach: 0 to 255 are the single bytes.
 #[derive(Debug)]
 pub(super) struct Bpe {
-    pretokenizer: Pretokenizer,
+    pub(super) pretokenizer: Pretokenizer,
     /// By the two pieces that are merged.
     merges: HashMap<(u32, u32), Merge>,
     /// What each piece is encoded as: mostly one token.

@@ -19,7 +19,9 @@ mod vocabulary;
 mod words;
 
 pub use error::TokenizerError;
-pub use vocabulary::{TokenKind, Vocabulary};
+pub use spm::SPACE;
+pub use vocabulary::{MERGES, TokenKind, Vocabulary};
+pub use words::Split;
 
 use crate::gguf::Metadata;
 use bpe::Bpe;
@@ -34,6 +36,26 @@ pub struct Tokenizer {
     vocabulary: Vocabulary,
     specials: Specials,
     algorithm: Algorithm,
+}
+
+/// How text between special tokens becomes tokens, for those who write it down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Spelling<'a> {
+    /// Words of bytes, which the merges of [`MERGES`] make tokens of.
+    Bytes {
+        /// What is a word.
+        split: Split,
+        /// A word that is a token is that token, whatever the merges would make of it.
+        words_are_tokens: bool,
+    },
+    /// Characters, [`SPACE`] for spaces, of which the neighbours are merged first whose token has the
+    /// highest score.
+    Characters {
+        /// The score of each token.
+        scores: &'a [f32],
+        /// Text is encoded as if a space stood before it.
+        space_before: bool,
+    },
 }
 
 /// How text between special tokens is encoded.
@@ -61,6 +83,19 @@ impl Tokenizer {
     /// The tokens.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+
+    /// How text between special tokens becomes tokens.
+    pub fn spelling(&self) -> Spelling<'_> {
+        match &self.algorithm {
+            Algorithm::Bpe(bpe) => Spelling::Bytes {
+                split: bpe.pretokenizer.split,
+                words_are_tokens: bpe.pretokenizer.words_are_tokens,
+            },
+            Algorithm::Spm(spm) => {
+                Spelling::Characters { scores: &spm.scores, space_before: spm.space_before }
+            }
+        }
     }
 
     /// The ids of a text. Control tokens spelled out in it are text like any other; nothing is put

@@ -11,17 +11,17 @@ use crate::gguf::{Array, Metadata, Value};
 const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
 
 /// What stands for a space in these vocabularies.
-pub(super) const SPACE: &str = "\u{2581}";
+pub const SPACE: &str = "\u{2581}";
 
 /// What a vocabulary of this kind has beside its tokens.
 #[derive(Debug)]
 pub(super) struct Spm {
-    scores: Vec<f32>,
+    pub(super) scores: Vec<f32>,
     /// The token of each byte, for characters that are no tokens; where it has none, that for what
     /// is unknown.
     bytes: Vec<Option<u32>>,
     /// Text is encoded as if a space stood before it.
-    space_before: bool,
+    pub(super) space_before: bool,
 }
 
 /// A part of the text while it is merged: `len` bytes from `start`, none when a neighbour has

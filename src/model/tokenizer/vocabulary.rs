@@ -10,7 +10,8 @@ pub(super) const MODEL: &str = "tokenizer.ggml.model";
 pub(super) const PRE: &str = "tokenizer.ggml.pre";
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 pub(super) const SCORES: &str = "tokenizer.ggml.scores";
-pub(super) const MERGES: &str = "tokenizer.ggml.merges";
+/// The metadata key of the merges of a vocabulary of bytes.
+pub const MERGES: &str = "tokenizer.ggml.merges";
 const TOKEN_TYPE: &str = "tokenizer.ggml.token_type";
 const BEGIN: &str = "tokenizer.ggml.bos_token_id";
 const END: &str = "tokenizer.ggml.eos_token_id";

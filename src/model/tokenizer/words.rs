@@ -11,21 +11,24 @@ use crate::gguf::Metadata;
 /// How a vocabulary of bytes was made, by the name in `tokenizer.ggml.pre`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pretokenizer {
-    split: Split,
+    pub(super) split: Split,
     /// A word that is a token is that token, whatever the merges would make of it.
     pub(super) words_are_tokens: bool,
 }
 
 /// A way to split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Split {
+pub enum Split {
     /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
     Gpt2,
     /// The same, after each `\p{N}` is set apart.
     Gpt2SingleDigits,
     /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,DIGITS}|`
     /// ` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-    Gpt4 { digits: usize },
+    Gpt4 {
+        /// The most digits that are one word.
+        digits: usize,
+    },
 }
 
 impl Pretokenizer {
