@@ -21,10 +21,14 @@ use crate::same_file::refuse_same_files;
 use crate::threads;
 use crate::work::{Foreign, Work, work_folder};
 
+mod family;
 mod files;
+mod make;
 
 pub(crate) use files::below_target;
+pub use family::{FamilyJob, Member, run_family};
 use files::{Files, WRITTEN};
+use make::Make;
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,69 +103,17 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         }
         decided => decided?,
     };
-    let Decided { plan, encodings, importance, kept_from, search, unsearched } = decided;
-    let metadata = output_metadata(gguf.metadata(), config, companion.as_ref(), &plan);
-    debug_assert_eq!(
-        Ok(header.file_with(plan.bytes(header.alignment))),
-        encoded_size(&metadata, &plan.specs()),
-        "limits were counted as the file will be"
-    );
-    clock.lap(if search.is_some() { "search" } else { "plan" });
-
-    let (mut lost, mut pack) = (vec![None; plan.tensors.len()], None);
-    // What is not written is not measured, and then the search has the last word.
-    let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
-    if let Some(output) = files.model.take() {
-        let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
-        let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
-        clock.lap("encode and write");
-        if let Some(folder) = &files.pack {
-            pack = Some(write_pack(output.path(), job, folder)?);
-            clock.lap("pack");
-        }
-        if let Ok(outputs) = &outputs {
-            evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
-            clock.lap("measure");
-        }
-        output.sync()?;
-        clock.lap("sync to disk");
-        (files.model, lost) = (Some(output), measured);
-    }
-
-    let (evaluations, overflow) = match evaluations {
-        Ok(evaluations) => (evaluations, None),
-        Err(reason) => (Vec::new(), Some(reason)),
-    };
-    let (unmeasured, unread, diversity) = match outputs {
-        Ok(outputs) => {
-            let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
-            (short.or(overflow), outputs.unread, Some(outputs.diversity))
-        }
-        Err(reason) => (Some(reason), None, None),
-    };
-    let missed = missed_target(config, &evaluations, search.as_ref(), unmeasured.as_deref());
-    let written_to = if missed.is_some() { below_target(&job.output) } else { job.output.clone() };
-    if let (Some(pack), Some(_)) = (&mut pack, &missed) {
-        pack.folder = below_target(&pack.folder);
-    }
-    let measured = Measured { evaluations, diversity, search, unsearched, unmeasured, missed };
-    let run = Run {
+    let make = Make {
         job,
-        written_to,
         config,
         gguf: &gguf,
-        plan: &plan,
-        metadata,
-        opencog: companion.as_ref().map(|companion| companion.report.clone()),
-        pack,
+        header,
+        outputs: &outputs,
+        companion: companion.as_ref(),
         context,
-        lost,
-        kept_from,
-        measured,
-        stages: clock.stages,
+        progress,
     };
-    let mut report = Report::of(run);
-    report.warnings.extend(unread);
+    let mut report = make.model(decided, &mut files, clock)?;
     report.warnings.extend(doubt);
     report.warnings.extend(files.finish(&report, &work, companion)?);
     if let Err(error) = work.finish(WRITTEN) {
@@ -177,17 +129,6 @@ fn check_pack(gguf: &Gguf, job: &Job, is_new: bool) -> Result<(), Error> {
         OutputFolder::check(&target, job.force, tpu::is_of_pack)?;
     }
     tpu::check(gguf).map_err(|e| Error::pack(&job.input, e))
-}
-
-/// Fills the pack with the model that was written to `model`.
-fn write_pack(model: &Path, job: &Job, folder: &OutputFolder) -> Result<PackReport, Error> {
-    let gguf = Gguf::open(model)?;
-    let bytes = tpu::write(&gguf, job.tpu_layout, folder);
-    Ok(PackReport {
-        folder: folder.target().into(),
-        layout: job.tpu_layout.name(),
-        bytes: bytes.map_err(|e| Error::pack(&job.input, e))?,
-    })
 }
 
 /// Where the state of the run is kept.
@@ -261,34 +202,6 @@ impl<'a> Decide<'_, 'a> {
         let (encodings, kept_from) = (Encodings::new(), searchable.kept_from);
         Ok(Decided { plan, encodings, importance, kept_from, search: None, unsearched })
     }
-}
-
-/// What was asked for and not reached, if anything. What could not be measured was not reached.
-fn missed_target(
-    config: &Config,
-    evaluations: &[Evaluation],
-    search: Option<&Record>,
-    unmeasured: Option<&str>,
-) -> Option<String> {
-    if let (Some(accuracy), Some(reason)) = (config.accuracy, unmeasured) {
-        return Some(format!("--accuracy {accuracy}: it could not be measured: {reason}"));
-    }
-    let allowed = config.allowed_degradation()?;
-    let searched = || search.map(|record| 1.0 - (-record.measured_kld).exp());
-    let found = own(evaluations).map(Evaluation::degradation_of_own_text).or_else(searched)?;
-    (found > allowed).then(|| {
-        let found = match found < 0.001 {
-            true => format!("{found:.2e}"),
-            false => format!("{found:.4}"),
-        };
-        let bound = search.and_then(|record| record.bound_by.as_ref());
-        let bound = bound.map(|flag| format!(", and {flag} allows no more bits"));
-        format!(
-            "--accuracy {allowed}: the degradation on the model's own text is {found}{}; allow \
-             that much, or more bytes",
-            bound.unwrap_or_default()
-        )
-    })
 }
 
 /// The tokens that must fit in memory: as asked, else the model's own, of which few use more than

@@ -1,0 +1,146 @@
+//! What was decided becomes a model, which is measured and told of.
+
+use std::path::Path;
+
+use crate::Error;
+use crate::companion::Companion;
+use crate::config::Config;
+use crate::gguf::{Gguf, OutputFolder, encoded_size};
+use crate::hardware::tpu;
+use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
+use crate::progress::Progress;
+use crate::provenance::output_metadata;
+use crate::quantize::{Header, Record, store};
+use crate::report::{Evaluation, Measured, PackReport, Report, Run, own};
+
+use super::files::{Files, below_target};
+use super::{Clock, Decided, Job};
+
+/// What a model is made of, beside what was decided.
+pub struct Make<'m, 'a> {
+    pub job: &'m Job,
+    pub config: &'m Config,
+    pub gguf: &'a Gguf,
+    /// What the file has beside the tensors, before there is a plan.
+    pub header: Header,
+    pub outputs: &'m Result<Outputs<'a>, String>,
+    pub companion: Option<&'m Companion>,
+    /// Tokens that must fit in memory.
+    pub context: u64,
+    pub progress: &'m dyn Progress,
+}
+
+impl Make<'_, '_> {
+    /// Writes the model and its pack, if they are to be written, and measures it.
+    pub fn model(
+        &self,
+        decided: Decided,
+        files: &mut Files,
+        mut clock: Clock,
+    ) -> Result<Report, Error> {
+        let Make { job, config, gguf, header, outputs, companion, context, progress } = *self;
+        let Decided { plan, encodings, importance, kept_from, search, unsearched } = decided;
+        let metadata = output_metadata(gguf.metadata(), config, companion, &plan);
+        debug_assert_eq!(
+            Ok(header.file_with(plan.bytes(header.alignment))),
+            encoded_size(&metadata, &plan.specs()),
+            "limits were counted as the file will be"
+        );
+        clock.lap(if search.is_some() { "search" } else { "plan" });
+
+        let (mut lost, mut pack) = (vec![None; plan.tensors.len()], None);
+        // What is not written is not measured, and then the search has the last word.
+        let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
+        if let Some(output) = files.model.take() {
+            let stored = store(gguf, &plan, &metadata, &importance, &encodings, output, progress);
+            let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
+            clock.lap("encode and write");
+            if let Some(folder) = &files.pack {
+                pack = Some(write_pack(output.path(), job, folder)?);
+                clock.lap("pack");
+            }
+            if let Ok(outputs) = &outputs {
+                evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
+                clock.lap("measure");
+            }
+            output.sync()?;
+            clock.lap("sync to disk");
+            (files.model, lost) = (Some(output), measured);
+        }
+
+        let (evaluations, overflow) = match evaluations {
+            Ok(evaluations) => (evaluations, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        let (unmeasured, unread, diversity) = match outputs {
+            Ok(outputs) => {
+                let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
+                let Outputs { unread, diversity, .. } = outputs;
+                (short.or(overflow), unread.clone(), Some(diversity.clone()))
+            }
+            Err(reason) => (Some(reason.clone()), None, None),
+        };
+        let missed = missed_target(config, &evaluations, search.as_ref(), unmeasured.as_deref());
+        let is_missed = missed.is_some();
+        if let (Some(pack), true) = (&mut pack, is_missed) {
+            pack.folder = below_target(&pack.folder);
+        }
+        let measured = Measured { evaluations, diversity, search, unsearched, unmeasured, missed };
+        let mut report = Report::of(Run {
+            job,
+            written_to: if is_missed { below_target(&job.output) } else { job.output.clone() },
+            config,
+            gguf,
+            plan: &plan,
+            metadata,
+            opencog: companion.map(|companion| companion.report.clone()),
+            pack,
+            context,
+            lost,
+            kept_from,
+            measured,
+            stages: clock.stages,
+        });
+        report.warnings.extend(unread);
+        Ok(report)
+    }
+}
+
+/// Fills the pack with the model that was written to `model`.
+fn write_pack(model: &Path, job: &Job, folder: &OutputFolder) -> Result<PackReport, Error> {
+    let gguf = Gguf::open(model)?;
+    let bytes = tpu::write(&gguf, job.tpu_layout, folder);
+    Ok(PackReport {
+        folder: folder.target().into(),
+        layout: job.tpu_layout.name(),
+        bytes: bytes.map_err(|e| Error::pack(&job.input, e))?,
+    })
+}
+
+/// What was asked for and not reached, if anything. What could not be measured was not reached.
+fn missed_target(
+    config: &Config,
+    evaluations: &[Evaluation],
+    search: Option<&Record>,
+    unmeasured: Option<&str>,
+) -> Option<String> {
+    if let (Some(accuracy), Some(reason)) = (config.accuracy, unmeasured) {
+        return Some(format!("--accuracy {accuracy}: it could not be measured: {reason}"));
+    }
+    let allowed = config.allowed_degradation()?;
+    let searched = || search.map(|record| 1.0 - (-record.measured_kld).exp());
+    let found = own(evaluations).map(Evaluation::degradation_of_own_text).or_else(searched)?;
+    (found > allowed).then(|| {
+        let found = match found < 0.001 {
+            true => format!("{found:.2e}"),
+            false => format!("{found:.4}"),
+        };
+        let bound = search.and_then(|record| record.bound_by.as_ref());
+        let bound = bound.map(|flag| format!(", and {flag} allows no more bits"));
+        format!(
+            "--accuracy {allowed}: the degradation on the model's own text is {found}{}; allow \
+             that much, or more bytes",
+            bound.unwrap_or_default()
+        )
+    })
+}
