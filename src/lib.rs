@@ -43,6 +43,7 @@ pub mod pipeline;
 pub mod progress;
 mod provenance;
 pub mod quantize;
+mod recipes;
 pub mod report;
 mod same_file;
 mod sha256;
@@ -88,9 +89,19 @@ impl Framework {
     pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
         let (input, output) = (input.as_ref().into(), output.as_ref().into());
         let (force, dry_run, threads) = (false, false, None);
-        let (eval_text, report) = (None, None);
+        let (eval_text, report, compare_recipes) = (None, None, false);
         let opencog = companion::Request::default();
-        let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
+        let job = Job {
+            input,
+            output,
+            opencog,
+            eval_text,
+            report,
+            compare_recipes,
+            force,
+            dry_run,
+            threads,
+        };
         pipeline::run(&job, &self.config, &Silent)
     }
 }

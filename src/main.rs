@@ -82,7 +82,9 @@ fn opencog(command: OpenCogCommand) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        OpenCogCommand::Stats { file, aliases } => print(&companion::stats(&file, &aliases.alias)?),
+        OpenCogCommand::Stats { file, aliases, report } => {
+            print(&companion::stats(&file, &aliases.alias, report.as_ref())?.to_string())
+        }
     }
 }
 

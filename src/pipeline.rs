@@ -14,7 +14,8 @@ use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata, run_description};
 use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable, store};
-use crate::report::{Evaluation, Measured, Report, Run, Stage, own};
+use crate::recipes::Compared;
+use crate::report::{Evaluation, Measured, Report, ReportFile, Run, Stage, own};
 use crate::same_file::refuse_same_files;
 use crate::threads;
 use crate::work::{Foreign, Work, work_folder};
@@ -35,8 +36,10 @@ pub struct Job {
     pub opencog: Request,
     /// A text to measure the loss on too; it is never used to calibrate.
     pub eval_text: Option<PathBuf>,
-    /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
-    pub report: Option<PathBuf>,
+    /// Where a report of what was done is written, if anywhere; an existing file is replaced.
+    pub report: Option<ReportFile>,
+    /// Whether llama.cpp's usual recipes are encoded and measured too, to compare.
+    pub compare_recipes: bool,
     /// Whether an existing output is replaced.
     pub force: bool,
     /// Whether only the plan is made, and nothing written.
@@ -116,6 +119,16 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         (files.model, lost) = (Some(output), measured);
     }
 
+    let mut recipes = None;
+    if let (true, Ok(outputs)) = (job.compare_recipes, &outputs) {
+        let compared =
+            Compared { gguf: &gguf, input: &job.input, outputs, work: &work, progress };
+        let metadata =
+            |plan: &Plan| output_metadata(gguf.metadata(), config, companion.as_ref(), plan);
+        recipes = Some(compared.recipes(metadata)?);
+        clock.lap("compare recipes");
+    }
+
     let (evaluations, overflow) = match evaluations {
         Ok(evaluations) => (evaluations, None),
         Err(reason) => (Vec::new(), Some(reason)),
@@ -142,12 +155,14 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         lost,
         kept_from,
         measured,
+        recipes,
         stages: clock.stages,
     };
     let mut report = Report::of(run);
     report.warnings.extend(unread);
     report.warnings.extend(doubt);
-    report.warnings.extend(files.finish(&report, &work, companion)?);
+    let without_report = files.finish(&mut report, &work, companion)?;
+    report.warnings.extend(without_report);
     if let Err(error) = work.finish(WRITTEN) {
         report.warnings.push(error.to_string());
     }

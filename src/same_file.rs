@@ -8,6 +8,7 @@ use crate::Error;
 use crate::companion::{Companion, companion_of};
 use crate::gguf::{Gguf, folder_of};
 use crate::pipeline::{Job, below_target};
+use crate::report::ReportFile;
 
 /// Refuses an output, by either name that it may get, a companion or a report that is one of the
 /// files to read, and a report that is an output: by name, through a link, or through a folder that
@@ -20,7 +21,7 @@ pub fn refuse_same_files(gguf: &Gguf, job: &Job) -> Result<(), Error> {
     if carried.is_some() || job.opencog.inputs().next().is_some() {
         outputs.push(companion_of(&job.output));
     }
-    refuse_same(&read, &outputs, job.report.as_deref())
+    refuse_same(&read, &outputs, job.report.as_ref().map(ReportFile::path))
 }
 
 /// Refuses an output or a report that is one of the files to read, and a report that is an output.

@@ -94,7 +94,18 @@ fn quantize(input: &Path, output: &Path, config: &Config) -> Report {
     let (force, dry_run, threads) = (false, false, None);
     let (eval_text, report) = (None, None);
     let opencog = Request::default();
-    let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
+    let compare_recipes = false;
+    let job = Job {
+        input,
+        output,
+        opencog,
+        eval_text,
+        report,
+        compare_recipes,
+        force,
+        dry_run,
+        threads,
+    };
     pipeline::run(&job, config, &Silent).unwrap()
 }
 
@@ -129,6 +140,7 @@ impl Peer {
             context: Some(512),
             activations: Activations::Rounded,
             logits: None,
+            report: None,
             force: false,
             seed: 0,
             threads: None,

@@ -100,6 +100,7 @@ fn our_perplexity(quantized: &Path, judged: &Judged) -> f64 {
         context: Some(512),
         activations: Activations::Rounded,
         logits: None,
+        report: None,
         force: false,
         seed: 0,
         threads: None,

@@ -6,9 +6,9 @@ use crate::Error;
 use crate::companion::Companion;
 use crate::config::{Config, Effort};
 use crate::gguf::{self, OutputFile};
-use crate::report::{self, Report};
+use crate::report::{Report, ReportFile};
 use crate::sha256;
-use crate::work::Work;
+use crate::work::{Work, WorkError};
 
 use super::Job;
 
@@ -21,7 +21,7 @@ pub struct Files {
     /// None in a dry run.
     pub model: Option<OutputFile>,
     /// Where one was asked for.
-    report: Option<OutputFile>,
+    report: Option<(ReportFile, OutputFile)>,
 }
 
 impl Files {
@@ -37,8 +37,8 @@ impl Files {
         if measured || config.accuracy.is_some() {
             OutputFile::check_name(&below_target(&job.output))?;
         }
-        let create = |path: &PathBuf| OutputFile::create(path, true);
-        let report = job.report.as_ref().map(create).transpose()?;
+        let begin = |report: &ReportFile| Ok::<_, Error>((report.clone(), report.begin()?));
+        let report = job.report.as_ref().map(begin).transpose()?;
         Ok(Files { model, report })
     }
 
@@ -46,17 +46,21 @@ impl Files {
     /// what went wrong when the model was complete already.
     pub fn finish(
         self,
-        report: &Report,
+        report: &mut Report,
         work: &Work,
         companion: Option<Companion>,
     ) -> Result<Option<String>, Error> {
         let Files { model, report: mut report_file } = self;
-        if let Some(file) = &mut report_file {
-            report::store(report, file)?;
-        }
-        if let (Some(model), Work::Folder { .. }) = (&model, work) {
+        let is_hashed = report_file.is_some() || matches!(work, Work::Folder { .. });
+        if let Some(model) = model.as_ref().filter(|_| is_hashed) {
             let failed = |e| Error::file(model.path(), "cannot read it again", e);
-            work.remember(WRITTEN, || sha256::of_file(model.path()).map_err(failed))?;
+            report.output_sha256 = Some(sha256::of_file(model.path()).map_err(failed)?);
+        }
+        if let Some((to, file)) = &mut report_file {
+            to.store(report, file)?;
+        }
+        if let (Some(hash), Work::Folder { .. }) = (&report.output_sha256, work) {
+            work.remember(WRITTEN, || Ok::<_, WorkError>(hash.clone()))?;
         }
         // What may still fail is a change of names, and once the model has its own, the run has done
         // its work.
@@ -69,7 +73,7 @@ impl Files {
             Some(companion) => companion.commit_before(name_model)?,
             None => name_model()?,
         }
-        match report_file.map_or(Ok(()), OutputFile::commit) {
+        match report_file.map_or(Ok(()), |(_, file)| file.commit()) {
             Err(error) if is_complete => Ok(Some(without_report(error))),
             named => Ok(named.map(|()| None)?),
         }

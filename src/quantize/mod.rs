@@ -17,6 +17,7 @@ mod losses;
 mod lost;
 mod options;
 mod pass;
+mod peer_recipe;
 mod plan;
 mod portable;
 mod progressive;
@@ -36,6 +37,9 @@ pub use encoded::{Encoded, Encodings};
 pub use kept_from::{KeptFrom, MARGIN};
 pub use losses::{Gain, Losses};
 pub use lost::Lost;
+pub(crate) use encoded::with_encodings;
+pub(crate) use pass::{PassContext, encode_plainly, forget_pass};
+pub use peer_recipe::PeerRecipe;
 pub use plan::{Choice, Plan, PlanError, Planned, plan};
 pub use search::{
     Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,
