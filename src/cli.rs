@@ -6,10 +6,11 @@ mod opencog;
 pub use family::{FamilyArgs, FamilyOrder};
 pub use opencog::{ExportArgs, OpenCogCommand, PackArgs};
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
@@ -18,7 +19,7 @@ use crate::gguf::Format;
 use crate::hardware::Hardware;
 use crate::hardware::tpu::Layout;
 use crate::pipeline::Job;
-use crate::report::Activations;
+use crate::report::{Activations, ReportFile};
 use crate::threads;
 use crate::validate::scored;
 
@@ -37,6 +38,7 @@ Examples:
   opencog-qat --size 92MB model.gguf out.gguf        the best file of that size
   opencog-qat --effort thorough model.gguf out.gguf  train what was quantized
   opencog-qat --bpw 5 --dry-run model.gguf out.gguf  only show the plan
+  opencog-qat --report card.md model.gguf out.gguf   also write a model card; .html is a page
   opencog-qat eval model.gguf out.gguf               measure what was lost
   opencog-qat inspect out.gguf                       list metadata and tensors
   opencog-qat --atomspace kb.scm model.gguf out.gguf also pack kb.scm, as out.opencog.gguf
@@ -118,6 +120,11 @@ pub struct EvalArgs {
     #[arg(long)]
     json: bool,
 
+    /// Also write a report: .html is a page to look at, .md a text, .json for programs, with where in
+    /// the text the models differ most; an existing file is replaced
+    #[arg(long, value_name = "FILE", value_parser = report_file())]
+    report: Option<ReportFile>,
+
     /// Also write what the full-precision model predicts, as llama-perplexity
     /// --kl-divergence-base does
     #[arg(long, value_name = "FILE")]
@@ -164,6 +171,7 @@ impl EvalArgs {
             context: self.context,
             activations: self.activations,
             logits: self.write_logits,
+            report: self.report,
             force: self.force,
             seed: self.seed,
             threads: self.threads,
@@ -287,9 +295,15 @@ struct QuantizeArgs {
     #[command(flatten)]
     opencog: opencog::ModelArgs,
 
-    /// Also write what was done to every tensor, as JSON; an existing file is replaced
-    #[arg(long, value_name = "FILE.json", help_heading = "Run")]
-    report: Option<PathBuf>,
+    /// Also write a report of what was done: .html is a page to look at, .md a model card, .json for
+    /// programs; an existing file is replaced
+    #[arg(long, value_name = "FILE", value_parser = report_file(), help_heading = "Run")]
+    report: Option<ReportFile>,
+
+    /// Also encode and measure llama.cpp's usual recipes (Q4_K_M, Q5_K_M, Q6_K, Q8_0), to compare; each
+    /// takes as long as a step of the search. It goes with --effort standard and thorough
+    #[arg(long, help_heading = "Run")]
+    compare_recipes: bool,
 
     /// Show the plan and write nothing, after the search and the training; at --effort fast in a
     /// moment, as only some rows of the weights are looked at, so that a weight that is no number may
@@ -383,29 +397,38 @@ impl QuantizeArgs {
                 "--eval-text {text}: needs --effort standard or thorough; fast looks at weights only"
             );
         }
-        if let Some(report) = &args.report {
-            check_report(report)?;
+        if let (true, Effort::Fast) = (args.compare_recipes, args.effort) {
+            bail!("--compare-recipes: needs --effort standard or thorough; fast measures nothing");
         }
         if let (Some(layout), false) = (args.tpu_layout, args.hardware == Hardware::Tpu) {
             bail!("--tpu-layout {}: needs --hardware tpu", layout.name());
         }
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
         let (eval_text, report) = (args.eval_text, args.report);
+        let compare_recipes = args.compare_recipes;
         let opencog = args.opencog.request();
         let tpu_layout = args.tpu_layout.unwrap_or_default();
-        let job =
-            Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };
+        let job = Job {
+            input,
+            output,
+            opencog,
+            eval_text,
+            report,
+            compare_recipes,
+            tpu_layout,
+            force,
+            dry_run,
+            threads,
+        };
         job.validate()?;
         let (quiet, verbose) = (args.quiet, args.verbose);
         Ok(Order { job, config, telling: Telling { quiet, verbose } })
     }
 }
 
-fn check_report(report: &Path) -> anyhow::Result<()> {
-    if !report.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-        bail!("--report {}: this version writes .json only", report.display());
-    }
-    Ok(())
+/// A file whose extension names a format of reports.
+fn report_file() -> impl TypedValueParser<Value = ReportFile> {
+    PathBufValueParser::new().try_map(ReportFile::new)
 }
 
 fn hardware(name: &str) -> Result<Hardware, String> {

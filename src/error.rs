@@ -54,6 +54,18 @@ pub enum Error {
         #[source]
         reason: SearchError,
     },
+    /// A model whose sizes cannot be searched for together.
+    #[error(
+        "{}: family compares what models lose, and that cannot be measured: {reason}; make each size \
+         by a run of its own",
+        .input.display()
+    )]
+    Family {
+        /// The model.
+        input: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The work folder cannot be used.
     #[error(transparent)]
     Work(#[from] WorkError),

@@ -9,9 +9,14 @@ use crate::gguf::{Gguf, OutputFile};
 use crate::input::open_model;
 use crate::model::{Model, Tokenizer, TokenizerError, Vocabulary, context_length};
 use crate::progress::Progress;
-use crate::report::{Activations, Evaluation, TextSource, rounding_kld};
+use crate::report::{
+    Activations, Evaluation, EvaluationReport, ReportFile, TextSource, rounding_kld,
+};
+use crate::same_file::refuse_same;
 use crate::threads;
-use crate::validate::{CONTEXT, Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
+use crate::validate::{
+    Along, CONTEXT, Chunks, CompareError, LogitsWriter, Position, Statistics, compare,
+};
 
 /// Chunks of the model's own text where none is given.
 const OWN_CHUNKS: usize = 16;
@@ -33,6 +38,8 @@ pub struct EvaluationJob {
     pub activations: Activations,
     /// Where the full-precision model's predictions are kept for llama-perplexity.
     pub logits: Option<PathBuf>,
+    /// Where a report of what was found is written, if anywhere; an existing file is replaced.
+    pub report: Option<ReportFile>,
     /// Whether an existing file of predictions is replaced.
     pub force: bool,
     /// Where the randomness of the model's own text comes from.
@@ -43,7 +50,18 @@ pub struct EvaluationJob {
 
 /// Compares two models.
 pub fn run(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {
-    threads::pool(job.threads)?.install(|| evaluate(job, progress))
+    let Some(to) = &job.report else {
+        return threads::pool(job.threads)?.install(|| evaluate(job, progress));
+    };
+    let (base, quantized) = (&job.base, &job.quantized);
+    let read: Vec<&Path> =
+        [base, quantized].into_iter().chain(&job.text).map(PathBuf::as_path).collect();
+    refuse_same(&read, job.logits.as_slice(), Some(to.path()))?;
+    let mut file = to.begin()?;
+    let evaluation = threads::pool(job.threads)?.install(|| evaluate(job, progress))?;
+    to.store(&EvaluationReport { base, quantized, evaluation: &evaluation }, &mut file)?;
+    file.commit()?;
+    Ok(evaluation)
 }
 
 fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, Error> {
@@ -87,7 +105,8 @@ fn evaluate(job: &EvaluationJob, progress: &dyn Progress) -> Result<Evaluation, 
         Some(file) => keep_logits(&base_model, &quantized_model, &chunks, file, progress)?,
     };
     let positions = positions.map_err(|e| Error::compare(&job.base, &job.quantized, e))?;
-    Ok(evaluation(&chunks, &positions, source, job.activations, &quantized))
+    let along = Along::of(&chunks, &positions, |ids| tokens.vocabulary().decode(ids));
+    Ok(evaluation(&chunks, &positions, along, source, job.activations, &quantized))
 }
 
 /// The tokens of a model. To let it write, a vocabulary is enough; a text that it did not write
@@ -164,6 +183,7 @@ pub(crate) const NO_LOGITS: Option<&mut LogitsWriter<OutputFile>> = None;
 pub(crate) fn evaluation(
     chunks: &Chunks,
     positions: &[Position],
+    along: Along,
     text: TextSource,
     activations: Activations,
     quantized: &Gguf,
@@ -171,7 +191,8 @@ pub(crate) fn evaluation(
     let (context, statistics) = (chunks.context(), Statistics::of(positions));
     let matrices = quantized.tensors().iter().filter(|tensor| tensor.rows() > 1);
     let rounding_kld = rounding_kld(matrices.map(|tensor| tensor.format));
-    Evaluation { text, activations, chunks: chunks.len(), context, statistics, rounding_kld }
+    let chunks = chunks.len();
+    Evaluation { text, activations, chunks, context, statistics, rounding_kld, along }
 }
 
 /// The chunks of a text file.

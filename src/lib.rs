@@ -43,6 +43,7 @@ pub mod pipeline;
 pub mod progress;
 mod provenance;
 pub mod quantize;
+mod recipes;
 pub mod report;
 mod same_file;
 mod sha256;
@@ -60,7 +61,6 @@ pub use report::Report;
 use std::path::Path;
 
 use hardware::Hardware;
-use hardware::tpu::Layout;
 use progress::Silent;
 
 /// The programmatic entrance: a target machine, an accuracy, and models to quantize for them.
@@ -87,12 +87,7 @@ impl Framework {
 
     /// Quantizes the model `input` to the new file `output`.
     pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
-        let (input, output) = (input.as_ref().into(), output.as_ref().into());
-        let (force, dry_run, threads) = (false, false, None);
-        let (eval_text, report, tpu_layout) = (None, None, Layout::default());
-        let opencog = companion::Request::default();
-        let job =
-            Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };
+        let job = Job::new(input.as_ref(), output.as_ref());
         pipeline::run(&job, &self.config, &Silent)
     }
 }

@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use opencog_qat::cli::{Cli, Command, EvalArgs, OpenCogCommand, Order, Telling};
+use opencog_qat::cli::{Cli, Command, EvalArgs, FamilyOrder, OpenCogCommand, Order, Telling};
 use opencog_qat::gguf::Gguf;
-use opencog_qat::pipeline::Job;
 use opencog_qat::terminal::{Bar, trace_to_stderr};
 use opencog_qat::work::work_folder;
 use opencog_qat::{Report, companion, evaluate, pipeline, report};
@@ -32,6 +31,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.take() {
         Some(Command::Inspect { file }) => inspect(&file).map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(args)) => evaluate(args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Family(args)) => family(args.order()?).map(|()| ExitCode::SUCCESS),
         Some(Command::OpenCog(command)) => opencog(command).map(|()| ExitCode::SUCCESS),
         None => quantize(cli.order()?),
     }
@@ -82,7 +82,9 @@ fn opencog(command: OpenCogCommand) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        OpenCogCommand::Stats { file, aliases } => print(&companion::stats(&file, &aliases.alias)?),
+        OpenCogCommand::Stats { file, aliases, report } => {
+            print(&companion::stats(&file, &aliases.alias, report.as_ref())?.to_string())
+        }
     }
 }
 
@@ -91,8 +93,8 @@ fn quantize(order: Order) -> anyhow::Result<ExitCode> {
     trace_to_stderr(telling.verbose);
     watch_signals()?;
     let bar = Bar::new(telling.quiet || telling.verbose > 0);
-    let report =
-        pipeline::run(&job, &config, &bar).inspect_err(|error| tell_of_state(error, &job))?;
+    let report = pipeline::run(&job, &config, &bar)
+        .inspect_err(|error| tell_of_state(error, &job.output))?;
     tell(&report, &telling)?;
     Ok(match &report.missed {
         None => ExitCode::SUCCESS,
@@ -108,9 +110,23 @@ fn quantize(order: Order) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn family(order: FamilyOrder) -> anyhow::Result<()> {
+    let FamilyOrder { job, config, telling } = order;
+    trace_to_stderr(telling.verbose);
+    watch_signals()?;
+    let bar = Bar::new(telling.quiet || telling.verbose > 0);
+    let report = pipeline::run_family(&job, &config, &bar)
+        .inspect_err(|error| tell_of_state(error, job.folder()))?;
+    report.warnings().iter().for_each(|warning| say(&format!("warning: {warning}")));
+    if telling.quiet {
+        return Ok(());
+    }
+    print_of_written(&report::family_summary(&report), "family")
+}
+
 /// Says where the state of a run is that failed: the disk may be full of it.
-fn tell_of_state(error: &opencog_qat::Error, job: &Job) {
-    let folder = work_folder(&job.output);
+fn tell_of_state(error: &opencog_qat::Error, output: &Path) {
+    let folder = work_folder(output);
     if !matches!(error, opencog_qat::Error::Work(_)) && folder.is_dir() {
         let folder = folder.display();
         say(&format!("{folder}: what was found so far; the same command goes on from there"));

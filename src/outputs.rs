@@ -14,11 +14,11 @@ use crate::evaluate::{
     text_chunks,
 };
 use crate::gguf::Gguf;
-use crate::model::{Model, ModelError};
+use crate::model::{Model, ModelError, Vocabulary};
 use crate::progress::Progress;
 use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable, search_family};
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{Chunks, CompareError, Reference, compare};
+use crate::validate::{Along, Chunks, CompareError, Reference, Statistics, compare};
 use crate::work::{Work, WorkError};
 
 /// Why nothing is measured if the model soon ended each of its texts.
@@ -30,6 +30,8 @@ pub struct Outputs<'a> {
     model: Model<'a>,
     learn: Learn,
     held_out: HeldOut,
+    /// What its tokens stand for.
+    vocabulary: Vocabulary,
     /// How varied the text is.
     pub diversity: Diversity,
     /// Why nothing is measured on the evaluation text, if nothing is.
@@ -94,8 +96,8 @@ impl<'a> Outputs<'a> {
             {
                 texts.insert(0, (TextSource::Own { seed: config.seed }, chunks));
             }
-            let reference = OnceCell::new();
-            Outputs { model, learn, held_out, diversity, unread, texts, reference }
+            let (reference, vocabulary) = (OnceCell::new(), tokens.vocabulary().clone());
+            Outputs { model, learn, held_out, vocabulary, diversity, unread, texts, reference }
         }))
     }
 
@@ -205,9 +207,50 @@ impl<'a> Outputs<'a> {
                 positions => positions.map_err(|e| Error::compare(base, name, e))?,
             };
             let (source, activations) = (source.clone(), Activations::Rounded);
-            measured.push(evaluation(chunks, &positions, source, activations, &gguf));
+            let decode = |tokens: &[u32]| self.vocabulary.decode(tokens);
+            let along = Along::of(chunks, &positions, decode);
+            measured.push(evaluation(chunks, &positions, along, source, activations, &gguf));
         }
         Ok(Ok(measured))
+    }
+}
+
+impl<'a> Outputs<'a> {
+    /// The full-precision model.
+    pub fn model(&self) -> &Model<'a> {
+        &self.model
+    }
+
+    /// What a model loses on held-out text of the full-precision model's own, as llama.cpp runs it;
+    /// `None` where there is too little of it.
+    pub fn losses_of(
+        &self,
+        model: &Model,
+        progress: &dyn Progress,
+    ) -> Result<Option<Statistics>, CompareError> {
+        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| source.is_own()) else {
+            return Ok(None);
+        };
+        let reference = reference(&self.reference, &self.model, chunks)?;
+        let mut model = model.clone();
+        model.weights.round_activations();
+        let positions = reference.compare(&self.model, &model, usize::MAX, progress)?;
+        Ok(Some(Statistics::of(&positions)))
+    }
+}
+
+/// What the full-precision model makes of its own held-out text: read once.
+fn reference<'r>(
+    kept: &'r OnceCell<Reference>,
+    model: &Model,
+    chunks: &Chunks,
+) -> Result<&'r Reference, ModelError> {
+    match kept.get() {
+        Some(reference) => Ok(reference),
+        None => {
+            let read = Reference::read(model, chunks.clone())?;
+            Ok(kept.get_or_init(|| read))
+        }
     }
 }
 
@@ -226,13 +269,7 @@ struct Referee<'r, 'a> {
 
 impl Judge for Referee<'_, '_> {
     fn losses(&mut self, model: &Model, chunks: usize) -> Result<Losses, SearchError> {
-        let reference = match self.reference.get() {
-            Some(reference) => reference,
-            None => {
-                let read = Reference::read(self.model, self.chunks.clone())?;
-                self.reference.get_or_init(|| read)
-            }
-        };
+        let reference = reference(self.reference, self.model, self.chunks)?;
         let mut model = model.clone();
         model.weights.round_activations();
         let positions = reference.compare(self.model, &model, chunks, self.progress);

@@ -1,22 +1,22 @@
 //! The program on one page: the stages in order, each one call into one room.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::Error;
 use crate::calibrate::Importance;
 use crate::companion::{Companion, Request};
 use crate::config::{Config, ConfigError, Effort, Strategy};
-use crate::gguf::{Gguf, Metadata, OutputFile, OutputFolder, encoded_size};
+use crate::gguf::{Gguf, Metadata, OutputFile, OutputFolder};
 use crate::hardware::Hardware;
 use crate::hardware::tpu::{self, Layout};
 use crate::input::open_model;
 use crate::model::context_length;
-use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
+use crate::outputs::Outputs;
 use crate::progress::Progress;
-use crate::provenance::{header, output_metadata, run_description};
-use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable, store};
-use crate::report::{Evaluation, Measured, PackReport, Report, Run, Stage, own};
+use crate::provenance::{header, run_description};
+use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable};
+use crate::report::{Report, ReportFile, Stage};
 use crate::same_file::refuse_same_files;
 use crate::threads;
 use crate::work::{Foreign, Work, work_folder};
@@ -25,8 +25,8 @@ mod family;
 mod files;
 mod make;
 
-pub(crate) use files::below_target;
 pub use family::{FamilyJob, Member, run_family};
+pub(crate) use files::below_target;
 use files::{Files, WRITTEN};
 use make::Make;
 
@@ -41,8 +41,10 @@ pub struct Job {
     pub opencog: Request,
     /// A text to measure the loss on too; it is never used to calibrate.
     pub eval_text: Option<PathBuf>,
-    /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
-    pub report: Option<PathBuf>,
+    /// Where a report of what was done is written, if anywhere; an existing file is replaced.
+    pub report: Option<ReportFile>,
+    /// Whether llama.cpp's usual recipes are encoded and measured too, to compare.
+    pub compare_recipes: bool,
     /// How the pack for a TPU is laid out; if the model is for other hardware, there is none.
     pub tpu_layout: Layout,
     /// Whether an existing output is replaced.
@@ -54,6 +56,22 @@ pub struct Job {
 }
 
 impl Job {
+    /// Quantizes `input` to the new file `output`, and nothing else.
+    pub fn new(input: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Job {
+        Job {
+            input: input.into(),
+            output: output.into(),
+            opencog: Request::default(),
+            eval_text: None,
+            report: None,
+            compare_recipes: false,
+            tpu_layout: Layout::default(),
+            force: false,
+            dry_run: false,
+            threads: None,
+        }
+    }
+
     /// Checks what can be checked without looking at files.
     pub fn validate(&self) -> Result<(), ConfigError> {
         threads::check(self.threads)
@@ -81,7 +99,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     // Before the model is worked on: what is broken is known at once, and the model names it.
     let companion = Companion::beside(&gguf, job)?;
     let doubt = Companion::doubt(&gguf, job);
-    let work = work(job, config, &gguf, companion.as_ref())?;
+    let work = work(job, config, || {
+        run_description(&gguf, config, context(config, gguf.metadata()), companion.as_ref())
+    })?;
     let mut files = Files::begin(job, config, &work)?;
     clock.lap("open");
 
@@ -111,11 +131,13 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         outputs: &outputs,
         companion: companion.as_ref(),
         context,
+        work: &work,
         progress,
     };
     let mut report = make.model(decided, &mut files, clock)?;
     report.warnings.extend(doubt);
-    report.warnings.extend(files.finish(&report, &work, companion)?);
+    let without_report = files.finish(&mut report, &work, companion)?;
+    report.warnings.extend(without_report);
     if let Err(error) = work.finish(WRITTEN) {
         report.warnings.push(error.to_string());
     }
@@ -132,18 +154,12 @@ fn check_pack(gguf: &Gguf, job: &Job, is_new: bool) -> Result<(), Error> {
 }
 
 /// Where the state of the run is kept.
-fn work(
-    job: &Job,
-    config: &Config,
-    gguf: &Gguf,
-    companion: Option<&Companion>,
-) -> Result<Work, Error> {
+fn work(job: &Job, config: &Config, run: impl FnOnce() -> String) -> Result<Work, Error> {
     if job.dry_run || config.effort == Effort::Fast {
         return Ok(Work::Forgetful);
     }
     let foreign = if job.force { Foreign::Replace } else { Foreign::Refuse };
-    let run = run_description(gguf, config, context(config, gguf.metadata()), companion);
-    Ok(Work::beside(&job.output, &run, foreign)?)
+    Ok(Work::beside(&job.output, &run(), foreign)?)
 }
 
 /// What the choice of formats rests on.
@@ -169,6 +185,13 @@ struct Decided {
     unsearched: Option<String>,
 }
 
+impl From<Found> for Decided {
+    fn from(Found { plan, encodings, kept_from, record }: Found) -> Decided {
+        let (importance, search, unsearched) = (Importance::default(), Some(record), None);
+        Decided { plan, encodings, importance, kept_from, search, unsearched }
+    }
+}
+
 impl<'a> Decide<'_, 'a> {
     /// By a search where the model's outputs can be seen, else by its weights.
     fn with(&self, outputs: Option<&Outputs<'a>>) -> Result<Decided, Error> {
@@ -179,17 +202,7 @@ impl<'a> Decide<'_, 'a> {
             if config.strategy == Strategy::Search {
                 let found = outputs.search(gguf, config, searchable, work, progress);
                 match found.map_err(|e| Error::search(&job.input, e))? {
-                    Ok(Found { plan, encodings, kept_from, record }) => {
-                        let (search, unsearched) = (Some(record), None);
-                        return Ok(Decided {
-                            plan,
-                            encodings,
-                            importance,
-                            kept_from,
-                            search,
-                            unsearched,
-                        });
-                    }
+                    Ok(found) => return Ok(found.into()),
                     Err(reason) => unsearched = Some(reason),
                 }
             }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::gguf::{Gguf, folder_of};
 use crate::hardware::{Hardware, tpu};
 use crate::pipeline::{Job, below_target};
+use crate::report::ReportFile;
 
 /// Refuses an output, by either name that it may get, a companion or a report that is one of the
 /// files to read, and a report that is an output: by name, through a link, or through a folder that
@@ -22,7 +23,8 @@ pub fn refuse_same_files(gguf: &Gguf, job: &Job, config: &Config) -> Result<(), 
     if carried.is_some() || job.opencog.inputs().next().is_some() {
         outputs.push(companion_of(&job.output));
     }
-    refuse_same(&read, &outputs, job.report.as_deref())?;
+    let report = job.report.as_ref().map(ReportFile::path);
+    refuse_same(&read, &outputs, report)?;
     match config.hardware {
         Hardware::Tpu => refuse_same_as_pack(&read, &outputs, job),
         Hardware::Cpu | Hardware::Gpu => Ok(()),
@@ -35,7 +37,9 @@ fn refuse_same_as_pack(read: &[&Path], outputs: &[PathBuf], job: &Job) -> Result
     let others = read.iter().copied().chain(outputs.iter().map(PathBuf::as_path));
     for pack in [below_target(&pack), pack] {
         let clashes = |file: &&Path| is_same(file, &pack) || is_same(folder_of(file), &pack);
-        if let Some(file) = others.clone().chain(job.report.as_deref()).find(clashes) {
+        if let Some(file) =
+            others.clone().chain(job.report.as_ref().map(ReportFile::path)).find(clashes)
+        {
             return Err(Error::PackIsOther { pack, file: file.into() });
         }
     }

@@ -10,11 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use opencog_qat::companion::Request;
 use opencog_qat::config::{Calibration, Config, Effort};
 use opencog_qat::evaluate::{self, EvaluationJob};
 use opencog_qat::gguf::Format;
-use opencog_qat::hardware::tpu::Layout;
 use opencog_qat::progress::Silent;
 use opencog_qat::report::{Activations, Report};
 use opencog_qat::{Job, pipeline};
@@ -91,14 +89,7 @@ fn large_activations_stay_finite_in_llama_cpp() {
 }
 
 fn quantize(input: &Path, output: &Path, config: &Config) -> Report {
-    let (input, output) = (input.to_path_buf(), output.to_path_buf());
-    let (force, dry_run, threads) = (false, false, None);
-    let (eval_text, report) = (None, None);
-    let opencog = Request::default();
-    let tpu_layout = Layout::default();
-    let job =
-        Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };
-    pipeline::run(&job, config, &Silent).unwrap()
+    pipeline::run(&Job::new(input, output), config, &Silent).unwrap()
 }
 
 /// llama-perplexity, a model and a text.
@@ -132,6 +123,7 @@ impl Peer {
             context: Some(512),
             activations: Activations::Rounded,
             logits: None,
+            report: None,
             force: false,
             seed: 0,
             threads: None,

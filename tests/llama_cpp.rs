@@ -7,11 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use opencog_qat::companion::Request;
 use opencog_qat::config::{Config, Effort};
 use opencog_qat::evaluate::{self, EvaluationJob};
 use opencog_qat::gguf::Format;
-use opencog_qat::hardware::tpu::Layout;
 use opencog_qat::progress::Silent;
 use opencog_qat::report::Activations;
 use opencog_qat::{Job, pipeline};
@@ -82,14 +80,7 @@ fn compare(tool: &Path, judged: &Judged, formats: &[Format]) {
 fn quantize(input: &Path, output: &Path, format: Format) {
     let effort = Effort::Fast;
     let config = Config { formats: Some(vec![format]), effort, ..Config::default() };
-    let (input, output) = (input.to_path_buf(), output.to_path_buf());
-    let (force, dry_run, threads) = (false, false, None);
-    let (eval_text, report) = (None, None);
-    let opencog = Request::default();
-    let tpu_layout = Layout::default();
-    let job =
-        Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };
-    pipeline::run(&job, &config, &Silent).unwrap();
+    pipeline::run(&Job::new(input, output), &config, &Silent).unwrap();
 }
 
 /// What our own decode and forward pass make of it, activations rounded as llama.cpp does: in
@@ -103,6 +94,7 @@ fn our_perplexity(quantized: &Path, judged: &Judged) -> f64 {
         context: Some(512),
         activations: Activations::Rounded,
         logits: None,
+        report: None,
         force: false,
         seed: 0,
         threads: None,

@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::config::{Config, Effort, Goal, Strategy};
+use crate::hardware::Hardware;
 use crate::pipeline::{FamilyJob, Member};
 
 use super::{Order, QuantizeArgs, Telling, size};
@@ -50,6 +51,13 @@ impl FamilyArgs {
         }
         if job.opencog.inputs().next().is_some() {
             bail!("--atomspace, --moses: family makes models only; opencog pack packs the data");
+        }
+        if let Some(report) = &job.report {
+            let report = report.path().display();
+            bail!("--report {report}: family writes README.md, family.html and family.json itself");
+        }
+        if config.hardware == Hardware::Tpu {
+            bail!("--hardware tpu: family writes no packs; make each size by a run of its own");
         }
         let job = FamilyJob::new(job, sizes)?;
         for member in &job.members {

@@ -11,6 +11,7 @@ use crate::opencog::atomspace::export::Target;
 use crate::opencog::atomspace::read::TvMerge;
 use crate::opencog::ecan::AttentionCodec;
 use crate::opencog::moses::ConstantCodec;
+use crate::report::ReportFile;
 
 const PACK_HELP: &str = "\
 Examples:
@@ -53,6 +54,10 @@ pub enum OpenCogCommand {
         /// Words of a text
         #[command(flatten)]
         aliases: AliasArgs,
+
+        /// Also write it as a report: .html, .md or .json; an existing file is replaced
+        #[arg(long, value_name = "FILE", value_parser = super::report_file())]
+        report: Option<ReportFile>,
     },
 }
 
@@ -70,9 +75,10 @@ pub struct PackArgs {
     #[command(flatten)]
     coding: CodingArgs,
 
-    /// Also write what was done as JSON; an existing file is replaced
-    #[arg(long, value_name = "FILE.json")]
-    report: Option<PathBuf>,
+    /// Also write a report of what was done: .html is a page to look at, .md a text, .json for
+    /// programs; an existing file is replaced
+    #[arg(long, value_name = "FILE", value_parser = super::report_file())]
+    report: Option<ReportFile>,
 
     /// Replace an existing output
     #[arg(long)]
@@ -256,9 +262,6 @@ impl CodingArgs {
 impl PackArgs {
     /// The job, checked.
     pub fn job(self) -> anyhow::Result<PackJob> {
-        if let Some(report) = &self.report {
-            super::check_report(report)?;
-        }
         let request = self.coding.request(self.input);
         let (output, report, force) = (self.output, self.report, self.force);
         Ok(PackJob { request, output, report, force })

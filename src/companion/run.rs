@@ -1,6 +1,6 @@
 //! What is done with OpenCog data alone, each on a page: pack, export, stats.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,7 @@ use crate::gguf::OutputFile;
 use crate::opencog::atomspace;
 use crate::opencog::atomspace::companion::Form;
 use crate::opencog::atomspace::export::{ExportSummary, Target};
-use crate::report::{
-    self, AtomSpaceReport, OpenCogReport, SkippedReport, write_atoms, write_ecan, write_moses,
-    write_types,
-};
+use crate::report::{AtomSpaceReport, OpenCogReport, ReportFile, SkippedReport, Stats};
 use crate::same_file::refuse_same;
 
 use super::opened::Opened;
@@ -26,8 +23,8 @@ pub struct PackJob {
     pub request: Request,
     /// The companion to write.
     pub output: PathBuf,
-    /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
-    pub report: Option<PathBuf>,
+    /// Where a report of what was done is written, if anywhere; an existing file is replaced.
+    pub report: Option<ReportFile>,
     /// Whether an existing output is replaced.
     pub force: bool,
 }
@@ -39,16 +36,17 @@ pub struct PackJob {
 pub fn pack(job: &PackJob) -> Result<OpenCogReport, Error> {
     let PackJob { request, output, report, force } = job;
     let read: Vec<&Path> = request.inputs().collect();
-    refuse_same(&read, std::slice::from_ref(output), report.as_deref())?;
+    refuse_same(&read, std::slice::from_ref(output), report.as_ref().map(ReportFile::path))?;
     OutputFile::check(output, *force)?;
-    let report_file = report.as_ref().map(|path| OutputFile::create(path, true)).transpose()?;
+    let begin = |report: &ReportFile| Ok::<_, Error>((report.clone(), report.begin()?));
+    let report_file = report.as_ref().map(begin).transpose()?;
     let companion = Companion::pack(request, output, *force)?;
     let told = companion.report.clone();
-    let Some(mut file) = report_file else {
+    let Some((to, mut file)) = report_file else {
         companion.commit()?;
         return Ok(told);
     };
-    report::store(&told, &mut file)?;
+    to.store(&told, &mut file)?;
     companion.commit_before(|| file.commit())?;
     Ok(told)
 }
@@ -171,49 +169,52 @@ fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Erro
     Ok(file)
 }
 
-/// What a companion, or a text of atoms, holds: several lines. `aliases` are words that a text uses for
-/// types without defining them, and these.
+/// What a companion, or a text of atoms, holds. `aliases` are words that a text uses for types without
+/// defining them, and these. It is also written to `report`, where given; an existing file is replaced.
 ///
 /// # Errors
-/// The file cannot be read or is broken.
-pub fn stats(path: &Path, aliases: &[(String, String)]) -> Result<String, Error> {
-    let doing = "cannot open the companion or AtomSpace text";
-    File::open(path).map_err(|e| Error::file(path, doing, e))?;
-    let mut out = format!("{}\n\n", path.display());
-    let written = match read::is_gguf(path)? {
-        true => companion_stats(path, &mut out)?,
-        false => text_stats(path, aliases, &mut out)?,
-    };
-    written.expect("writing to a string cannot fail");
-    Ok(out)
-}
-
-fn text_stats(
+/// The file cannot be read or is broken, or the report cannot be written.
+pub fn stats(
     path: &Path,
     aliases: &[(String, String)],
-    out: &mut String,
-) -> Result<fmt::Result, Error> {
+    report: Option<&ReportFile>,
+) -> Result<Stats, Error> {
+    refuse_same(&[path], &[], report.map(ReportFile::path))?;
+    let doing = "cannot open the companion or AtomSpace text";
+    File::open(path).map_err(|e| Error::file(path, doing, e))?;
+    let begun = report.map(|to| Ok::<_, Error>((to, to.begin()?))).transpose()?;
+    let stats = match read::is_gguf(path)? {
+        true => companion_stats(path)?,
+        false => text_stats(path, aliases)?,
+    };
+    if let Some((to, mut file)) = begun {
+        to.store(&stats, &mut file)?;
+        file.commit()?;
+    }
+    Ok(stats)
+}
+
+fn text_stats(path: &Path, aliases: &[(String, String)]) -> Result<Stats, Error> {
     let request = Request { aliases: aliases.to_vec(), ..Request::default() };
     let (space, summary) = read::atomspace(path, &request)?;
-    let report = AtomSpaceReport {
+    let atomspace = AtomSpaceReport {
         values_taken: Some(summary.values_taken),
         values_ignored: Some(summary.values_ignored),
         skipped: SkippedReport::all(&summary.skipped),
         ..AtomSpaceReport::of(&space, Form::Mapped, 0)
     };
-    Ok(write_atoms(out, &report).and_then(|()| write_types(out, &report)))
+    Ok(Stats { atomspace: Some(atomspace), ..Stats::of(path) })
 }
 
-fn companion_stats(path: &Path, out: &mut String) -> Result<fmt::Result, Error> {
+fn companion_stats(path: &Path) -> Result<Stats, Error> {
     let opened = Opened::open(path)?;
-    let (atoms, ecan, moses) = (opened.atomspace()?, opened.ecan()?, opened.moses()?);
-    let mut write = || -> fmt::Result {
-        atoms.iter().try_for_each(|atoms| write_atoms(out, atoms))?;
-        ecan.iter().try_for_each(|ecan| write_ecan(out, ecan))?;
-        atoms.iter().try_for_each(|atoms| write_types(out, atoms))?;
-        moses.iter().try_for_each(|moses| write_moses(out, moses))?;
-        writeln!(out, "\n  {:>12} bytes of the file, of which", opened.file_bytes())?;
-        opened.parts().try_for_each(|(name, bytes)| writeln!(out, "  {bytes:>12} {name}"))
-    };
-    Ok(write())
+    let parts = opened.parts().map(|(name, bytes)| (name.to_string(), bytes));
+    Ok(Stats {
+        atomspace: opened.atomspace()?,
+        ecan: opened.ecan()?,
+        moses: opened.moses()?,
+        bytes: Some(opened.file_bytes()),
+        parts: parts.collect(),
+        ..Stats::of(path)
+    })
 }

@@ -1,26 +1,23 @@
 //! Several sizes of one model, from one text and one search.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::Error;
-use crate::calibrate::Importance;
 use crate::config::{Config, ConfigError, Goal};
 use crate::gguf::{Gguf, OutputFile, OutputFolder};
-use crate::hardware::Hardware;
 use crate::input::open_model;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
-use crate::provenance::header;
-use crate::quantize::{Found, Header, Searchable};
-use crate::report::{Family, Report};
+use crate::provenance::{header, run_description};
+use crate::quantize::{Header, Searchable};
+use crate::report::{FamilyReport, Report, ReportFormat};
 use crate::same_file::refuse_same_files;
 use crate::threads;
-use crate::work::Work;
 
 use super::files::{Files, WRITTEN};
 use super::make::Make;
-use super::{Clock, Decided, Job, context, work};
+use super::{Clock, Job, context, work};
 
 /// Which sizes to make of which model.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,18 +84,22 @@ impl FamilyJob {
 /// What a folder of a family may hold, and be replaced.
 fn is_of_family(name: &OsStr) -> bool {
     let extension = Path::new(name).extension();
-    extension.is_some_and(|it| it == "gguf") || FILES.iter().any(|file| name == *file)
+    extension.is_some_and(|it| it == "gguf") || REPORTS.iter().any(|(file, _)| name == *file)
 }
 
 /// The files beside the models.
-const FILES: [&str; 3] = ["README.md", "family.html", "family.json"];
+const REPORTS: [(&str, ReportFormat); 3] = [
+    ("README.md", ReportFormat::Markdown),
+    ("family.html", ReportFormat::Html),
+    ("family.json", ReportFormat::Json),
+];
 
-/// Makes a family.
+/// Makes a family: the models and what is told of them, in a folder that appears whole or not at all.
 pub fn run_family(
     job: &FamilyJob,
     config: &Config,
     progress: &dyn Progress,
-) -> Result<Family, Error> {
+) -> Result<FamilyReport, Error> {
     config.validate()?;
     threads::pool(job.job.threads)?.install(|| quantize_family(job, config, progress))
 }
@@ -107,40 +108,49 @@ fn quantize_family(
     family: &FamilyJob,
     config: &Config,
     progress: &dyn Progress,
-) -> Result<Family, Error> {
+) -> Result<FamilyReport, Error> {
     let mut clock = Clock::start();
     let FamilyJob { job, members } = family;
     let gguf = open_model(&job.input)?;
     refuse_same_files(&gguf, job, config)?;
-    let configs: Vec<Config> = members.iter().map(|member| member.config(config)).collect();
-    let work = work(job, config, &gguf, None)?;
+    let context = context(config, gguf.metadata());
+    let work = work(job, config, || {
+        let names: Vec<&str> = members.iter().map(|member| &member.name[..]).collect();
+        let run = run_description(&gguf, config, context, None);
+        format!("{run}, in the sizes {}", names.join(","))
+    })?;
     let folder = match job.dry_run {
         true => OutputFolder::check(&job.output, job.force, is_of_family).map(|()| None)?,
         false => Some(OutputFolder::create(&job.output, job.force, is_of_family)?),
     };
     clock.lap("open");
 
-    let context = context(config, gguf.metadata());
-    let limits = configs.iter().map(|config| limits(job, config, &gguf, context));
+    let configs = members.iter().map(|member| member.config(config));
+    let limits = configs.map(|config| limits(&job.input, config, &gguf, context));
     let limits: Vec<(Header, (Config, Searchable))> = limits.collect::<Result<_, _>>()?;
     let (headers, limits): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
     let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), &work, progress)?;
     clock.lap("write text");
 
-    let refused = |reason| Error::family(&job.input, reason);
-    let seen = outputs.as_ref().map_err(|reason| refused(reason.clone()))?;
+    let refused =
+        |reason: &String| Error::Family { input: job.input.clone(), reason: reason.clone() };
+    let seen = outputs.as_ref().map_err(refused)?;
     let found = seen.search_family(&gguf, &limits, &work, progress);
-    let found = found.map_err(|e| Error::search(&job.input, e))?.map_err(refused)?;
+    let found = found.map_err(|e| Error::search(&job.input, e))?;
+    let found = found.map_err(|reason| refused(&reason))?;
     clock.lap("search");
 
-    let mut reports = Vec::new();
+    let mut reports: Vec<Report> = Vec::new();
     for (((member, (config, _)), header), found) in
         members.iter().zip(&limits).zip(headers).zip(found)
     {
         let file = family.file(member);
-        let output = folder.as_ref().map(|folder| folder.path().join(&file));
-        let output = output.map(|path| OutputFile::create(&path, false)).transpose()?;
-        let job = Job { output: job.output.join(file), ..job.clone() };
+        let job = Job {
+            output: job.output.join(&file),
+            // They are the same for all.
+            compare_recipes: job.compare_recipes && reports.is_empty(),
+            ..job.clone()
+        };
         let make = Make {
             job: &job,
             config,
@@ -149,16 +159,61 @@ fn quantize_family(
             outputs: &outputs,
             companion: None,
             context,
+            work: &work,
             progress,
         };
-        let mut files = Files::of_model(output);
-        reports.push(make.model(Decided::of(found), &mut files, Clock::start())?);
-        files.name_model()?;
+        let create = |folder: &OutputFolder| OutputFile::create(&folder.path().join(&file), false);
+        let mut files = Files::of_model(folder.as_ref().map(create).transpose()?);
+        let mut report = make.model(found.into(), &mut files, Clock::start())?;
+        files.finish_model(&mut report)?;
+        reports.push(report);
     }
-    let family = Family::of(reports, clock.stages);
+    let report = FamilyReport {
+        schema: 1,
+        version: env!("CARGO_PKG_VERSION"),
+        input: job.input.clone(),
+        folder: job.output.clone(),
+        members: reports,
+        stages: clock.stages,
+    };
     if let Some(folder) = folder {
-        family.write(&folder)?;
+        for (name, format) in REPORTS {
+            folder.add(name, |out| format.write(&report, out))?;
+        }
         folder.commit()?;
     }
-    finish(work, family)
+    // The models are there, and what was kept on the way is in nobody's way.
+    let _ = work.finish(WRITTEN);
+    Ok(report)
+}
+
+/// What a member's file has beside its tensors, and what may become of those.
+fn limits(
+    input: &Path,
+    config: Config,
+    gguf: &Gguf,
+    context: u64,
+) -> Result<(Header, (Config, Searchable)), Error> {
+    let header = header(gguf, &config, None).map_err(|e| Error::output(gguf, e))?;
+    let searchable = Searchable::new(gguf, &config, header, context);
+    let searchable = searchable.map_err(|e| Error::plan(input, e))?;
+    Ok((header, (config, searchable)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_by_model_and_size() {
+        let file = |input: &str| {
+            let member = Member { name: "4.5bpw".into(), goal: Goal::default() };
+            let job = Job { input: input.into(), ..Job::new("in", "out") };
+            FamilyJob::new(job, vec![member.clone()]).unwrap().file(&member)
+        };
+        assert_eq!(file("a/Model-1B-F16.gguf"), "Model-1B-4.5bpw.gguf");
+        assert_eq!(file("model.bf16.gguf"), "model-4.5bpw.gguf");
+        assert_eq!(file("f16.gguf"), "f16-4.5bpw.gguf");
+        assert_eq!(file("half16.gguf"), "half16-4.5bpw.gguf");
+    }
 }

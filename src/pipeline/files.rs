@@ -8,9 +8,9 @@ use crate::companion::Companion;
 use crate::config::{Config, Effort};
 use crate::gguf::{self, OutputFile, OutputFolder};
 use crate::hardware::{Hardware, tpu};
-use crate::report::{self, Report};
+use crate::report::{Report, ReportFile};
 use crate::sha256;
-use crate::work::Work;
+use crate::work::{Work, WorkError};
 
 use super::Job;
 
@@ -25,7 +25,7 @@ pub struct Files {
     /// The pack, if the model is for a TPU; none in a dry run.
     pub pack: Option<OutputFolder>,
     /// Where one was asked for.
-    report: Option<OutputFile>,
+    report: Option<(ReportFile, OutputFile)>,
 }
 
 impl Files {
@@ -43,26 +43,41 @@ impl Files {
             OutputFile::check_name(&below_target(&job.output))?;
         }
         let pack = pack(job, config, work, may_miss)?;
-        let create = |path: &PathBuf| OutputFile::create(path, true);
-        let report = job.report.as_ref().map(create).transpose()?;
+        let begin = |report: &ReportFile| Ok::<_, Error>((report.clone(), report.begin()?));
+        let report = job.report.as_ref().map(begin).transpose()?;
         Ok(Files { model, pack, report })
+    }
+
+    /// A model alone; none in a dry run.
+    pub fn of_model(model: Option<OutputFile>) -> Files {
+        Files { model, pack: None, report: None }
+    }
+
+    /// Gives a model alone the name that it was begun with, whatever the report calls it.
+    pub fn finish_model(self, report: &mut Report) -> Result<(), Error> {
+        let Some(model) = self.model else { return Ok(()) };
+        report.output_sha256 = Some(hash(&model)?);
+        Ok(model.commit()?)
     }
 
     /// Writes the report, and gives all files their names; the companion too. What is returned is
     /// what went wrong when the model was complete already.
     pub fn finish(
         self,
-        report: &Report,
+        report: &mut Report,
         work: &Work,
         companion: Option<Companion>,
     ) -> Result<Option<String>, Error> {
         let Files { model, pack, report: mut report_file } = self;
-        if let Some(file) = &mut report_file {
-            report::store(report, file)?;
+        let is_hashed = report_file.is_some() || matches!(work, Work::Folder { .. });
+        if let Some(model) = model.as_ref().filter(|_| is_hashed) {
+            report.output_sha256 = Some(hash(model)?);
         }
-        if let (Some(model), Work::Folder { .. }) = (&model, work) {
-            let failed = |e| Error::file(model.path(), "cannot read it again", e);
-            work.remember(WRITTEN, || sha256::of_file(model.path()).map_err(failed))?;
+        if let Some((to, file)) = &mut report_file {
+            to.store(report, file)?;
+        }
+        if let (Some(hash), Work::Folder { .. }) = (&report.output_sha256, work) {
+            work.remember(WRITTEN, || Ok::<_, WorkError>(hash.clone()))?;
         }
         // What may still fail is a change of names, and once the model has its own, the run has done
         // its work.
@@ -79,11 +94,16 @@ impl Files {
             Some(companion) => companion.commit_before(name_pack)?,
             None => name_pack()?,
         }
-        match report_file.map_or(Ok(()), OutputFile::commit) {
+        match report_file.map_or(Ok(()), |(_, file)| file.commit()) {
             Err(error) if is_complete => Ok(Some(without_report(error))),
             named => Ok(named.map(|()| None)?),
         }
     }
+}
+
+fn hash(model: &OutputFile) -> Result<String, Error> {
+    let failed = |e| Error::file(model.path(), "cannot read it again", e);
+    sha256::of_file(model.path()).map_err(failed)
 }
 
 /// Begins the pack, if there is to be one; in a dry run it is only checked that there can be.

@@ -10,8 +10,10 @@ use crate::hardware::tpu;
 use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::output_metadata;
-use crate::quantize::{Header, Record, store};
+use crate::quantize::{Header, Plan, Record, store};
+use crate::recipes::Compared;
 use crate::report::{Evaluation, Measured, PackReport, Report, Run, own};
+use crate::work::Work;
 
 use super::files::{Files, below_target};
 use super::{Clock, Decided, Job};
@@ -27,6 +29,7 @@ pub struct Make<'m, 'a> {
     pub companion: Option<&'m Companion>,
     /// Tokens that must fit in memory.
     pub context: u64,
+    pub work: &'m Work,
     pub progress: &'m dyn Progress,
 }
 
@@ -38,7 +41,7 @@ impl Make<'_, '_> {
         files: &mut Files,
         mut clock: Clock,
     ) -> Result<Report, Error> {
-        let Make { job, config, gguf, header, outputs, companion, context, progress } = *self;
+        let Make { job, config, gguf, header, outputs, companion, context, work, progress } = *self;
         let Decided { plan, encodings, importance, kept_from, search, unsearched } = decided;
         let metadata = output_metadata(gguf.metadata(), config, companion, &plan);
         debug_assert_eq!(
@@ -66,6 +69,14 @@ impl Make<'_, '_> {
             output.sync()?;
             clock.lap("sync to disk");
             (files.model, lost) = (Some(output), measured);
+        }
+
+        let mut recipes = None;
+        if let (true, Ok(outputs)) = (job.compare_recipes, outputs) {
+            let compared = Compared { gguf, input: &job.input, outputs, work, progress };
+            let metadata = |plan: &Plan| output_metadata(gguf.metadata(), config, companion, plan);
+            recipes = Some(compared.recipes(metadata)?);
+            clock.lap("compare recipes");
         }
 
         let (evaluations, overflow) = match evaluations {
@@ -99,6 +110,7 @@ impl Make<'_, '_> {
             lost,
             kept_from,
             measured,
+            recipes,
             stages: clock.stages,
         });
         report.warnings.extend(unread);

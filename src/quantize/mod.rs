@@ -18,6 +18,7 @@ mod losses;
 mod lost;
 mod options;
 mod pass;
+mod peer_recipe;
 mod plan;
 mod portable;
 mod progressive;
@@ -33,11 +34,14 @@ mod training;
 pub use candidate::{Candidate, How};
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
+pub(crate) use encoded::with_encodings;
 pub use encoded::{Encoded, Encodings};
 pub use family::search_family;
 pub use kept_from::{KeptFrom, MARGIN};
 pub use losses::{Gain, Losses};
 pub use lost::Lost;
+pub(crate) use pass::{PassContext, encode_plainly, forget_pass};
+pub use peer_recipe::PeerRecipe;
 pub use plan::{Choice, Plan, PlanError, Planned, plan};
 pub use search::{
     Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,

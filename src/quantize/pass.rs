@@ -211,6 +211,19 @@ fn kept(
     )
 }
 
+/// Removes what a pass kept in the work folder: no later run will ask for it.
+pub fn forget_pass(
+    context: PassContext,
+    pass: &str,
+    todo: &BTreeMap<String, Candidate>,
+) -> Result<(), SearchError> {
+    for (name, &to) in todo {
+        let Some(tensor) = context.gguf.tensor(name) else { continue };
+        context.work.forget(&entry(context.gguf, pass, tensor, to.format))?;
+    }
+    Ok(())
+}
+
 /// All encodings of a pass, where all are in the work folder.
 fn all_kept(
     work: &Work,

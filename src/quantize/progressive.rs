@@ -181,7 +181,15 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             });
             let stay = |anew: &Vec<usize>| group.iter().all(|&i| anew[i] == choice[i]);
             let kept = anew.as_ref().is_none_or(stay);
-            self.note(StepKind::Next, (&group, &choice), predicted, measured, None, kept);
+            self.note(Step {
+                kind: StepKind::Next,
+                encoded: self.chosen(&group, &choice),
+                bytes: self.file_bytes(&encodings),
+                predicted_kld: predicted,
+                measured_kld: measured,
+                noise: None,
+                kept,
+            });
             if let Some(anew) = anew {
                 for i in (0..all).filter(|&i| anew[i] != choice[i]) {
                     encodings.remove(&self.sensitivities[i].name);
@@ -258,9 +266,12 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             let Changed { group, reached } = next;
             let factors = (self.judged_by(&best.choice), self.judged_by(&reached.choice));
             let gain = best.losses.gain_of(&reached.losses, factors);
-            let (changed, noise) = ((&group[..], &reached.choice[..]), Some(gain.error));
-            let measured = reached.kld();
-            self.note(StepKind::Exchange, changed, expected, measured, noise, gain.is_real());
+            let encoded = self.chosen(&group, &reached.choice);
+            self.note(Step {
+                noise: Some(gain.error),
+                kept: gain.is_real(),
+                ..self.step_to(StepKind::Exchange, &reached, encoded)
+            });
             if !gain.is_real() {
                 self.emphasis = before;
                 break;
@@ -336,6 +347,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let encodings = encode_plainly(self.context(), "recipe", &todo)?;
         let losses = self.whole_losses(&encodings)?;
         self.record.recipe_kld = Some(losses.mean());
+        self.record.recipe_bytes = Some(self.file_bytes(&encodings));
         Ok(Measured { encodings, losses })
     }
 
@@ -436,29 +448,39 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Ok(Some(Changed { group, reached }))
     }
 
-    /// Notes a step in which a group got the formats of a choice.
-    fn note(
-        &mut self,
-        kind: StepKind,
-        (group, choice): (&[usize], &[usize]),
-        predicted: f64,
-        measured: f64,
-        noise: Option<f64>,
-        kept: bool,
-    ) {
-        tracing::info!(?kind, tensors = group.len(), predicted, measured, noise, kept, "step");
-        let encoded = |&i: &usize| {
+    /// Notes a step.
+    fn note(&mut self, step: Step) {
+        let Step { kind, bytes, predicted_kld, measured_kld, noise, kept, .. } = step;
+        let tensors = step.encoded.len();
+        tracing::info!(?kind, tensors, bytes, predicted_kld, measured_kld, noise, kept, "step");
+        self.record.steps.push(step);
+    }
+
+    /// A step to a model that is kept, in which some tensors were encoded.
+    fn step_to(&self, kind: StepKind, reached: &Reached, encoded: Vec<Chosen>) -> Step {
+        Step {
+            kind,
+            encoded,
+            bytes: self.file_bytes(&reached.encodings),
+            predicted_kld: reached.predicted,
+            measured_kld: reached.kld(),
+            noise: None,
+            kept: true,
+        }
+    }
+
+    /// The formats that a group has by a choice.
+    fn chosen(&self, group: &[usize], choice: &[usize]) -> Vec<Chosen> {
+        let chosen = |&i: &usize| {
             let Sensitivity { name, candidates, .. } = &self.sensitivities[i];
             Chosen { tensor: name.clone(), format: candidates[choice[i]].format.name() }
         };
-        self.record.steps.push(Step {
-            kind,
-            encoded: group.iter().map(encoded).collect(),
-            predicted_kld: predicted,
-            measured_kld: measured,
-            noise,
-            kept,
-        });
+        group.iter().map(chosen).collect()
+    }
+
+    /// Bytes of a file with these encodings, all other tensors as in the input.
+    fn file_bytes(&self, encodings: &Encodings) -> u64 {
+        self.search.searchable.file_bytes(self.search.gguf, encodings)
     }
 
     /// The choice by what is aimed at. `finished` tensors keep theirs, and lost `lost` together;

@@ -130,6 +130,8 @@ pub struct Record {
     /// KLD of the plain recipe of the same size: the same format for all tensors of a kind,
     /// rounded without compensation.
     pub recipe_kld: Option<f64>,
+    /// Bytes of a file with it.
+    pub recipe_bytes: Option<u64>,
     /// The flag that allows no more bits: where a size was asked for, and where no model was found
     /// that loses as little as is allowed.
     pub bound_by: Option<String>,
@@ -175,6 +177,9 @@ pub struct Step {
     pub kind: StepKind,
     /// The tensors that were encoded.
     pub encoded: Vec<Chosen>,
+    /// Bytes of a file with the model that was measured: tensors that no step has reached yet are in
+    /// the formats of the input.
+    pub bytes: u64,
     /// KLD that was predicted.
     pub predicted_kld: f64,
     /// KLD that was measured.

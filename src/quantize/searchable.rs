@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
-use crate::gguf::{Format, Gguf};
+use crate::gguf::{Format, Gguf, TensorInfo};
 use crate::model::Kind;
 
 use super::budget::{Fixed, Limit, kv_cache};
 use super::candidate::{Candidate, How};
 use super::choose::{budget, choose};
+use super::encoded::{Encoded, Encodings};
 use super::kept_from::{KeptFrom, Left, left, tight_warnings};
 use super::options::{Exactness, Inspection, Options};
 use super::plan::{Plan, PlanError, fixed_part, groups, planned, planned_with};
@@ -197,6 +198,24 @@ impl Searchable {
                 Sensitivity::new(at, tensor, bands, options.candidates().to_vec())
             })
             .collect()
+    }
+
+    /// Bytes of a file with these encodings, in which all other tensors are as in the input.
+    pub fn file_bytes(&self, gguf: &Gguf, encodings: &Encodings) -> u64 {
+        let tensors = gguf.tensors().iter().zip(&self.options);
+        let planned = |(tensor, options): (&TensorInfo, &Options)| {
+            let candidate = match encodings.get(&tensor.name) {
+                None => Candidate { format: tensor.format, how: How::Copied },
+                Some(Encoded { format, .. }) => {
+                    let mut candidates = options.candidates().iter().copied();
+                    let known = candidates.find(|candidate| candidate.format == *format);
+                    known.unwrap_or(Candidate::encoded(*format))
+                }
+            };
+            planned_with(tensor, options, || candidate)
+        };
+        let plan = Plan { tensors: tensors.map(planned).collect(), warnings: Vec::new() };
+        self.fixed.header.file_with(plan.bytes(self.alignment()))
     }
 
     /// The plan in which the tensors have the formats that `chosen` has for their names.

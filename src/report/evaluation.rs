@@ -1,14 +1,14 @@
 //! What an evaluation found, as a table and as JSON.
 
 use std::fmt::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::gguf::Format;
 use crate::model::Rounding;
-use crate::validate::{Estimate, Spread, Statistics, degradation_of};
+use crate::validate::{Along, Estimate, Spread, Statistics, degradation_of};
 
 /// What an evaluation found, and on how much text.
 ///
@@ -34,6 +34,8 @@ pub struct Evaluation {
     /// What llama.cpp's rounding of activations alone amounts to in KLD; `None` where it rounds none
     /// to 8 bits for the quantized model.
     pub rounding_kld: Option<f64>,
+    /// Where in the text it was found.
+    pub along: Along,
 }
 
 /// KLD that rounding activations to 8 bits amounts to, with one scale for each 32 and with one for
@@ -57,6 +59,58 @@ impl Evaluation {
     pub fn degradation_of_own_text(&self) -> f64 {
         degradation_of(self.statistics.kld.value)
     }
+
+    /// The degradation on its text: by the KLD if the text is the full-precision model's own, else by
+    /// the perplexities.
+    pub fn degradation(&self) -> f64 {
+        match self.text.is_own() {
+            true => self.degradation_of_own_text(),
+            false => self.statistics.degradation(),
+        }
+    }
+}
+
+/// An evaluation, and the models that were compared. Its JSON is that of the evaluation, with `base`,
+/// `quantized` and `along` beside it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct EvaluationReport<'e> {
+    /// The full-precision model.
+    #[serde(serialize_with = "super::lossy")]
+    pub base: &'e Path,
+    /// The quantized one.
+    #[serde(serialize_with = "super::lossy")]
+    pub quantized: &'e Path,
+    /// What was found.
+    #[serde(flatten, serialize_with = "one_with_along")]
+    pub evaluation: &'e Evaluation,
+}
+
+/// An evaluation with where in the text the loss is.
+#[derive(Serialize)]
+struct WithAlong<'e> {
+    #[serde(flatten)]
+    evaluation: &'e Evaluation,
+    along: &'e Along,
+}
+
+impl<'e> From<&'e Evaluation> for WithAlong<'e> {
+    fn from(evaluation: &'e Evaluation) -> WithAlong<'e> {
+        WithAlong { evaluation, along: &evaluation.along }
+    }
+}
+
+fn one_with_along<S: Serializer>(
+    evaluation: &Evaluation,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    WithAlong::from(evaluation).serialize(serializer)
+}
+
+pub(super) fn with_along<S: Serializer>(
+    evaluations: &[Evaluation],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(evaluations.iter().map(WithAlong::from))
 }
 
 /// How activations meet weights.
@@ -68,6 +122,18 @@ pub enum Activations {
     /// Rounded to 8 bits before they meet quantized weights, as llama.cpp does on a CPU: what is
     /// lost is what its users see.
     Rounded,
+}
+
+impl Activations {
+    /// How, in words, and how that compares with llama.cpp.
+    pub(super) fn in_words(self) -> &'static str {
+        match self {
+            Activations::Float => {
+                "in 32-bit floats; llama.cpp rounds them to 8 bits for quantized weights"
+            }
+            Activations::Rounded => "rounded as llama.cpp does, to 8 bits for quantized weights",
+        }
+    }
 }
 
 /// A text that models were compared on.
@@ -150,7 +216,7 @@ fn spread<M: SerializeMap>(map: &mut M, key: &str, spread: Option<Spread>) -> Re
 
 /// The percentiles from the largest to the smallest: how llama-perplexity names them, how the JSON
 /// does, and their values.
-fn percentiles(spread: &Spread) -> [(&'static str, &'static str, f32); 13] {
+pub(super) fn percentiles(spread: &Spread) -> [(&'static str, &'static str, f32); 13] {
     let Spread { min, below, median, above, max } = *spread;
     [
         ("Maximum", "max", max),
@@ -184,13 +250,7 @@ fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
     };
     let positions = statistics.positions;
     writeln!(out, "{text}: {chunks} of {context} tokens, {positions} positions scored")?;
-    let how = match activations {
-        Activations::Float => {
-            "in 32-bit floats; llama.cpp rounds them to 8 bits for quantized weights"
-        }
-        Activations::Rounded => "rounded as llama.cpp does, to 8 bits for quantized weights",
-    };
-    writeln!(out, "activations {how}\n")?;
+    writeln!(out, "activations {}\n", activations.in_words())?;
     write_perplexity(out, statistics)?;
     write_divergence(out, statistics)?;
     write_probability(out, statistics)?;
@@ -200,31 +260,34 @@ fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
     write_differences(out, evaluation)
 }
 
-/// Where llama-perplexity says something else, or as good as nothing.
 fn write_differences(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
-    let Statistics { positions, clipped, ppl_base_clipped, kld, .. } = evaluation.statistics;
-    let rounding = evaluation.rounding_kld.filter(|&rounding| kld.value < rounding);
-    if clipped == 0 && rounding.is_none() {
+    let differences = differences(evaluation);
+    if differences.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n====== Differences from llama-perplexity ======")?;
-    if clipped > 0 {
-        writeln!(
-            out,
+    differences.iter().try_for_each(|difference| writeln!(out, "{difference}"))
+}
+
+/// Where llama-perplexity says something else, or as good as nothing; each in two lines.
+pub(super) fn differences(evaluation: &Evaluation) -> Vec<String> {
+    let Statistics { positions, clipped, ppl_base_clipped, kld, .. } = evaluation.statistics;
+    let rounding = evaluation.rounding_kld.filter(|&rounding| kld.value < rounding);
+    let clipped = (clipped > 0).then(|| {
+        format!(
             "Its Mean PPL(base) is {ppl_base_clipped:.6}: at {clipped} of {positions} positions the next \
              token is\nmore than 16 nats less likely than the likeliest, where its file of predictions \
              ends."
-        )?;
-    }
-    if let Some(rounding) = rounding {
-        writeln!(
-            out,
+        )
+    });
+    let rounding = rounding.map(|rounding| {
+        format!(
             "A KLD below some {rounding} is what rounding of activations alone amounts to there: it \
              tells little of\nthe weights, and the same file differs by a part of that with another \
              micro-batch (-ub)."
-        )?;
-    }
-    Ok(())
+        )
+    });
+    clipped.into_iter().chain(rounding).collect()
 }
 
 fn write_perplexity(out: &mut String, s: &Statistics) -> fmt::Result {
@@ -272,7 +335,7 @@ fn write_probability(out: &mut String, s: &Statistics) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validate::Position;
+    use crate::validate::{Likeliest, Position};
 
     fn evaluation(positions: usize) -> Evaluation {
         let position = |i: usize| {
@@ -281,13 +344,15 @@ mod tests {
             let (nll, kld) = (nll_base + 0.0625, i as f32 * 0.001);
             let nll_base_clipped = nll_base.min(3.4);
             let same_top = !i.is_multiple_of(10);
-            Position { nll, nll_base, nll_base_clipped, kld, dp, same_top }
+            let top = Likeliest { token: 0, probability: 1.0 };
+            Position { nll, nll_base, nll_base_clipped, kld, dp, same_top, top_base: top, top }
         };
         let positions: Vec<_> = (0..positions).map(position).collect();
         let (text, statistics) = (TextSource::Own { seed: 0 }, Statistics::of(&positions));
         let activations = Activations::Float;
         let rounding_kld = rounding_kld([Format::F32, Format::Q4_K, Format::Q8_0].into_iter());
-        Evaluation { text, activations, chunks: 1, context: 512, statistics, rounding_kld }
+        let (chunks, context, along) = (1, 512, Along::default());
+        Evaluation { text, activations, chunks, context, statistics, rounding_kld, along }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use crate::gguf::{Format, Gguf};
 use crate::model::Kind;
 
-use super::text::bytes;
+use super::numbers::bytes;
 
 /// Header, metadata and tensors of a model, one line each.
 pub fn inspect(gguf: &Gguf) -> String {

@@ -1,34 +1,41 @@
 //! What a run did, for people and for programs.
 
+pub mod document;
 mod evaluation;
+pub mod export;
+mod family;
 mod inspect;
+mod numbers;
 mod opencog;
-mod text;
+mod origin;
+mod recipes;
+mod told;
 mod validation;
 
 pub(crate) use evaluation::rounding_kld;
-pub use evaluation::{Activations, Evaluation, TextSource, evaluation_table};
+pub use evaluation::{Activations, Evaluation, EvaluationReport, TextSource, evaluation_table};
+pub use export::text::{family_summary, summary};
+pub use export::{ReportFile, ReportFormat, Tell, write_json};
+pub use family::FamilyReport;
 pub use inspect::inspect;
 pub use opencog::{
-    AtomSpaceReport, EcanReport, MosesReport, OpenCogReport, SkippedReport, TruthReport,
+    AtomSpaceReport, EcanReport, MosesReport, OpenCogReport, SkippedReport, Stats, TruthReport,
     TypeReport, opencog_summary,
 };
-pub(crate) use opencog::{write_atoms, write_ecan, write_moses, write_types};
-pub use text::summary;
+pub use origin::Origin;
+pub use recipes::{RecipeLosses, RecipeReport};
 pub use validation::{DynamicsReport, EvolutionReport, LatencyReport, MiningReport, RecallReport};
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::Error;
 use crate::block::SquaredError;
 use crate::block::lattice::Fit;
 use crate::calibrate::Diversity;
 use crate::config::{Config, Effort};
-use crate::gguf::{Gguf, Metadata, OutputFile, TensorSpec, encoded_size};
+use crate::gguf::{Gguf, Metadata, TensorSpec, encoded_size};
 use crate::hardware::Memory;
 use crate::model::{FUSED, Kind, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
 use crate::pipeline::Job;
@@ -55,6 +62,13 @@ pub struct Report {
     pub seed: u64,
     /// The model's architecture, empty where it names none.
     pub architecture: String,
+    /// What the input says of where it comes from.
+    pub origin: Origin,
+    /// The hash of the output, where it was written with `--report` or at `--effort standard` or
+    /// `thorough`.
+    pub output_sha256: Option<String>,
+    /// The degradation that is allowed, where one is.
+    pub allowed_degradation: Option<f64>,
     /// The numbers of the whole model.
     pub metrics: Metrics,
     /// What the user should know.
@@ -64,7 +78,8 @@ pub struct Report {
     /// What was asked for and not reached: the model is then kept under another name.
     pub missed: Option<String>,
     /// What was lost on outputs: on held-out text of the model's own first, then on the evaluation
-    /// text.
+    /// text. The JSON of each also has `along`: where in the text it was lost.
+    #[serde(serialize_with = "evaluation::with_along")]
     pub evaluations: Vec<Evaluation>,
     /// Why nothing was measured on outputs of the model's own text, if nothing was. Formats were
     /// then chosen without a search, unless `search` tells of one: by errors of weights, which count
@@ -75,6 +90,8 @@ pub struct Report {
     pub diversity: Option<Diversity>,
     /// How formats were searched for, where they were.
     pub search: Option<Record>,
+    /// What llama.cpp's recipes would give, where that was asked for.
+    pub recipes: Option<Vec<RecipeReport>>,
     /// What became of OpenCog data, where there is any.
     pub opencog: Option<OpenCogReport>,
     /// The pack for a TPU, if one was written.
@@ -198,6 +215,7 @@ pub(crate) struct Run<'a> {
     pub lost: Vec<Option<Lost>>,
     pub kept_from: Vec<KeptFrom>,
     pub measured: Measured,
+    pub recipes: Option<Vec<RecipeReport>>,
     pub stages: Vec<Stage>,
 }
 
@@ -290,6 +308,9 @@ impl Report {
             flags: config.to_string(),
             seed: config.seed,
             architecture: architecture_name(gguf.metadata()).to_string(),
+            origin: Origin::of(gguf.metadata()),
+            output_sha256: None,
+            allowed_degradation: config.allowed_degradation(),
             metrics: Metrics::of(&run),
             warnings: warnings(&run),
             kept_from: run.kept_from,
@@ -298,6 +319,7 @@ impl Report {
             unmeasured: run.measured.unmeasured,
             diversity: run.measured.diversity,
             search: run.measured.search,
+            recipes: run.recipes,
             opencog: run.opencog,
             pack: run.pack,
             stages: run.stages,
@@ -309,19 +331,6 @@ impl Report {
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
-}
-
-/// Writes a report as JSON.
-pub fn write_json(report: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
-    let json = serde_json::to_string_pretty(report)? + "\n";
-    out.write_all(json.as_bytes())
-}
-
-/// Brings a report to the disk, under no name yet.
-pub(crate) fn store(report: &impl Serialize, file: &mut OutputFile) -> Result<(), Error> {
-    let written = write_json(report, file);
-    written.map_err(|source| Error::Report { path: file.target().into(), source })?;
-    Ok(file.sync()?)
 }
 
 impl Metrics {
@@ -352,7 +361,7 @@ impl Metrics {
             memory: run.config.memory(),
             context: run.context,
             relative_error: (!run.job.dry_run).then(|| lost.relative()),
-            degradation: own.map(Evaluation::degradation_of_own_text),
+            degradation: own.map(Evaluation::degradation),
             mean_kld: own.map(|own| own.statistics.kld.value),
             same_top: own.map(|own| own.statistics.same_top.value),
         }

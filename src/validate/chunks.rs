@@ -98,6 +98,19 @@ impl Chunks {
         &self.chunk(i)[scored.start + 1..scored.end + 1]
     }
 
+    /// The chunk of the scored position `index`, counted over all chunks, and its place in it.
+    pub fn place(&self, index: usize) -> (usize, usize) {
+        let scored = scored(self.context);
+        (index / scored.len(), scored.start + index % scored.len())
+    }
+
+    /// The last tokens, at most `count`, that the models see before they predict what follows
+    /// `position` of chunk `i`, as the text has them; and the token that follows.
+    pub fn around(&self, i: usize, position: usize, count: usize) -> (&[u32], u32) {
+        let chunk = self.chunk(i);
+        (&chunk[(position + 1).saturating_sub(count)..=position], chunk[position + 1])
+    }
+
     fn chunk(&self, i: usize) -> &[u32] {
         &self.tokens[i * self.context..][..self.context]
     }

@@ -188,8 +188,7 @@ pub(super) fn measure(
 
 /// The error for the scored position `index`, counted over all chunks.
 fn not_finite(chunks: &Chunks, index: usize, fault: NotFinite) -> CompareError {
-    let scored = scored(chunks.context());
-    let (chunk, position) = (index / scored.len(), scored.start + index % scored.len());
+    let (chunk, position) = chunks.place(index);
     CompareError::NotFinite { chunk, position, fault }
 }
 

@@ -5,6 +5,7 @@
 //! llama-perplexity, whose figures people know. [`LogitsWriter`] keeps the full-precision model's
 //! predictions in its file format, so that it can check ours.
 
+mod along;
 mod chunks;
 mod compare;
 mod logits_file;
@@ -14,9 +15,10 @@ mod reference;
 mod softmax;
 mod statistics;
 
+pub use along::{Along, Said, Stretch, Surprise};
 pub use chunks::{CONTEXT, ChunkError, Chunks, scored};
 pub use compare::{CompareError, compare};
 pub use logits_file::{LogitsFileError, LogitsHeader, LogitsReader, LogitsWriter, encode_logits};
-pub use position::{NotFinite, Position, Side};
+pub use position::{Likeliest, NotFinite, Position, Side};
 pub use reference::Reference;
 pub use statistics::{Estimate, Spread, Statistics, degradation_of};

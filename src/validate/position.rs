@@ -22,6 +22,19 @@ pub struct Position {
     pub dp: f32,
     /// Whether both find the same token the likeliest.
     pub same_top: bool,
+    /// The token that the full-precision model finds the likeliest, and its probability by it.
+    pub top_base: Likeliest,
+    /// The same of the quantized model.
+    pub top: Likeliest,
+}
+
+/// The token that a model finds the likeliest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likeliest {
+    /// The token.
+    pub token: u32,
+    /// Its probability, as a fraction of 1.
+    pub probability: f32,
 }
 
 /// Which of two models.
@@ -89,6 +102,9 @@ impl Position {
             kld: kld.max(0.0) as f32,
             dp: ((-nll).exp() - (-nll_base).exp()) as f32,
             same_top: p.top == q.top,
+            // The sums are over the exponentials of what is below the likeliest token's logit.
+            top_base: Likeliest { token: p.top as u32, probability: (1.0 / sums.base) as f32 },
+            top: Likeliest { token: q.top as u32, probability: (1.0 / sums.quantized) as f32 },
         })
     }
 }

@@ -215,6 +215,7 @@ fn median(sorted: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::validate::Likeliest;
 
     /// Positions with nothing regular about them.
     fn positions(n: usize) -> Vec<Position> {
@@ -226,7 +227,9 @@ mod tests {
             let kld = random.random::<f32>().powi(6);
             let dp = (-nll).exp() - (-nll_base).exp();
             let same_top = random.random_bool(0.9);
-            Position { nll, nll_base, nll_base_clipped: nll_base.min(5.0), kld, dp, same_top }
+            let top = Likeliest { token: 0, probability: 1.0 };
+            let nll_base_clipped = nll_base.min(5.0);
+            Position { nll, nll_base, nll_base_clipped, kld, dp, same_top, top_base: top, top }
         };
         (0..n).map(&mut position).collect()
     }

@@ -7,6 +7,7 @@ mod departures;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod disk;
+mod family;
 mod figures;
 mod folder;
 #[cfg(unix)]

@@ -35,8 +35,8 @@ impl Progressive<'_, '_, '_> {
             let predicted = self.expected(&now, &choice);
             let Some(next) = self.changed(&now, choice, predicted)? else { break };
             let Changed { group, reached } = next;
-            let changed = (&group[..], &reached.choice[..]);
-            self.note(StepKind::Fit, changed, predicted, reached.kld(), None, true);
+            let encoded = self.chosen(&group, &reached.choice);
+            self.note(self.step_to(StepKind::Fit, &reached, encoded));
             tries.add(self, reached.clone());
             now = reached;
         }

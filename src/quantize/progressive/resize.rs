@@ -19,8 +19,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let Some(Changed { group, reached }) = self.changed(from, choice, predicted)? else {
             return Ok(from.clone());
         };
-        let changed = (&group[..], &reached.choice[..]);
-        self.note(StepKind::Resize, changed, predicted, reached.kld(), None, true);
+        let encoded = self.chosen(&group, &reached.choice);
+        self.note(self.step_to(StepKind::Resize, &reached, encoded));
         Ok(reached)
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::gguf::{Format, Gguf};
 use crate::model::{Role, layer_part};
 use crate::quantize::encoded::Encodings;
-use crate::quantize::search::{Search, SearchError, StepKind, TrainedRound};
+use crate::quantize::search::{Search, SearchError, Step, StepKind, TrainedRound};
 use crate::quantize::training::{
     BlockTraining, EndToEnd, EndToEndTraining, StepLengths, TokenCost, Trained, TrainedWhole,
     Training, train_blocks, train_end_to_end,
@@ -103,8 +103,16 @@ impl Progressive<'_, '_, '_> {
         let (untrained_kld, trained_kld) = (before.losses.mean(), after.losses.mean());
         let kept = aim.prefers(&after.losses, &before.losses);
         let noise = Some(before.losses.gain_of(&after.losses, (1.0, 1.0)).error);
-        self.note(StepKind::Train, (&[], &[]), predicted, trained_kld, noise, kept);
         self.rounds += 1;
+        self.note(Step {
+            kind: StepKind::Train,
+            encoded: Vec::new(),
+            bytes: self.file_bytes(&after.encodings),
+            predicted_kld: predicted,
+            measured_kld: trained_kld,
+            noise,
+            kept,
+        });
         self.record.trained.push(TrainedRound {
             untrained_kld,
             trained_kld,

@@ -54,7 +54,7 @@ pub struct Trained {
 }
 
 /// How training one layer went.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainedBlock {
     /// Counted from 0.
     pub layer: usize,
@@ -67,6 +67,8 @@ pub struct TrainedBlock {
     pub before: f64,
     /// And after.
     pub after: f64,
+    /// The same error after each pass over the text, the last one perhaps over a part of it.
+    pub passes: Vec<f64>,
 }
 
 /// Trains the layers of a quantized model, whose tensors are `encodings`: the matrices of layers in
@@ -168,7 +170,7 @@ struct Learnt {
 }
 
 /// What is kept of a layer beside its tensors.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Kept {
     block: TrainedBlock,
     /// From the end of the layer before on.
@@ -253,12 +255,11 @@ impl Block<'_, '_> {
             tokens += learning.tokens;
             on_step(learning);
         });
-        let TrainedLayer { before, after, .. } = layer;
-        let block = TrainedBlock { layer: self.number, steps, tokens, before, after };
+        let TrainedLayer { before, after, passes, contents: mut trained } = layer;
+        let block = TrainedBlock { layer: self.number, steps, tokens, before, after, passes };
         tracing::info!(layer = self.number, steps, before, after, "trained");
-        let mut contents = layer.contents;
         let encodings = self.entries(steps).into_iter().map(|entry| {
-            let bytes = contents.remove(entry.part).expect("all parts are trained");
+            let bytes = trained.remove(entry.part).expect("all parts are trained");
             let work = self.context.work;
             let bytes =
                 work.remember_bytes::<SearchError>(&entry.kept_as, Some(entry.bytes), || {

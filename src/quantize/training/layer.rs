@@ -50,6 +50,8 @@ pub struct TrainedLayer {
     pub before: f64,
     /// And after: never more.
     pub after: f64,
+    /// The loss after each pass over the text.
+    pub passes: Vec<f64>,
 }
 
 /// How far the training of a layer is, after a step.
@@ -93,7 +95,7 @@ pub fn train_layer(
     let mut trainee = Trainee::new(place, full, encoded, training);
     let before = trainee.held_out_loss(examples, training.batch);
     let mut best = trainee.state(before, before);
-    let (mut number, mut pass) = (0, 0);
+    let (mut number, mut pass, mut passes) = (0, 0, Vec::new());
     while number < steps {
         let order = order(examples.learnt, training.seed, pass);
         for sequences in order.chunks(training.batch).take(steps - number) {
@@ -106,12 +108,13 @@ pub fn train_layer(
         }
         let loss = trainee.held_out_loss(examples, training.batch);
         tracing::debug!(pass, before, loss, "trained");
+        passes.push(loss);
         if loss < best.after {
             best = trainee.state(before, loss);
         }
         pass += 1;
     }
-    best
+    TrainedLayer { passes, ..best }
 }
 
 impl<'t> Trainee<'t> {
@@ -163,6 +166,6 @@ impl<'t> Trainee<'t> {
     }
 
     fn state(&self, before: f64, after: f64) -> TrainedLayer {
-        TrainedLayer { contents: self.latent.contents(), before, after }
+        TrainedLayer { contents: self.latent.contents(), before, after, passes: Vec::new() }
     }
 }

@@ -1,0 +1,120 @@
+//! How what is told is laid out, one file for each format.
+
+mod axis;
+mod colour;
+mod escape;
+mod html;
+mod json;
+mod markdown;
+mod svg;
+pub mod text;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::document::Document;
+use crate::Error;
+use crate::gguf::OutputFile;
+
+pub use escape::shell as shell_word;
+pub use html::html;
+pub use json::write_json;
+pub use markdown::markdown;
+
+/// Something that a report is made of: a run, an evaluation, OpenCog data.
+pub trait Tell: Serialize {
+    /// What is told of it.
+    fn document(&self) -> Document;
+}
+
+/// How a report is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// For programs.
+    Json,
+    /// A model card.
+    Markdown,
+    /// A page that needs no other file.
+    Html,
+}
+
+/// A file that a report is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFile {
+    path: PathBuf,
+    format: ReportFormat,
+}
+
+impl ReportFile {
+    /// The file at `path`, in the format that its extension names; else what to do.
+    pub fn new(path: PathBuf) -> Result<ReportFile, String> {
+        let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+        let format = match extension.as_ref().and_then(|extension| extension.to_str()) {
+            Some("json") => ReportFormat::Json,
+            Some("md" | "markdown") => ReportFormat::Markdown,
+            Some("html" | "htm") => ReportFormat::Html,
+            _ => return Err("expected a name that ends with .json, .md or .html".into()),
+        };
+        Ok(ReportFile { path, format })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How it is laid out.
+    pub fn format(&self) -> ReportFormat {
+        self.format
+    }
+
+    /// Begins the file, under no name yet; what is there is replaced in the end.
+    pub(crate) fn begin(&self) -> Result<OutputFile, Error> {
+        Ok(OutputFile::create(&self.path, true)?)
+    }
+
+    /// Brings the report to the disk.
+    pub(crate) fn store(&self, report: &impl Tell, file: &mut OutputFile) -> Result<(), Error> {
+        let written = self.format.write(report, file);
+        written.map_err(|source| Error::Report { path: self.path.clone(), source })?;
+        Ok(file.sync()?)
+    }
+}
+
+impl ReportFormat {
+    /// Writes a report.
+    pub fn write(self, report: &impl Tell, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            ReportFormat::Json => write_json(report, out),
+            ReportFormat::Markdown => out.write_all(markdown(&report.document()).as_bytes()),
+            ReportFormat::Html => out.write_all(html(&report.document()).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_names_the_format() {
+        let format = |path: &str| ReportFile::new(path.into()).map(|file| file.format());
+        for (path, expected) in [
+            ("a/x.json", ReportFormat::Json),
+            ("X.HTML", ReportFormat::Html),
+            ("x.htm", ReportFormat::Html),
+            ("x.y.md", ReportFormat::Markdown),
+        ] {
+            assert_eq!(format(path), Ok(expected), "{path}");
+        }
+        for path in ["x", ".json", "x.txt", "json", "x.html/", "x.json.gz", ""] {
+            match path {
+                // A folder's name is its own.
+                "x.html/" => assert!(format(path).is_ok()),
+                path => assert!(format(path).is_err(), "{path}"),
+            }
+        }
+    }
+}

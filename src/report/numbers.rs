@@ -1,0 +1,74 @@
+//! Numbers as people read them.
+
+/// `91.7 MB`: three or four digits and a decimal unit.
+pub fn bytes(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let decimals = match unit {
+        0 => 0,
+        _ if value < 10.0 => 2,
+        _ => 1,
+    };
+    format!("{value:.decimals$} {}", units[unit])
+}
+
+/// `135 M`: a count of weights.
+pub fn count(n: u64) -> String {
+    match n {
+        0..1_000_000 => n.to_string(),
+        1_000_000..1_000_000_000 => format!("{:.1} M", n as f64 / 1e6),
+        _ => format!("{:.2} G", n as f64 / 1e9),
+    }
+}
+
+/// A share as `0.125 %`.
+pub fn percent(share: f64) -> String {
+    let percent = 100.0 * share;
+    match percent.abs() {
+        size if !size.is_finite() => "infinity".into(),
+        size if size == 0.0 || size >= 0.001 => format!("{percent:.3} %"),
+        _ => format!("{percent:.1e} %"),
+    }
+}
+
+/// `1 row`, `2 rows`.
+pub fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// A positive number of any size in few digits: `0.0123`, `4.5`, `1.2e-7`.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size if !(1e-5..1e6).contains(&size) => format!("{value:.2e}"),
+        size => {
+            let decimals = (2.0 - size.log10().floor()).clamp(0.0, 7.0) as usize;
+            let text = format!("{value:.decimals$}");
+            match text.contains('.') {
+                true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+                false => text,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(91_700_000), "91.7 MB");
+        assert_eq!(bytes(999_960), "1.00 MB");
+        assert_eq!(bytes(4_213_000_000), "4.21 GB");
+        assert_eq!(count(134_515_008), "134.5 M");
+        let shown = [0.0, 0.012345, 4.5, 1234.0, 1.23e-7, 0.00002, 250.0].map(short);
+        assert_eq!(shown, ["0", "0.0123", "4.5", "1234", "1.23e-7", "0.00002", "250"]);
+    }
+}
