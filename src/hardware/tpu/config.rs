@@ -64,7 +64,7 @@ pub fn config(
     });
     let Value::Object(mut keys) = keys else { unreachable!("it was written as an object") };
     match shape.architecture.name {
-        "gemma3" => gemma3(shape, activation, &mut keys),
+        "gemma3" => gemma3(twin, shape, activation, &mut keys)?,
         _ => {
             keys.insert("hidden_act".into(), json!(activation));
             if shape.architecture.name == "llama" {
@@ -81,8 +81,17 @@ pub fn config(
 const DEFAULT_CONTEXT: u64 = 2048;
 
 /// What is Gemma's own.
-fn gemma3(shape: &ModelShape, activation: &str, keys: &mut Map<String, Value>) {
+fn gemma3(
+    twin: &Twin,
+    shape: &ModelShape,
+    activation: &str,
+    keys: &mut Map<String, Value>,
+) -> Result<(), PackError> {
     let window = shape.window.as_ref();
+    if let Some(magnitude) = window.map(|window| window.rotation.magnitude).filter(|&m| m != 1.0) {
+        let what = format!("queries and keys under a window are multiplied by {magnitude}");
+        return Err(twin.lacks(what));
+    }
     let kinds: Vec<&str> = (0..shape.layers)
         .map(|layer| match shape.window_of(layer) {
             Some(_) => "sliding_attention",
@@ -104,6 +113,7 @@ fn gemma3(shape: &ModelShape, activation: &str, keys: &mut Map<String, Value>) {
     ] {
         keys.insert(key.into(), value);
     }
+    Ok(())
 }
 
 /// The number of fewest digits that is this one in F32: 1e-5, not 9.999999747378752e-6.
