@@ -260,7 +260,7 @@ impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
 /// make it so. From the lowest level the whole grid would move to one side.
 pub fn anchor(format: Format) -> f32 {
     match Levels::of(format) {
-        Levels::Even { low, high } if has_min(format) => 0.5 * f32::from(low + high),
+        Levels::Even { low, high, .. } if has_min(format) => 0.5 * f32::from(low + high),
         _ => 0.0,
     }
 }
