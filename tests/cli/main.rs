@@ -30,6 +30,7 @@ mod resumed;
 mod scaled_model;
 mod shapes;
 mod terminal;
+mod tpu;
 mod trained;
 mod usage;
 mod validated;
