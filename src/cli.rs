@@ -192,7 +192,10 @@ struct QuantizeArgs {
     #[arg(value_name = "OUT.gguf", required = true)]
     output: Option<PathBuf>,
 
-    /// The machine that will run the model: cpu, or tpu, for which the folder OUT.tpu is written, too
+    /// The machine that will run the model: cpu, or tpu, which multiplies int8 with one scale a row
+    /// and int4 with one scale for 128 inputs. Weights are quantized and trained on these grids, as
+    /// Q8_0 and Q4_0 blocks that repeat the scale: llama.cpp runs the file, too, and the folder OUT.tpu
+    /// holds the same weights as loaders for TPUs expect them
     #[arg(long, default_value = "cpu", value_parser = hardware, help_heading = "Target")]
     hardware: Hardware,
 

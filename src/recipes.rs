@@ -73,7 +73,8 @@ impl Compared<'_, '_> {
                 None => (tensor.format, Choice::Copied),
             };
             let spec = TensorSpec { format, ..tensor.spec() };
-            Planned { spec, role: Role::of(&tensor.name), from: tensor.format, choice }
+            let role = Role::of(&tensor.name);
+            Planned { spec, role, from: tensor.format, choice, shared: None }
         });
         Plan { tensors: planned.collect(), warnings: Vec::new() }
     }

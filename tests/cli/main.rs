@@ -32,6 +32,7 @@ mod scaled_model;
 mod shapes;
 mod terminal;
 mod tpu;
+mod tpu_pack;
 mod trained;
 mod usage;
 mod validated;

@@ -1,165 +1,233 @@
-//! The folder for a TPU beside the model.
+//! `--hardware tpu`: integers of 4 and of 8 bits with scales that a row or a tile shares, in blocks
+//! that llama.cpp runs.
 
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use opencog_qat::gguf::{Format, Gguf, Value};
+use half::{bf16, f16};
+use opencog_qat::gguf::{Format, Gguf, TensorInfo};
 use predicates::prelude::*;
 
-use crate::folder::{Folder, PROGRAM};
-use crate::models::Model;
+use crate::folder::{Folder, Report};
+use crate::models::{Model, stored, weights};
 
-const FILES: [&str; 7] = [
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-];
+/// Little text.
+const LITTLE: &str = "--batches 1 --batch-size 8 --seq-len 64";
 
-/// In the model's own formats and with nothing to measure, so that it takes no time.
-const FLAGS: &str = "--hardware tpu --effort fast --formats Q8_0";
+/// The inputs that share a scale of int4.
+fn tile(row_len: usize) -> usize {
+    [128, 64, 32].into_iter().find(|tile| row_len.is_multiple_of(*tile)).unwrap()
+}
 
-/// The model in the box with weights that Q8_0 holds exactly with one scale for all of a matrix: each
-/// block has the largest code.
-fn model() -> Model {
-    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tiny.gguf");
-    Model::of(&Gguf::open(&tiny).unwrap()).with_matrices(|_, values| {
-        let scale = 1.0 / 512.0;
-        for (i, value) in values.iter_mut().enumerate() {
-            let code = if i % 32 == 0 { 127.0 } else { *value / scale };
-            *value = code.round().clamp(-127.0, 127.0) * scale;
+/// That all blocks of a run carry one scale, which other types hold too, and integers of either sign.
+#[track_caller]
+fn check_runs(tensor: &TensorInfo, data: &[u8]) {
+    let (name, format, row_len) = (&tensor.name, tensor.format, tensor.row_len());
+    let run = if format == Format::Q8_0 { row_len } else { tile(row_len) };
+    for blocks in data.chunks(run / 32 * format.block_bytes()) {
+        let blocks: Vec<&[u8]> = blocks.chunks(format.block_bytes()).collect();
+        assert!(blocks.iter().all(|block| block[..2] == blocks[0][..2]), "{name}: scales differ");
+        let scale = f16::from_le_bytes([blocks[0][0], blocks[0][1]]).to_f32();
+        assert!(scale.is_finite(), "{name}: {scale}");
+        if format == Format::Q8_0 {
+            let codes = blocks.iter().flat_map(|block| &block[2..]);
+            assert!(codes.map(|&byte| byte as i8).min() > Some(-128), "{name}: -128");
+        } else {
+            assert_eq!(bf16::from_f32(scale).to_f32(), scale, "{name}: no BF16");
         }
-        Some(Format::F16)
-    })
-}
-
-fn names_in(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-fn json(path: &Path) -> serde_json::Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-#[test]
-fn a_pack_lies_beside_the_model() {
-    let folder = Folder::with(&model());
-    let run = folder.run(&format!("{FLAGS} --report x.json in.gguf out.gguf")).success();
-    run.stdout(
-        predicate::str::is_match("TPU pack +out.tpu, compressed-tensors, [0-9.]+ MB").unwrap(),
-    );
-    assert_eq!(folder.names(), ["in.gguf", "out.gguf", "out.tpu", "x.json"]);
-    let pack = folder.path("out.tpu");
-    assert_eq!(names_in(&pack), FILES);
-    let bytes = |name: &str| fs::metadata(pack.join(name)).unwrap().len();
-    let report = &json(&folder.path("x.json"))["pack"];
-    assert_eq!(
-        (&report["folder"], &report["layout"]),
-        (&"out.tpu".into(), &"compressed-tensors".into())
-    );
-    assert_eq!(report["bytes"], FILES.iter().map(|name| bytes(name)).sum::<u64>());
-    let config = json(&pack.join("config.json"));
-    assert_eq!(config["architectures"][0], "LlamaForCausalLM");
-    assert_eq!(config["quantization_config"]["format"], "int-quantized");
-    let index = &json(&pack.join("model.safetensors.index.json"))["weight_map"];
-    let up = "model.layers.0.mlp.up_proj";
-    for part in ["weight", "weight_scale"] {
-        assert_eq!(index[format!("{up}.{part}")], "model.safetensors");
     }
-    // The same command gives the same bytes, for whatever threads.
-    let first = FILES.map(|name| fs::read(pack.join(name)).unwrap());
-    folder.run(&format!("{FLAGS} --threads 1 --force in.gguf out.gguf")).success();
-    assert!(first == FILES.map(|name| fs::read(pack.join(name)).unwrap()));
+}
+
+/// The formats of tensors that are loaded as one, by what they are loaded as.
+fn loaded_as_one(gguf: &Gguf) -> BTreeMap<String, Vec<Format>> {
+    let mut formats: BTreeMap<String, Vec<Format>> = BTreeMap::new();
+    for tensor in gguf.tensors() {
+        let whole = match tensor.name.rsplit_once('.') {
+            Some((stem, "weight")) => stem,
+            _ => continue,
+        };
+        for (part, one) in [("attn_q", "qkv"), ("attn_k", "qkv"), ("attn_v", "qkv")]
+            .into_iter()
+            .chain([("ffn_gate", "gate-up"), ("ffn_up", "gate-up")])
+        {
+            if let Some(layer) = whole.strip_suffix(part) {
+                formats.entry(format!("{layer}{one}")).or_default().push(tensor.format);
+            }
+        }
+    }
+    formats
+}
+
+/// That a file is one that a TPU's packer can read: every matrix on a grid, and those that are loaded
+/// as one in one format. Returns how many have each format.
+#[track_caller]
+fn check(folder: &Folder) -> [usize; 2] {
+    let gguf = folder.open("out.gguf");
+    let mut counts = [0; 2];
+    for tensor in gguf.tensors().iter().filter(|tensor| tensor.shape.rows() > 1) {
+        match tensor.format {
+            Format::Q4_0 => counts[0] += 1,
+            Format::Q8_0 => counts[1] += 1,
+            other => panic!("{} in {other}", tensor.name),
+        }
+        check_runs(tensor, gguf.data(tensor));
+    }
+    let norms = gguf.tensors().iter().filter(|tensor| tensor.shape.rows() == 1);
+    assert!(norms.map(|norm| norm.format).all(|format| format == Format::F32));
+    for (whole, formats) in loaded_as_one(&gguf) {
+        assert!(formats.iter().all(|format| *format == formats[0]), "{whole}: {formats:?}");
+    }
+    counts
 }
 
 #[test]
-fn a_pack_may_be_laid_out_for_qwix() {
-    let folder = Folder::with(&model());
-    folder.run(&format!("{FLAGS} --tpu-layout qwix in.gguf out.gguf")).success();
-    let config = json(&folder.path("out.tpu/config.json"));
-    assert_eq!(config["quantization_config"]["quant_method"], "qwix");
-    let index = &json(&folder.path("out.tpu/model.safetensors.index.json"))["weight_map"];
-    assert_eq!(index["model.layers.0.mlp.up_proj.kernel.qvalue"], "model.safetensors");
+fn the_search_and_the_training_keep_to_the_grids() {
+    let folder = Folder::with_tiny();
+    for (effort, flags) in [
+        ("standard", "--bpw 6"),
+        ("standard", "--accuracy 0.05"),
+        ("standard", "--bits 4:4"),
+        ("thorough", "--bpw 6"),
+        ("thorough", "--bits 4:4"),
+        ("thorough", "--bits 6:8"),
+    ] {
+        let flags = format!("--hardware tpu --effort {effort} {LITTLE} {flags}");
+        let report = folder.quantize(&flags);
+        assert!(report.flags.starts_with("--hardware tpu "), "{}", report.flags);
+        let [int4, int8] = check(&folder);
+        println!("{flags}: {int4} tensors of int4, {int8} of int8");
+        assert_eq!(int4 + int8, 29);
+        match flags.rsplit_once(' ').unwrap().1 {
+            "4:4" => assert_eq!(int8, 0),
+            "6:8" => assert_eq!(int4, 0),
+            "0.05" => {}
+            _ => assert!(int4 > 0 && int8 > 0, "{flags}: a mixture"),
+        }
+    }
 }
 
 #[test]
-fn an_existing_pack_is_replaced_by_force_only() {
-    let folder = Folder::with(&model());
-    let args = format!("{FLAGS} in.gguf out.gguf");
-    fs::create_dir(folder.path("out.tpu")).unwrap();
-    folder.write("out.tpu/model.safetensors", b"old");
-    folder.refused_with(&args, "out.tpu: it exists already; remove it, or have it replaced: with");
-    folder.run(&format!("--force {args}")).success();
-    assert_eq!(names_in(&folder.path("out.tpu")), FILES);
-    assert_eq!(folder.names(), ["in.gguf", "out.gguf", "out.tpu"]);
-    // What is no pack stays, whatever is asked for.
-    folder.write("out.tpu/notes.txt", b"mine");
-    folder.refused_with(&format!("--force {args}"), "out.tpu: it holds `notes.txt`");
+fn training_lowers_the_loss_on_the_grid() {
+    let folder = Folder::with_tiny();
+    let kld = |effort: &str| {
+        let flags = "--hardware tpu --bits 4:4 --batches 2 --batch-size 16 --seq-len 128";
+        folder.quantize(&format!("--effort {effort} {flags}"));
+        check(&folder);
+        let report: serde_json::Value =
+            serde_json::from_slice(&folder.read("report.json")).unwrap();
+        report["metrics"]["mean_kld"].as_f64().unwrap()
+    };
+    let (before, after) = (kld("standard"), kld("thorough"));
+    println!("int4: KLD {before:.5} at standard effort, {after:.5} at thorough effort");
+    assert!(after < before, "{after} for {before}");
 }
 
 #[test]
-fn a_dry_run_makes_no_pack() {
-    let folder = Folder::with(&model());
-    folder.run(&format!("{FLAGS} --dry-run in.gguf out.gguf")).success();
-    assert_eq!(folder.names(), ["in.gguf"]);
-    fs::create_dir(folder.path("out.tpu")).unwrap();
+fn weights_alone_do_and_a_fixed_table_too() {
+    let folder = Folder::with_tiny();
+    for flags in ["", "--bpw 5", "--bpw 7", "--portable --bpw 6", "--formats Q8_0"] {
+        folder.quantize(&format!("--hardware tpu {flags}"));
+        check(&folder);
+    }
+    let formats = |report: &Report, name: &str| report.tensor(name).format.clone();
+    for effort in ["fast", "standard"] {
+        let effort = format!("--effort {effort} {LITTLE}");
+        let report = folder.quantize(&format!("--hardware tpu --strategy fixed {effort}"));
+        check(&folder);
+        assert_eq!(formats(&report, "token_embd.weight"), "Q8_0");
+        for part in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+            assert_eq!(formats(&report, &format!("blk.1.{part}.weight")), "Q4_0");
+        }
+        for part in ["ffn_gate", "ffn_up", "ffn_down"] {
+            assert_eq!(formats(&report, &format!("blk.1.{part}.weight")), "Q8_0");
+        }
+    }
+}
+
+#[test]
+fn rows_that_128_does_not_divide_have_smaller_tiles_and_that_is_told() {
+    let model =
+        Model::llama(192, Format::F16).weights("blk.0.wide.weight", Format::F16, &[256, 12]);
+    let folder = Folder::with(&model);
+    let report = folder.quantize("--hardware tpu --bits 4:4");
+    check(&folder);
+    let told = "8 tensors have rows that 128 does not divide: scales of int4 are shared by fewer \
+                inputs there, by 64 in token_embd.weight, whose rows have 192";
+    assert!(report.warnings.iter().any(|warning| warning == told), "{:?}", report.warnings);
+    let report = folder.quantize("--hardware tpu --bits 8:8");
+    assert!(!report.warnings.iter().any(|warning| warning.contains("128")), "no int4");
+    let folder = Folder::with(&Model::llama(128, Format::F16));
+    let report = folder.quantize("--hardware tpu --bits 4:4");
+    assert!(!report.warnings.iter().any(|warning| warning.contains("128")));
+}
+
+#[test]
+fn tensors_that_are_loaded_as_one_have_one_format_even_where_one_is_out_of_reach() {
+    let mut model = Model::llama(128, Format::F32);
+    let far: Vec<f32> = weights("far", 128 * 12)
+        .iter()
+        .enumerate()
+        .map(|(i, x)| if i == 77 { 7e6 } else { *x })
+        .collect();
+    for part in ["attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"] {
+        let name = format!("blk.1.{part}.weight");
+        model = match part {
+            "attn_k" => model.values(&name, Format::F32, &[128, 12], &far),
+            _ => model.weights(&name, Format::F32, &[128, 12]),
+        };
+    }
+    let folder = Folder::with(&model);
+    let report = folder.quantize("--hardware tpu --bpw 5.8");
+    for part in ["attn_q", "attn_k", "attn_v"] {
+        assert_eq!(report.tensor(&format!("blk.1.{part}.weight")).format, "Q8_0", "{part}");
+    }
+    let [int4, _] = check(&folder);
+    assert!(int4 > 0);
+    folder.refused_with(
+        "--hardware tpu --effort fast --strategy fixed --force in.gguf out.gguf",
+        "are loaded as one on a TPU, and need one format",
+    );
+}
+
+#[test]
+fn what_is_in_blocks_already_is_on_no_such_grid() {
+    let name = "blk.0.ffn_down.weight";
+    let values = weights(name, 256 * 12);
+    let blocks = |format: Format| {
+        let model = Model::llama(256, Format::F16);
+        model.tensor("blk.1.ffn_down.weight", format, &[256, 12], stored(format, &values))
+    };
+    let folder = Folder::with(&blocks(Format::Q8_0));
+    let expected = "tensor blk.1.ffn_down.weight is kept in Q8_0, whose blocks share no scales";
+    folder.refused_with("--hardware tpu --effort fast in.gguf out.gguf", expected);
+    // It may be encoded again, in as many bits.
+    let report = folder.quantize("--hardware tpu --allow-requantize");
+    check(&folder);
+    assert!(["Q4_0", "Q8_0"].contains(&&*report.tensor("blk.1.ffn_down.weight").format));
+    let folder = Folder::with(&blocks(Format::IQ4_XS));
+    let expected = "tensor blk.1.ffn_down.weight is kept in IQ4_XS";
     folder
-        .refused_with(&format!("{FLAGS} --dry-run in.gguf out.gguf"), "out.tpu: it exists already");
+        .refused_with("--hardware tpu --effort fast --allow-requantize in.gguf out.gguf", expected);
 }
 
 #[test]
-fn a_pack_that_misses_a_target_is_named_so() {
-    let folder = Folder::with(&model());
-    // At this effort nothing is measured, so that the target is missed.
-    let args = format!("{FLAGS} --accuracy 0.01 --report x.json in.gguf out.gguf");
-    folder.run(&args).code(3);
-    let names = ["in.gguf", "out.gguf.below-target", "out.tpu.below-target", "x.json"];
-    assert_eq!(folder.names(), names);
-    assert_eq!(json(&folder.path("x.json"))["pack"]["folder"], "out.tpu.below-target");
-    folder.run(&args).code(3);
-    assert_eq!(folder.names(), names);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_pack_that_cannot_be_written_leaves_nothing() {
-    let folder = Folder::with(&model());
-    // 4.6 MB: the model has 3.9, and the pack 5.2, as its embeddings are floats.
-    let limited = format!("ulimit -f 9000; exec {PROGRAM} {FLAGS} in.gguf out.gguf");
-    let run = folder.command("sh", &["-c", &limited]).assert().code(1);
-    run.stderr(predicate::str::starts_with("error: out.tpu/model.safetensors: cannot write"));
-    assert_eq!(folder.names(), ["in.gguf"]);
+fn lattices_of_single_blocks_are_left() {
+    let tiny = Model::of(&Folder::with_tiny().open("in.gguf"));
+    let rounded = tiny.with_matrices(|_, x| {
+        let blocks = stored(Format::Q4_0, x);
+        opencog_qat::block::decode(Format::Q4_0, &blocks, x);
+        Some(Format::F32)
+    });
+    let folder = Folder::with(&rounded);
+    let report = folder.quantize("--hardware tpu --bits 4:4");
+    check(&folder);
+    assert!(report.warnings.iter().all(|warning| !warning.contains("lattice")));
 }
 
 #[test]
-fn what_cannot_be_packed_is_refused_before_the_work() {
-    let args = format!("{FLAGS} in.gguf out.gguf");
-    let unknown = model().key("general.architecture", Value::string("mamba"));
-    Folder::with(&unknown).refused_with(&args, "in.gguf: it cannot be packed for a TPU: the arch");
-    let scaled = model().key("llama.rope.scaling.attn_factor", Value::F32(1.5));
-    Folder::with(&scaled)
-        .refused_with(&args, "which the loaders' LlamaForCausalLM has no place for");
-    let spelled = model().key("tokenizer.ggml.pre", Value::string("tekken"));
-    Folder::with(&spelled).refused_with(&args, "its tokenizer: the tokenizer is of kind");
-    let folder = Folder::with(&model());
-    folder
-        .refused_with(&format!("{FLAGS} in.gguf out.tpu"), "out.tpu: the folder for the TPU would");
-    let report = format!("{FLAGS} --report out.tpu/x.json in.gguf out.gguf");
-    folder.refused_with(&report, "out.tpu");
-}
-
-#[test]
-fn a_layout_is_of_tpus_only() {
-    let folder = Folder::with(&model());
-    let run = folder.run("--tpu-layout qwix in.gguf out.gguf").code(2);
-    run.stderr(predicate::str::contains("--tpu-layout qwix: needs --hardware tpu"));
-    let run = folder.run("--hardware tpu --tpu-layout maxtext in.gguf out.gguf").code(2);
-    run.stderr(predicate::str::contains("expected compressed-tensors or qwix"));
+fn bits_that_a_tpu_does_not_multiply_are_bad_usage() {
+    let folder = Folder::with_tiny();
+    let run = folder.run("--hardware tpu --bits 5:6 in.gguf out.gguf");
+    run.code(2).stderr(predicate::str::contains("--bits 5:6: holds no format that a TPU"));
+    let run = folder.run("--hardware tpu --formats Q4_K in.gguf out.gguf");
+    run.code(2).stderr(predicate::str::contains("--formats Q4_K: is not among those that hold"));
 }
