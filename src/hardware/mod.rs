@@ -2,9 +2,14 @@
 
 use crate::gguf::Format;
 
+mod cpu;
+mod gpu;
 mod memory;
+mod speed;
 
+pub use cpu::{ATTENTION, InstructionSet, LAYER};
 pub use memory::Memory;
+pub use speed::{Cost, SpeedFloor, Time};
 
 /// What kind of machine runs the quantized model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use super::candidate::{Candidate, How};
 use super::choose::{Chosen, Groups};
 use super::encode::EncodeError;
 use super::options::{Kept, Options};
+use super::pace::Pace;
 use super::searchable::Searchable;
 use super::size::{Bytes, Header};
 
@@ -217,7 +218,13 @@ pub(super) fn groups<'a>(gguf: &'a Gguf, options: &'a [Options]) -> Groups<'a> {
 }
 
 /// What does not depend on the choice of formats; `kv_cache` in bytes.
-pub(super) fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, kv_cache: u64) -> Fixed {
+pub(super) fn fixed_part(
+    gguf: &Gguf,
+    config: &Config,
+    options: &[Options],
+    header: Header,
+    kv_cache: u64,
+) -> Fixed {
     let mut fixed = Fixed {
         parameters: 0,
         quantized_parameters: 0,
@@ -225,6 +232,7 @@ pub(super) fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, kv_ca
         already: AlreadyQuantized::default(),
         header,
         kv_cache,
+        pace: Pace::of(gguf, config, options),
     };
     for (tensor, options) in gguf.tensors().iter().zip(options) {
         fixed.parameters += tensor.elements();

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 
 use crate::calibrate::{HEAD, Importance, place};
+use crate::hardware::Time;
 use crate::model::Role;
 
-use super::allocate::{within_bytes, within_cost};
+use super::allocate::{within_cost, within_room};
 use super::candidate::Candidate;
 use super::encoded::{Encodings, with_some};
 use super::knapsack::Item;
 use super::losses::Losses;
+use super::pace::Room;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
 use super::search::{
@@ -224,7 +226,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             (0..s.candidates.len()).min_by(cost).unwrap_or(0)
         };
         let choice: Vec<usize> = self.sensitivities.iter().enumerate().map(least).collect();
-        self.search.searchable.bound(self.search.config, self.bytes(&choice))
+        let time = choice.iter().enumerate().map(|(i, &at)| self.time(i, at)).sum();
+        self.search.searchable.bound(self.search.config, self.bytes(&choice), time)
     }
 
     /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others, the role
@@ -463,7 +466,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     /// finished, the smallest.
     fn allocate_bytes(&self, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
         let items = self.items(finished, 1.0);
-        let chosen = within_bytes(&items, self.room()).unwrap_or_else(|| {
+        let chosen = within_room(&items, self.room()).unwrap_or_else(|| {
             let least = |items: &Vec<Item>| {
                 let bytes = |&at: &usize| (items[at].bytes.file, items[at].bytes.tensors);
                 (0..items.len()).min_by_key(bytes).unwrap_or(0)
@@ -474,14 +477,19 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 
     /// What the tensors may take, beside the lines about them.
-    fn room(&self) -> Bytes {
+    fn room(&self) -> Room {
         let searchable = self.search.searchable;
         let file = searchable.budget.file.saturating_sub(searchable.lines.file);
-        Bytes { tensors: searchable.budget.tensors, file }
+        let bytes = Bytes { tensors: searchable.budget.tensors, file };
+        Room { bytes, time: searchable.time() }
     }
 
     fn items(&self, finished: &BTreeMap<usize, usize>, scale: f64) -> Vec<Vec<Item>> {
-        let item = |i: usize, at: usize, cost: f64| Item { bytes: self.tensor_bytes(i, at), cost };
+        let item = |i: usize, at: usize, cost: f64| Item {
+            bytes: self.tensor_bytes(i, at),
+            time: self.time(i, at),
+            cost,
+        };
         let items = |(i, s): (usize, &Sensitivity)| match finished.get(&i) {
             Some(&at) => vec![item(i, at, 0.0)],
             None => {
@@ -497,6 +505,13 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let elements = self.search.gguf.tensors()[sensitivity.tensor].elements();
         let bytes = sensitivity.candidates[at].format.bytes_of(elements).unwrap_or(0);
         Bytes::of_tensor(bytes, self.search.searchable.alignment())
+    }
+
+    /// What a token takes in a tensor, if a speed is asked for.
+    fn time(&self, i: usize, at: usize) -> Time {
+        let Sensitivity { tensor, candidates, .. } = &self.sensitivities[i];
+        let tensor = &self.search.gguf.tensors()[*tensor];
+        self.search.searchable.time_of(tensor, candidates[at].format)
     }
 
     fn bytes(&self, choice: &[usize]) -> Bytes {

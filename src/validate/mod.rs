@@ -5,15 +5,20 @@
 //! llama-perplexity, whose figures people know. [`LogitsWriter`] keeps the full-precision model's
 //! predictions in its file format, so that it can check ours.
 
+mod alignment;
 mod chunks;
 mod compare;
+mod llama_bench;
 mod logits_file;
+mod machine;
+mod memory;
 pub mod opencog;
 mod position;
 mod reference;
 mod softmax;
 mod statistics;
 
+pub use alignment::{Alignment, LayerAlignment, align};
 pub use chunks::{CONTEXT, ChunkError, Chunks, scored};
 pub use compare::{CompareError, compare};
 pub use logits_file::{LogitsFileError, LogitsHeader, LogitsReader, LogitsWriter, encode_logits};
