@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
@@ -258,6 +259,13 @@ struct QuantizeArgs {
     #[arg(long, value_name = "FILE", help_heading = "Calibration")]
     eval_text: Option<PathBuf>,
 
+    /// Measure with this llama-bench how fast the model is [default: the one on the PATH, if there is
+    /// one, but none with --effort fast]; without one, speed is estimated. It takes a minute at most,
+    /// unless one run of a model is longer
+    #[arg(long, value_name = "PATH", help_heading = "Run")]
+    #[arg(value_parser = PathBufValueParser::new().try_map(program))]
+    llama_bench: Option<PathBuf>,
+
     /// Time that training may take at --effort thorough: 90s, 30m, 1h30m. Where it is short, all layers
     /// have fewer steps, and the last ones may stay untrained: the output then depends on the speed of
     /// the machine [default: as long as it takes]
@@ -378,7 +386,9 @@ impl Cli {
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
         let (eval_text, report) = (args.eval_text, args.report);
         let opencog = args.opencog.request();
-        let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
+        let llama_bench = args.llama_bench;
+        let job =
+            Job { input, output, opencog, eval_text, llama_bench, report, force, dry_run, threads };
         job.validate()?;
         let (quiet, verbose) = (args.quiet, args.verbose);
         Ok(Order { job, config, telling: Telling { quiet, verbose } })
@@ -398,6 +408,14 @@ fn hardware(name: &str) -> Result<Hardware, String> {
         "gpu" => Ok(Hardware::Gpu),
         "tpu" => Err("is not available yet: this version packs for cpu and gpu only".into()),
         _ => Err("expected cpu or gpu".into()),
+    }
+}
+
+/// A program that is there.
+fn program(path: PathBuf) -> Result<PathBuf, String> {
+    match path.is_file() {
+        true => Ok(path),
+        false => Err("there is no such file; name the program llama-bench of llama.cpp".into()),
     }
 }
 

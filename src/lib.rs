@@ -90,7 +90,9 @@ impl Framework {
         let (force, dry_run, threads) = (false, false, None);
         let (eval_text, report) = (None, None);
         let opencog = companion::Request::default();
-        let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
+        let llama_bench = None;
+        let job =
+            Job { input, output, opencog, eval_text, llama_bench, report, force, dry_run, threads };
         pipeline::run(&job, &self.config, &Silent)
     }
 }

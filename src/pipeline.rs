@@ -14,15 +14,17 @@ use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::{header, output_metadata, run_description};
 use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable, store};
-use crate::report::{Evaluation, Measured, Report, Run, Stage, own};
+use crate::report::{Evaluation, Measured, Report, Run, Seen, Stage, own};
 use crate::same_file::refuse_same_files;
 use crate::threads;
 use crate::work::{Foreign, Work, work_folder};
 
 mod files;
+mod seen;
 
 pub(crate) use files::below_target;
 use files::{Files, WRITTEN};
+use seen::Finished;
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,9 @@ pub struct Job {
     pub opencog: Request,
     /// A text to measure the loss on too; it is never used to calibrate.
     pub eval_text: Option<PathBuf>,
+    /// The llama-bench that measures how fast the model is; `None` for the one on the search path, if
+    /// there is one and the effort is not fast.
+    pub llama_bench: Option<PathBuf>,
     /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
     pub report: Option<PathBuf>,
     /// Whether an existing output is replaced.
@@ -103,23 +108,35 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     let mut lost = vec![None; plan.tensors.len()];
     // What is not written is not measured, and then the search has the last word.
     let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
+    let mut alignment = Err("nothing was written".to_string());
     if let Some(output) = files.model.take() {
         let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         clock.lap("encode and write");
         if let Ok(outputs) = &outputs {
             evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
+            if evaluations.is_ok() {
+                alignment = outputs.align(output.path())?;
+            }
             clock.lap("measure");
         }
         output.sync()?;
         clock.lap("sync to disk");
         (files.model, lost) = (Some(output), measured);
     }
+    let mut warnings = Vec::new();
+    let written = files.model.as_ref().map(|model| model.path());
+    let finished = Finished { job, config, gguf: &gguf, plan: &plan, written, progress };
+    let speeds = finished.speeds(&mut warnings);
+    let against_q4_0 = finished.against_q4_0(&searchable);
+    clock.lap("look at speed");
 
     let (evaluations, overflow) = match evaluations {
         Ok(evaluations) => (evaluations, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
+    let unaligned = overflow.as_ref().or(outputs.as_ref().err());
+    alignment = alignment.map_err(|reason| unaligned.cloned().unwrap_or(reason));
     let (unmeasured, unread, diversity) = match outputs {
         Ok(outputs) => {
             let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
@@ -142,9 +159,11 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         lost,
         kept_from,
         measured,
+        seen: Seen { against_q4_0, speeds, alignment },
         stages: clock.stages,
     };
     let mut report = Report::of(run);
+    report.warnings.extend(warnings);
     report.warnings.extend(unread);
     report.warnings.extend(doubt);
     report.warnings.extend(files.finish(&report, &work, companion)?);

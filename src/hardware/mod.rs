@@ -7,7 +7,7 @@ mod gpu;
 mod memory;
 mod speed;
 
-pub use cpu::{ATTENTION, InstructionSet, LAYER};
+pub use cpu::{ATTENTION, InstructionSet, LAYER, REFERENCE};
 pub use memory::Memory;
 pub use speed::{Cost, SpeedFloor, Time};
 

@@ -43,7 +43,11 @@ pub struct Pace {
 impl Pace {
     /// Of a model whose tensors have these options; `None` where no speed is asked for.
     pub fn of(gguf: &Gguf, config: &Config, options: &[Options]) -> Option<Pace> {
-        let (floor, hardware) = (config.speed?, config.hardware);
+        config.speed.map(|floor| Pace::new(gguf, config.hardware, floor, options))
+    }
+
+    /// The same of a floor on a machine.
+    pub fn new(gguf: &Gguf, hardware: Hardware, floor: SpeedFloor, options: &[Options]) -> Pace {
         let per_token = PerToken::of(gguf);
         let mut pace = Pace { floor, hardware, per_token, of_q4_0: 0, kept: 0 };
         for (tensor, options) in gguf.tensors().iter().zip(options) {
@@ -53,7 +57,7 @@ impl Pace {
             }
         }
         pace.of_q4_0 += pace.kept;
-        Some(pace)
+        pace
     }
 
     /// What a token takes in a tensor of this format.
@@ -78,9 +82,17 @@ impl Pace {
 
     /// Whether a plan is as fast as asked.
     pub fn allows(&self, plan: &Plan) -> bool {
+        self.whole_time(plan) <= self.limit()
+    }
+
+    /// The speed of a plan, against that of the model in Q4_0.
+    pub fn speed_of(&self, plan: &Plan) -> f64 {
+        self.of_q4_0.max(1) as f64 / self.whole_time(plan).max(1) as f64
+    }
+
+    fn whole_time(&self, plan: &Plan) -> Time {
         let specs = plan.tensors.iter().map(|tensor| &tensor.spec);
-        let time: Time = specs.map(|it| self.time_of(&it.name, &it.shape, it.format)).sum();
-        time <= self.limit()
+        specs.map(|it| self.time_of(&it.name, &it.shape, it.format)).sum()
     }
 
     /// Why no plan is, if the fastest takes so long in the tensors whose formats are chosen.

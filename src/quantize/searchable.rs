@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo};
-use crate::hardware::Time;
-use crate::model::Kind;
+use crate::hardware::{Hardware, SpeedFloor, Time};
+use crate::model::{Kind, Phase};
 
 use super::budget::{Fixed, Limit, kv_cache};
 use super::candidate::{Candidate, How};
@@ -210,6 +210,12 @@ impl Searchable {
         let chosen = Bytes { tensors: all.tensors - kept.tensors, file: all.file - kept.file };
         let is_fast = || self.fixed.pace.is_none_or(|pace| pace.allows(plan));
         chosen.within(self.budget) && is_fast()
+    }
+
+    /// How fast a plan is on a machine, against the same model in Q4_0.
+    pub fn speed_of(&self, gguf: &Gguf, plan: &Plan, hardware: Hardware, phase: Phase) -> f64 {
+        let floor = SpeedFloor { phase, fraction: 1.0 };
+        Pace::new(gguf, hardware, floor, &self.options).speed_of(plan)
     }
 
     /// What the quantized tensors may take of the time of a token, if a speed is asked for.

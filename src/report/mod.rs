@@ -1,6 +1,7 @@
 //! What a run did, for people and for programs.
 
 mod evaluation;
+mod figures;
 mod inspect;
 mod opencog;
 mod text;
@@ -8,6 +9,11 @@ mod validation;
 
 pub(crate) use evaluation::rounding_kld;
 pub use evaluation::{Activations, Evaluation, TextSource, evaluation_table};
+pub use figures::{
+    AlignmentFigure, Figures, HardwareFigure, LargestError, LeftOut, MemoryFigure, RelativeSpeed,
+    SpeedFigure, SpeedSource, Worst,
+};
+pub(crate) use figures::{Seen, SpeedsSeen};
 pub use inspect::inspect;
 pub use opencog::{
     AtomSpaceReport, EcanReport, MosesReport, OpenCogReport, SkippedReport, TruthReport,
@@ -57,6 +63,8 @@ pub struct Report {
     pub architecture: String,
     /// The numbers of the whole model.
     pub metrics: Metrics,
+    /// Speed, memory, use of the machine, and alignment of activations.
+    pub figures: Figures,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// Formats that tensors are kept from, as llama.cpp's outputs could be NaN there.
@@ -182,6 +190,8 @@ pub(crate) struct Run<'a> {
     pub lost: Vec<Option<Lost>>,
     pub kept_from: Vec<KeptFrom>,
     pub measured: Measured,
+    /// What figures are made from.
+    pub seen: Seen,
     pub stages: Vec<Stage>,
 }
 
@@ -264,7 +274,8 @@ pub(crate) fn own(evaluations: &[Evaluation]) -> Option<&Evaluation> {
 impl Report {
     pub(crate) fn of(run: Run) -> Report {
         let Run { job, config, gguf, plan, .. } = run;
-        let tensors = plan.tensors.iter().zip(&run.lost).map(TensorReport::of).collect();
+        let tensors: Vec<TensorReport> =
+            plan.tensors.iter().zip(&run.lost).map(TensorReport::of).collect();
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
@@ -275,6 +286,7 @@ impl Report {
             seed: config.seed,
             architecture: architecture_name(gguf.metadata()).to_string(),
             metrics: Metrics::of(&run),
+            figures: Figures::of(&run, &tensors),
             warnings: warnings(&run),
             kept_from: run.kept_from,
             missed: run.measured.missed,

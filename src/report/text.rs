@@ -8,6 +8,7 @@ use crate::model::{InHalf, Kind, Role};
 use crate::quantize::{Check, Cost, KeptFrom, TensorCosts, TrainedBlock, TrainedRound};
 use crate::validate::Statistics;
 
+use super::figures::write_figures;
 use super::opencog::write_opencog;
 use super::{Evaluation, Metrics, Report, TensorReport, TextSource};
 
@@ -24,6 +25,7 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "{} {verb} {}", report.input.display(), report.output.display())?;
     writeln!(out)?;
     write_sizes(out, report, input_bytes, output_bytes)?;
+    write_figures(out, &report.figures)?;
     writeln!(out)?;
     write_roles(out, &report.tensors)?;
     write_notes(out, &report.tensors)?;

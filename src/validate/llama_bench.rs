@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::progress::{Amount, Progress};
+
 /// What the program is called.
 const PROGRAM: &str = "llama-bench";
 /// Tokens of the prompt that is read.
@@ -121,7 +123,13 @@ pub struct Bench<'b> {
 
 impl Bench<'_> {
     /// Runs two models in turn, and takes the median of each speed.
-    pub fn compare(&self, models: [&Path; 2]) -> Result<Benched, BenchError> {
+    pub fn compare(
+        &self,
+        models: [&Path; 2],
+        progress: &dyn Progress,
+    ) -> Result<Benched, BenchError> {
+        const OF_RUN: usize = PROMPT_TOKENS + GENERATED_TOKENS;
+        progress.start("measuring speed", Amount::Tokens((2 * ROUNDS * OF_RUN) as u64));
         let begun = Instant::now();
         let mut runs = [Vec::new(), Vec::new()];
         let mut backends = String::new();
@@ -131,11 +139,13 @@ impl Bench<'_> {
                 break;
             }
             for (model, runs) in models.iter().zip(&mut runs) {
-                let ran = self.run(model)?;
+                let ran = self.run(model).inspect_err(|_| progress.finish())?;
+                progress.advance(OF_RUN as u64);
                 runs.push(ran.speeds);
                 backends = ran.backends;
             }
         }
+        progress.finish();
         let rounds = runs[0].len();
         Ok(Benched { speeds: runs.map(|runs| median_speeds(&runs)), rounds, backends })
     }
@@ -289,6 +299,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
 
         use super::*;
+        use crate::progress::Silent;
 
         /// A shell script as the program, run on two models.
         fn ran(script: &str, limit: Duration) -> Result<Benched, BenchError> {
@@ -298,7 +309,7 @@ mod tests {
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
             let limits = TimeLimits { run: limit, all: Duration::from_secs(60) };
             let bench = Bench { program: &program, threads: 2, on_gpu: false, limits };
-            bench.compare([Path::new("a.gguf"), Path::new("b.gguf")])
+            bench.compare([Path::new("a.gguf"), Path::new("b.gguf")], &Silent)
         }
 
         const LONG: Duration = Duration::from_secs(30);
@@ -343,7 +354,7 @@ mod tests {
             let program = Path::new("/nonexistent/llama-bench");
             let limits = TimeLimits::default();
             let bench = Bench { program, threads: 1, on_gpu: false, limits };
-            let error = bench.compare([program, program]).unwrap_err().to_string();
+            let error = bench.compare([program, program], &Silent).unwrap_err().to_string();
             assert!(error.contains("cannot be started"), "{error}");
         }
     }
