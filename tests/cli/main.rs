@@ -22,6 +22,7 @@ mod other_kinds;
 mod outputs;
 mod overflow;
 mod portable;
+mod promised;
 mod range;
 mod report;
 #[cfg(unix)]
@@ -29,6 +30,7 @@ mod resumed;
 #[path = "../scaled_model/mod.rs"]
 mod scaled_model;
 mod shapes;
+mod speed;
 mod terminal;
 mod trained;
 mod usage;
