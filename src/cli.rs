@@ -16,8 +16,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
 use crate::evaluate::EvaluationJob;
 use crate::gguf::Format;
-use crate::hardware::Hardware;
 use crate::hardware::tpu::Layout;
+use crate::hardware::{Hardware, SpeedFloor};
 use crate::pipeline::Job;
 use crate::report::{Activations, ReportFile};
 use crate::threads;
@@ -192,10 +192,10 @@ struct QuantizeArgs {
     #[arg(value_name = "OUT.gguf", required = true)]
     output: Option<PathBuf>,
 
-    /// The machine that will run the model: cpu, or tpu, which multiplies int8 with one scale a row
-    /// and int4 with one scale for 128 inputs. Weights are quantized and trained on these grids, as
-    /// Q8_0 and Q4_0 blocks that repeat the scale: llama.cpp runs the file, too, and the folder OUT.tpu
-    /// holds the same weights as loaders for TPUs expect them
+    /// The machine that will run the model: cpu, gpu, or tpu, which multiplies int8 with one scale a
+    /// row and int4 with one scale for 128 inputs. For a TPU weights are quantized and trained on these
+    /// grids, as Q8_0 and Q4_0 blocks that repeat the scale: llama.cpp runs the file, too, and the
+    /// folder OUT.tpu holds the same weights as loaders for TPUs expect them
     #[arg(long, default_value = "cpu", value_parser = hardware, help_heading = "Target")]
     hardware: Hardware,
 
@@ -219,6 +219,13 @@ struct QuantizeArgs {
     /// missed: exit code 3 [default: 0.02, unless --size, --bpw or --formats is given]
     #[arg(long, value_name = "FRACTION", help_heading = "Target")]
     accuracy: Option<f64>,
+
+    /// How fast the model must be on that machine, against the same model in Q4_0: 0.9 for nine
+    /// tokens in the time that Q4_0 takes to generate ten, prompt:0.9 for reading a prompt so fast.
+    /// It is reckoned from the speed of each format: on a CPU as llama-bench measured it, for a GPU
+    /// as others published it
+    #[arg(long, value_name = "[prompt:]FRACTION", help_heading = "Target")]
+    speed: Option<SpeedFloor>,
 
     /// Nominal bits of the formats a quantized tensor may have
     #[arg(long, value_name = "MIN:MAX", default_value = "4:8", help_heading = "Size")]
@@ -273,6 +280,13 @@ struct QuantizeArgs {
     /// Also measure what was lost on this text, which is never used to calibrate
     #[arg(long, value_name = "FILE", help_heading = "Calibration")]
     eval_text: Option<PathBuf>,
+
+    /// Measure with this llama-bench how fast the model is [default: the one on the PATH, if there is
+    /// one, but none with --effort fast]; without one, speed is estimated. It takes a minute at most,
+    /// unless one run of a model is longer
+    #[arg(long, value_name = "PATH", help_heading = "Run")]
+    #[arg(value_parser = PathBufValueParser::new().try_map(program))]
+    llama_bench: Option<PathBuf>,
 
     /// Time that training may take at --effort thorough: 90s, 30m, 1h30m. Where it is short, all layers
     /// have fewer steps, and the last ones may stay untrained: the output then depends on the speed of
@@ -377,6 +391,7 @@ impl QuantizeArgs {
             memory: args.memory,
             context: args.context,
             accuracy: args.accuracy,
+            speed: args.speed,
             bits: args.bits,
             goal,
             formats: args.formats,
@@ -411,11 +426,13 @@ impl QuantizeArgs {
         let compare_recipes = args.compare_recipes;
         let opencog = args.opencog.request();
         let tpu_layout = args.tpu_layout.unwrap_or_default();
+        let llama_bench = args.llama_bench;
         let job = Job {
             input,
             output,
             opencog,
             eval_text,
+            llama_bench,
             report,
             compare_recipes,
             tpu_layout,
@@ -437,9 +454,17 @@ fn report_file() -> impl TypedValueParser<Value = ReportFile> {
 fn hardware(name: &str) -> Result<Hardware, String> {
     match name {
         "cpu" => Ok(Hardware::Cpu),
+        "gpu" => Ok(Hardware::Gpu),
         "tpu" => Ok(Hardware::Tpu),
-        "gpu" => Err("is not available yet: this version packs for cpu and tpu only".into()),
-        _ => Err("expected cpu or tpu".into()),
+        _ => Err("expected cpu, gpu or tpu".into()),
+    }
+}
+
+/// A program that is there.
+fn program(path: PathBuf) -> Result<PathBuf, String> {
+    match path.is_file() {
+        true => Ok(path),
+        false => Err("there is no such file; name the program llama-bench of llama.cpp".into()),
     }
 }
 

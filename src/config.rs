@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::gguf::Format;
-use crate::hardware::{Hardware, Memory, PORTABLE, nominal_bits};
+use crate::hardware::{Hardware, Memory, PORTABLE, SpeedFloor, nominal_bits};
 use crate::validate::CONTEXT;
 
 /// The fewest tokens that a sequence of calibration text has.
@@ -25,6 +25,8 @@ pub struct Config {
     /// Largest allowed degradation, a fraction; `None` for [`Config::ACCURACY`] unless a size is
     /// asked for.
     pub accuracy: Option<f64>,
+    /// How fast the model must be, against the same model in Q4_0, where that is asked for.
+    pub speed: Option<SpeedFloor>,
     /// Nominal bits of the formats a quantized tensor may have.
     pub bits: BitRange,
     /// What the plan aims at.
@@ -59,6 +61,7 @@ impl Default for Config {
             memory: None,
             context: None,
             accuracy: None,
+            speed: None,
             bits: BitRange { min: 4, max: 8 },
             goal: Goal::default(),
             formats: None,
@@ -252,6 +255,10 @@ impl Config {
             let expected = "must lie between 0 and 1, both excluded; 0.02 allows 2 %";
             check(fraction(accuracy), "--accuracy", accuracy, expected)?;
         }
+        if let Some(speed) = self.speed {
+            let expected = "must be more than 0 and no more than 100 times the speed of Q4_0";
+            check(speed.is_sensible(), "--speed", speed, expected)?;
+        }
         check(
             bits.min <= bits.max,
             "--bits",
@@ -407,6 +414,9 @@ impl fmt::Display for Config {
         if let Some(accuracy) = self.allowed_degradation() {
             write!(f, " --accuracy {accuracy}")?;
         }
+        if let Some(speed) = self.speed {
+            write!(f, " --speed {speed}")?;
+        }
         write!(f, " --bits {}", self.bits)?;
         if let Some(context) = self.context {
             write!(f, " --context {context}")?;
@@ -469,11 +479,20 @@ mod tests {
     }
 
     #[test]
+    fn flags_tell_of_a_speed_only_if_it_was_asked_for() {
+        assert!(!Config::default().to_string().contains("--speed"));
+        let asked = Config { speed: "prompt:0.9".parse().ok(), ..Config::default() };
+        assert!(asked.to_string().contains(" --speed prompt:0.9 "));
+    }
+
+    #[test]
     fn each_bad_value_names_its_flag() {
         assert!(refused(|c| c.memory = Some(0.0)).starts_with("--memory 0:"));
         assert!(refused(|c| c.memory = Some(f64::NAN)).starts_with("--memory NaN:"));
         assert!(refused(|c| c.accuracy = Some(0.0)).starts_with("--accuracy 0:"));
         assert!(refused(|c| c.accuracy = Some(1.0)).starts_with("--accuracy 1:"));
+        assert!(refused(|c| c.speed = "0".parse().ok()).starts_with("--speed 0:"));
+        assert!(refused(|c| c.speed = "prompt:-1".parse().ok()).starts_with("--speed prompt:-1:"));
         assert!(refused(|c| c.bits = "9:4".parse().unwrap()).starts_with("--bits 9:4:"));
         assert!(refused(|c| c.bits = "2:3".parse().unwrap()).starts_with("--bits 2:3:"));
         assert!(refused(|c| c.goal.reduction = Some(1.5)).starts_with("--reduction 1.5:"));

@@ -18,7 +18,9 @@ use crate::model::{Model, ModelError, Vocabulary};
 use crate::progress::Progress;
 use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable, search_family};
 use crate::report::{Activations, Evaluation, TextSource};
-use crate::validate::{Along, Chunks, CompareError, Reference, Statistics, compare};
+use crate::validate::{
+    Alignment, Along, Chunks, CompareError, Reference, Statistics, align, compare,
+};
 use crate::work::{Work, WorkError};
 
 /// Why nothing is measured if the model soon ended each of its texts.
@@ -212,6 +214,19 @@ impl<'a> Outputs<'a> {
             measured.push(evaluation(chunks, &positions, along, source, activations, &gguf));
         }
         Ok(Ok(measured))
+    }
+
+    /// How far the activations of the quantized model at `path`, as llama.cpp runs it, are from those
+    /// of the full-precision one on held-out text; if there is none, or if one of them cannot be run
+    /// on it, the reason.
+    pub fn align(&self, path: &Path) -> Result<Result<Alignment, String>, Error> {
+        let Some((_, chunks)) = self.texts.first() else { return Ok(Err(TOO_LITTLE_TEXT.into())) };
+        let gguf = Gguf::open(path)?;
+        let aligned = Model::of(&gguf).and_then(|mut quantized| {
+            quantized.weights.round_activations();
+            align(&self.model, &quantized, chunks)
+        });
+        Ok(aligned.map_err(|reason| reason.to_string()))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::work::{Foreign, Work, work_folder};
 mod family;
 mod files;
 mod make;
+mod seen;
 
 pub use family::{FamilyJob, Member, run_family};
 pub(crate) use files::below_target;
@@ -41,6 +42,9 @@ pub struct Job {
     pub opencog: Request,
     /// A text to measure the loss on too; it is never used to calibrate.
     pub eval_text: Option<PathBuf>,
+    /// The llama-bench that measures how fast the model is; `None` for the one on the search path, if
+    /// there is one and the effort is not fast.
+    pub llama_bench: Option<PathBuf>,
     /// Where a report of what was done is written, if anywhere; an existing file is replaced.
     pub report: Option<ReportFile>,
     /// Whether llama.cpp's usual recipes are encoded and measured too, to compare.
@@ -63,6 +67,7 @@ impl Job {
             output: output.into(),
             opencog: Request::default(),
             eval_text: None,
+            llama_bench: None,
             report: None,
             compare_recipes: false,
             tpu_layout: Layout::default(),
@@ -132,6 +137,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         companion: companion.as_ref(),
         context,
         work: &work,
+        searchable: &searchable,
         progress,
     };
     let mut report = make.model(decided, &mut files, clock)?;

@@ -23,6 +23,7 @@ fuzz_target!(|data: &[u8]| {
         output: path_of("out.gguf"),
         opencog: Request::default(),
         eval_text: None,
+        llama_bench: None,
         report: None,
         tpu_layout: Layout::default(),
         force: false,

@@ -5,11 +5,16 @@ use std::borrow::Cow;
 use crate::block::SharedScale;
 use crate::gguf::Format;
 
+mod cpu;
 mod fused;
+mod gpu;
 mod memory;
+mod speed;
 pub mod tpu;
 
+pub use cpu::{ATTENTION, InstructionSet, LAYER, REFERENCE};
 pub use memory::Memory;
+pub use speed::{Cost, SpeedFloor, Time};
 
 /// What kind of machine runs the quantized model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

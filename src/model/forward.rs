@@ -144,6 +144,7 @@ impl<'m, 'a> Session<'m, 'a> {
                     pass.project_and_feed(x, workspace, observer)?;
                 }
             }
+            observer.stream(layer, &x, width);
             observer.layer_done(layer);
         }
         let last = if let Wanted::Tokens(_) = wanted { kept } else { x };

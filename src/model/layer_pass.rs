@@ -47,10 +47,14 @@ impl LinearInput {
     ];
 }
 
-/// Sees the inputs of the linear maps as they are computed.
+/// Sees the inputs of the linear maps as they are computed, and what each layer makes of the stream.
 pub trait Observer {
     /// The input of some linear maps of `layer`: rows of `columns` values, one for each token.
     fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize);
+
+    /// The residual stream of all tokens after `layer`: rows of `width` values. After the last layer
+    /// it is whole only if all tokens are wanted.
+    fn stream(&mut self, _layer: usize, _x: &[f32], _width: usize) {}
 
     /// All tokens have passed `layer`.
     fn layer_done(&mut self, _layer: usize) {}

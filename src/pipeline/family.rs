@@ -141,7 +141,7 @@ fn quantize_family(
     clock.lap("search");
 
     let mut reports: Vec<Report> = Vec::new();
-    for (((member, (config, _)), header), found) in
+    for (((member, (config, searchable)), header), found) in
         members.iter().zip(&limits).zip(headers).zip(found)
     {
         let file = family.file(member);
@@ -160,6 +160,7 @@ fn quantize_family(
             companion: None,
             context,
             work: &work,
+            searchable,
             progress,
         };
         let create = |folder: &OutputFolder| OutputFile::create(&folder.path().join(&file), false);

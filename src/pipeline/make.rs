@@ -10,12 +10,13 @@ use crate::hardware::tpu;
 use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::output_metadata;
-use crate::quantize::{Header, Plan, Record, store};
+use crate::quantize::{Header, Plan, Record, Searchable, store};
 use crate::recipes::Compared;
-use crate::report::{Evaluation, Measured, PackReport, Report, Run, own};
+use crate::report::{Evaluation, Measured, PackReport, Report, Run, Seen, own};
 use crate::work::Work;
 
 use super::files::{Files, below_target};
+use super::seen::Finished;
 use super::{Clock, Decided, Job};
 
 /// What a model is made of, beside what was decided.
@@ -30,6 +31,8 @@ pub struct Make<'m, 'a> {
     /// Tokens that must fit in memory.
     pub context: u64,
     pub work: &'m Work,
+    /// What may become of the tensors.
+    pub searchable: &'m Searchable,
     pub progress: &'m dyn Progress,
 }
 
@@ -41,7 +44,18 @@ impl Make<'_, '_> {
         files: &mut Files,
         mut clock: Clock,
     ) -> Result<Report, Error> {
-        let Make { job, config, gguf, header, outputs, companion, context, work, progress } = *self;
+        let Make {
+            job,
+            config,
+            gguf,
+            header,
+            outputs,
+            companion,
+            context,
+            work,
+            searchable,
+            progress,
+        } = *self;
         let Decided { plan, encodings, importance, kept_from, search, unsearched } = decided;
         let metadata = output_metadata(gguf.metadata(), config, companion, &plan);
         debug_assert_eq!(
@@ -54,6 +68,7 @@ impl Make<'_, '_> {
         let (mut lost, mut pack) = (vec![None; plan.tensors.len()], None);
         // What is not written is not measured, and then the search has the last word.
         let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
+        let mut alignment = Err("nothing was written".to_string());
         if let Some(output) = files.model.take() {
             let stored = store(gguf, &plan, &metadata, &importance, &encodings, output, progress);
             let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
@@ -64,12 +79,21 @@ impl Make<'_, '_> {
             }
             if let Ok(outputs) = &outputs {
                 evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
+                if evaluations.is_ok() {
+                    alignment = outputs.align(output.path())?;
+                }
                 clock.lap("measure");
             }
             output.sync()?;
             clock.lap("sync to disk");
             (files.model, lost) = (Some(output), measured);
         }
+        let mut warnings = Vec::new();
+        let written = files.model.as_ref().map(|model| model.path());
+        let finished = Finished { job, config, gguf, plan: &plan, written, progress };
+        let speeds = finished.speeds(&mut warnings);
+        let against_q4_0 = finished.against_q4_0(searchable);
+        clock.lap("look at speed");
 
         let mut recipes = None;
         if let (true, Ok(outputs)) = (job.compare_recipes, outputs) {
@@ -83,6 +107,8 @@ impl Make<'_, '_> {
             Ok(evaluations) => (evaluations, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
+        let unaligned = overflow.as_ref().or(outputs.as_ref().err());
+        alignment = alignment.map_err(|reason| unaligned.cloned().unwrap_or(reason));
         let (unmeasured, unread, diversity) = match outputs {
             Ok(outputs) => {
                 let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
@@ -111,8 +137,10 @@ impl Make<'_, '_> {
             kept_from,
             measured,
             recipes,
+            seen: Seen { against_q4_0, speeds, alignment },
             stages: clock.stages,
         });
+        report.warnings.extend(warnings);
         report.warnings.extend(unread);
         Ok(report)
     }

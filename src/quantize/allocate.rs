@@ -1,45 +1,84 @@
 //! The multiple-choice knapsack over single tensors, of which there are hundreds: one option of
-//! each, least cost within a budget of bytes, or fewest bytes within a cost.
+//! each, least cost within what they may take of bytes and of time, or fewest bytes within a cost.
 //!
 //! Along the lower convex hull of each tensor's options the best steps are taken in the order of
 //! what they gain for each byte, which is the Lagrangian solution; what room is left is then filled
 //! by moves of one and of two tensors, until none helps.
+//!
+//! If a speed is asked for, time has a price in bytes: the least at which the smallest options are
+//! fast enough, and some higher ones, of which the best is taken. Otherwise it has none.
 
 use super::knapsack::Item;
+use super::pace::Room;
 use super::size::Bytes;
+use crate::hardware::Time;
 
 /// Moves of one or two tensors that fill the room that is left, at most.
 const MOST_MOVES: usize = 100;
 
-/// The option of each group that together cost least within `budget`, or nearly so; `None` where
+/// The option of each group that together cost least within `room`, or nearly so; `None` where
 /// none fit.
-pub fn within_bytes(groups: &[Vec<Item>], budget: Bytes) -> Option<Vec<usize>> {
-    let mut state = State::smallest(groups, budget)?;
-    for step in steps(groups) {
-        state.take_if_better(step);
-    }
-    for _ in 0..MOST_MOVES {
-        match state.best_moves() {
-            Some(moves) => moves.into_iter().for_each(|step| state.take(step)),
-            None => break,
+pub fn within_room(groups: &[Vec<Item>], room: Room) -> Option<Vec<usize>> {
+    let filled = prices_of_time(groups, room).into_iter().filter_map(|price| {
+        let mut state = State::smallest(groups, room, price)?;
+        for step in steps(groups, price) {
+            state.take_if_better(step);
         }
-    }
-    Some(state.chosen)
+        for _ in 0..MOST_MOVES {
+            match state.best_moves() {
+                Some(moves) => moves.into_iter().for_each(|step| state.take(step)),
+                None => break,
+            }
+        }
+        Some(state)
+    });
+    // The first of equal ones: the least price.
+    filled.min_by(|a, b| a.cost().total_cmp(&b.cost())).map(|state| state.chosen)
 }
 
 /// The option of each group that together take fewest bytes of the file within `cost` and within
-/// `budget`, or nearly so; `None` where none cost so little.
-pub fn within_cost(groups: &[Vec<Item>], cost: f64, budget: Bytes) -> Option<Vec<usize>> {
-    let mut state = State::smallest(groups, budget)?;
-    let mut steps = steps(groups).into_iter();
-    while state.cost() > cost {
-        state.take_if_better(steps.next()?);
+/// `room`, or nearly so; `None` where none cost so little.
+pub fn within_cost(groups: &[Vec<Item>], cost: f64, room: Room) -> Option<Vec<usize>> {
+    let found = prices_of_time(groups, room).into_iter().filter_map(|price| {
+        let mut state = State::smallest(groups, room, price)?;
+        let mut steps = steps(groups, price).into_iter();
+        while state.cost() > cost {
+            state.take_if_better(steps.next()?);
+        }
+        // The last step may have gone further than it had to.
+        while let Some(step) = state.largest_saving(cost - state.cost()) {
+            state.take(step);
+        }
+        Some(state)
+    });
+    found.min_by_key(|state| state.bytes.file).map(|state| state.chosen)
+}
+
+/// Bytes that a part of time is worth: 0 if the smallest options are fast enough; else the least
+/// price at which they are, and higher ones, as it is the bytes that may be short then; none where
+/// even the fastest are too slow.
+fn prices_of_time(groups: &[Vec<Item>], room: Room) -> Vec<f64> {
+    /// Halvings of the price: it is known to a millionth then.
+    const HALVINGS: usize = 40;
+    let is_fast = |price: f64| {
+        let times = groups.iter().map(|items| items[smallest(items, price)].time);
+        times.sum::<Time>() <= room.time
+    };
+    if is_fast(0.0) {
+        return vec![0.0];
     }
-    // The last step may have gone further than it had to.
-    while let Some(step) = state.largest_saving(cost - state.cost()) {
-        state.take(step);
+    let (mut low, mut high) = (0.0, 1e-9);
+    while !is_fast(high) {
+        if high > 1e18 {
+            return vec![];
+        }
+        (low, high) = (high, 4.0 * high);
     }
-    Some(state.chosen)
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        (low, high) = if is_fast(middle) { (low, middle) } else { (middle, high) };
+    }
+    vec![high, 1.5 * high, 3.0 * high, 10.0 * high, 100.0 * high]
 }
 
 /// A group's move to another option.
@@ -52,17 +91,26 @@ struct Step {
 /// The options taken so far.
 struct State<'g> {
     groups: &'g [Vec<Item>],
-    budget: Bytes,
+    room: Room,
     chosen: Vec<usize>,
     bytes: Bytes,
+    time: Time,
 }
 
 impl<'g> State<'g> {
-    /// The smallest options; `None` where even those are too large.
-    fn smallest(groups: &'g [Vec<Item>], budget: Bytes) -> Option<State<'g>> {
-        let chosen: Vec<usize> = groups.iter().map(|items| smallest(items)).collect();
-        let bytes: Bytes = groups.iter().zip(&chosen).map(|(items, &at)| items[at].bytes).sum();
-        bytes.within(budget).then_some(State { groups, budget, chosen, bytes })
+    /// The smallest options at a price of time; `None` where even those are too large or too slow.
+    fn smallest(groups: &'g [Vec<Item>], room: Room, price: f64) -> Option<State<'g>> {
+        let chosen: Vec<usize> = groups.iter().map(|items| smallest(items, price)).collect();
+        let taken = || groups.iter().zip(&chosen).map(|(items, &at)| items[at]);
+        let bytes: Bytes = taken().map(|item| item.bytes).sum();
+        let time: Time = taken().map(|item| item.time).sum();
+        let mut state = State { groups, room, chosen, bytes, time };
+        // Time that is left is given for bytes that are too many.
+        while !state.bytes.within(room.bytes) {
+            let step = state.largest_saving_of_time_left()?;
+            state.take(step);
+        }
+        room.holds(state.bytes, state.time).then_some(state)
     }
 
     fn now(&self, group: usize) -> Item {
@@ -74,8 +122,12 @@ impl<'g> State<'g> {
         (0..self.groups.len()).map(|group| self.now(group).cost).sum()
     }
 
+    fn then(&self, step: Step) -> Item {
+        self.groups[step.group][step.to]
+    }
+
     fn after(&self, step: Step) -> Bytes {
-        let (now, then) = (self.now(step.group).bytes, self.groups[step.group][step.to].bytes);
+        let (now, then) = (self.now(step.group).bytes, self.then(step).bytes);
         let after = |all: u64, now: u64, then: u64| all - now + then;
         Bytes {
             tensors: after(self.bytes.tensors, now.tensors, then.tensors),
@@ -83,17 +135,26 @@ impl<'g> State<'g> {
         }
     }
 
+    fn time_after(&self, step: Step) -> Time {
+        self.time - self.now(step.group).time + self.then(step).time
+    }
+
+    /// Whether there is room after a step.
+    fn fits(&self, step: Step) -> bool {
+        self.room.holds(self.after(step), self.time_after(step))
+    }
+
     fn gain(&self, step: Step) -> f64 {
         self.now(step.group).cost - self.groups[step.group][step.to].cost
     }
 
     fn take(&mut self, step: Step) {
-        self.bytes = self.after(step);
+        (self.bytes, self.time) = (self.after(step), self.time_after(step));
         self.chosen[step.group] = step.to;
     }
 
     fn take_if_better(&mut self, step: Step) {
-        if self.gain(step) > 0.0 && self.after(step).within(self.budget) {
+        if self.gain(step) > 0.0 && self.fits(step) {
             self.take(step);
         }
     }
@@ -109,7 +170,7 @@ impl<'g> State<'g> {
         let mut up: Vec<(Step, f64)> = Vec::new();
         for step in self.all_steps() {
             let gain = self.gain(step);
-            if gain > best.0 && self.after(step).within(self.budget) {
+            if gain > best.0 && self.fits(step) {
                 best = (gain, vec![step]);
             }
             if gain > 0.0 {
@@ -124,7 +185,7 @@ impl<'g> State<'g> {
                 if gain - loss <= best.0 {
                     break; // those after gain less
                 }
-                if step.group != down.group && self.after_both(down, step).within(self.budget) {
+                if step.group != down.group && self.both_fit(down, step) {
                     best = (gain - loss, vec![down, step]);
                 }
             }
@@ -134,15 +195,26 @@ impl<'g> State<'g> {
 
     fn frees(&self, step: Step) -> bool {
         let after = self.after(step);
-        after.file < self.bytes.file || after.tensors < self.bytes.tensors
+        after.file < self.bytes.file
+            || after.tensors < self.bytes.tensors
+            || self.time_after(step) < self.time
     }
 
-    fn after_both(&self, first: Step, second: Step) -> Bytes {
+    fn both_fit(&self, first: Step, second: Step) -> bool {
         let (one, other) = (self.after(first), self.after(second));
-        Bytes {
+        let bytes = Bytes {
             tensors: one.tensors + other.tensors - self.bytes.tensors,
             file: one.file + other.file - self.bytes.file,
-        }
+        };
+        let time = self.time_after(first) + self.time_after(second) - self.time;
+        self.room.holds(bytes, time)
+    }
+
+    /// The step that takes most bytes off the file while time allows it.
+    fn largest_saving_of_time_left(&self) -> Option<Step> {
+        let saved = |step: &Step| self.bytes.file.saturating_sub(self.after(*step).file);
+        let fits = |step: &Step| saved(step) > 0 && self.time_after(*step) <= self.room.time;
+        self.all_steps().filter(fits).max_by_key(saved)
     }
 
     /// The step that takes most bytes off the file and costs `slack` at most.
@@ -154,13 +226,14 @@ impl<'g> State<'g> {
 
     /// With a hair to spare, so that rounding does not carry the sum above the limit.
     fn fits_slack(&self, step: Step, slack: f64) -> bool {
-        -self.gain(step) * (1.0 + 1e-9) < slack && self.after(step).within(self.budget)
+        -self.gain(step) * (1.0 + 1e-9) < slack && self.fits(step)
     }
 }
 
-/// The steps along the lower convex hulls of all groups, those that gain most for each byte first.
-fn steps(groups: &[Vec<Item>]) -> Vec<Step> {
-    let hulls = groups.iter().enumerate().flat_map(|(group, items)| hull(group, items));
+/// The steps along the lower convex hulls of all groups, those that gain most for each byte first;
+/// time counts as bytes at its price.
+fn steps(groups: &[Vec<Item>], price: f64) -> Vec<Step> {
+    let hulls = groups.iter().enumerate().flat_map(|(group, items)| hull(group, items, price));
     let mut steps: Vec<(Step, f64)> = hulls.collect();
     // Stable: those of one group stay in order.
     steps.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -168,13 +241,13 @@ fn steps(groups: &[Vec<Item>]) -> Vec<Step> {
 }
 
 /// The steps along the hull of one group, with what each gains for each byte.
-fn hull(group: usize, items: &[Item]) -> Vec<(Step, f64)> {
-    let mut at = smallest(items);
+fn hull(group: usize, items: &[Item], price: f64) -> Vec<(Step, f64)> {
+    let mut at = smallest(items, price);
     let mut steps = Vec::new();
     loop {
         let slope = |to: usize| {
-            let bytes = items[to].bytes.file.saturating_sub(items[at].bytes.file);
-            (items[at].cost - items[to].cost) / bytes.max(1) as f64
+            let bytes = size(&items[to], price) - size(&items[at], price);
+            (items[at].cost - items[to].cost) / bytes.max(1.0)
         };
         let steepest = (0..items.len()).max_by(|&a, &b| slope(a).total_cmp(&slope(b)));
         match steepest {
@@ -188,11 +261,18 @@ fn hull(group: usize, items: &[Item]) -> Vec<(Step, f64)> {
 }
 
 /// The place of the smallest item; of equally small ones, of the one that costs least.
-fn smallest(items: &[Item]) -> usize {
-    let key = |at: &usize| (items[*at].bytes.file, items[*at].bytes.tensors);
-    (0..items.len())
-        .min_by(|a, b| key(a).cmp(&key(b)).then(items[*a].cost.total_cmp(&items[*b].cost)))
-        .unwrap_or(0)
+fn smallest(items: &[Item], price: f64) -> usize {
+    let by_size = |a: &usize, b: &usize| {
+        let (a, b) = (&items[*a], &items[*b]);
+        let sizes = size(a, price).total_cmp(&size(b, price));
+        sizes.then(a.bytes.tensors.cmp(&b.bytes.tensors)).then(a.cost.total_cmp(&b.cost))
+    };
+    (0..items.len()).min_by(by_size).unwrap_or(0)
+}
+
+/// Bytes of the file, and time at its price.
+fn size(item: &Item, price: f64) -> f64 {
+    item.bytes.file as f64 + price * item.time as f64
 }
 
 #[cfg(test)]
@@ -217,13 +297,14 @@ mod tests {
         all.iter().map(|chosen| total(groups, chosen)).collect()
     }
 
-    fn budget(file: u64) -> Bytes {
-        Bytes { tensors: u64::MAX / 4, file }
+    fn room(file: u64) -> Room {
+        let bytes = Bytes { tensors: u64::MAX / 4, file };
+        Room { bytes, time: Time::MAX }
     }
 
     prop_compose! {
         fn item()(file in 1u64..60, cost in 0u32..1000) -> Item {
-            Item { bytes: Bytes { tensors: file, file }, cost: f64::from(cost) / 16.0 }
+            Item { bytes: Bytes { tensors: file, file }, time: 0, cost: f64::from(cost) / 16.0 }
         }
     }
 
@@ -236,7 +317,7 @@ mod tests {
         fn a_choice_within_bytes_is_found_where_there_is_one(groups in groups(), file in 1u64..250) {
             let possible = all(&groups).into_iter().filter(|&(bytes, _)| bytes <= file);
             let least = possible.map(|(_, cost)| cost).min_by(f64::total_cmp);
-            let found = within_bytes(&groups, budget(file));
+            let found = within_room(&groups, room(file));
             prop_assert_eq!(found.is_some(), least.is_some());
             if let (Some(found), Some(least)) = (found, least) {
                 let (bytes, cost) = total(&groups, &found);
@@ -252,7 +333,7 @@ mod tests {
             let all = all(&groups);
             let possible = all.iter().filter(|choice| choice.1 <= cost);
             let least = possible.map(|&(bytes, _)| bytes).min();
-            let found = within_cost(&groups, cost, budget(u64::MAX / 4));
+            let found = within_cost(&groups, cost, room(u64::MAX / 4));
             prop_assert_eq!(found.is_some(), least.is_some());
             if let (Some(found), Some(least)) = (found, least) {
                 let (bytes, found) = total(&groups, &found);
@@ -265,7 +346,7 @@ mod tests {
             let groups = [items];
             let possible = all(&groups).into_iter().filter(|&(bytes, _)| bytes <= file);
             let least = possible.map(|(_, cost)| cost).min_by(f64::total_cmp);
-            let found = within_bytes(&groups, budget(file));
+            let found = within_room(&groups, room(file));
             prop_assert_eq!(found.map(|chosen| total(&groups, &chosen).1), least);
         }
     }
@@ -274,11 +355,11 @@ mod tests {
     fn thousands_of_tensors_are_no_burden() {
         let item = |i: usize, at: usize| {
             let (bytes, cost) = (1000 * (at as u64 + 4), (1 + i % 17) as f64 / (1 << at) as f64);
-            Item { bytes: Bytes { tensors: bytes, file: bytes }, cost }
+            Item { bytes: Bytes { tensors: bytes, file: bytes }, time: 0, cost }
         };
         let groups: Vec<Vec<Item>> =
             (0..2000).map(|i| (0..10).map(|at| item(i, at)).collect()).collect();
-        let chosen = within_bytes(&groups, budget(14_000_500)).unwrap();
+        let chosen = within_room(&groups, room(14_000_500)).unwrap();
         let (bytes, _) = total(&groups, &chosen);
         assert!((13_999_000..=14_000_500).contains(&bytes), "{bytes}");
     }

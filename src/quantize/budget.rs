@@ -7,6 +7,7 @@ use crate::gguf::{Gguf, TensorInfo};
 use crate::hardware::Memory;
 use crate::model::kv_cache_bytes;
 
+use super::pace::Pace;
 use super::plan::PlanError;
 use super::size::{Bytes, Header};
 
@@ -25,6 +26,8 @@ pub struct Fixed {
     pub header: Header,
     /// Bytes of the KV cache.
     pub kv_cache: u64,
+    /// The speed that is asked for, if one is.
+    pub pace: Option<Pace>,
 }
 
 /// Tensors that the input has in block formats, and that stay in them.
@@ -263,6 +266,7 @@ mod tests {
         already: AlreadyQuantized { tensors: 0, weights: 0, bytes: 0 },
         header: Header { bytes: 10_003, alignment: 32 },
         kv_cache: 5_000,
+        pace: None,
     };
 
     #[test]

@@ -7,12 +7,15 @@ use rayon::prelude::*;
 use crate::calibrate::Importance;
 use crate::config::Config;
 use crate::gguf::{Format, Gguf, TensorInfo};
+use crate::hardware::Time;
 use crate::model::Kind;
 
 use super::budget::{Fixed, LimitKind};
 use super::candidate::{Candidate, How};
 use super::encode::EncodeError;
+use super::fast;
 use super::knapsack::{self, Item, smallest};
+use super::pace::{Pace, Room};
 use super::plan::PlanError;
 use super::sample;
 use super::size::{Bytes, line_bytes};
@@ -35,6 +38,8 @@ struct Unit<'g, 'a> {
 struct Way {
     candidates: Vec<usize>,
     bytes: Bytes,
+    /// What a token takes, if a speed is asked for.
+    time: Time,
 }
 
 /// The candidate of each group that together lose least within the limits and within `bytes`;
@@ -51,8 +56,9 @@ pub fn choose<'a>(
     let ways = ways_of_all(fixed, &units);
     let Limits { budget, least, .. } = limits(config, fixed, &ways)?;
     let budget = budget.min(bytes);
-    let least_bytes: Bytes = ways.iter().zip(&least).map(|(ways, &way)| ways[way].bytes).sum();
-    if !least_bytes.within(budget) {
+    let taken = || ways.iter().zip(&least).map(|(ways, &way)| &ways[way]);
+    let least_fits = taken().map(|way| way.bytes).sum::<Bytes>().within(budget);
+    if !least_fits && fixed.pace.is_none() {
         return Ok(None);
     }
 
@@ -64,11 +70,15 @@ pub fn choose<'a>(
         let costs: Vec<Vec<f64>> = costs.collect::<Result<_, _>>()?;
         let cost =
             |way: &Way| way.candidates.iter().zip(&costs).map(|(&at, costs)| costs[at]).sum();
-        let item = |way: &Way| Item { bytes: way.bytes, cost: cost(way) };
+        let item = |way: &Way| Item { bytes: way.bytes, time: way.time, cost: cost(way) };
         items.push(ways.iter().map(item).collect::<Vec<_>>());
     }
+    let chosen = match fixed.pace {
+        None => knapsack::choose(&items, budget),
+        Some(pace) => fast::choose(&items, Room { bytes: budget, time: pace.room() }),
+    };
     // Only a front that was thinned out could have lost every choice that fits; the least does.
-    let chosen = knapsack::choose(&items, budget).unwrap_or(least);
+    let Some(chosen) = chosen.or(least_fits.then_some(least)) else { return Ok(None) };
 
     let mut candidates = BTreeMap::new();
     for ((unit, ways), chosen) in units.iter().zip(&ways).zip(chosen) {
@@ -115,11 +125,11 @@ fn units<'g, 'a>(groups: &'g Groups<'a>) -> Vec<Unit<'g, 'a>> {
 }
 
 fn ways_of_all(fixed: &Fixed, units: &[Unit]) -> Vec<Vec<Way>> {
-    units.iter().map(|unit| ways(unit, fixed.header.alignment)).collect()
+    units.iter().map(|unit| ways(unit, fixed)).collect()
 }
 
 /// Every way to store the tensors of a unit.
-fn ways(unit: &Unit, alignment: u64) -> Vec<Way> {
+fn ways(unit: &Unit, fixed: &Fixed) -> Vec<Way> {
     let mut all: Vec<Vec<usize>> = vec![vec![]];
     for (candidates, _) in &unit.groups {
         let with =
@@ -127,13 +137,15 @@ fn ways(unit: &Unit, alignment: u64) -> Vec<Way> {
         all = all.into_iter().flat_map(with).collect();
     }
     let way = |candidates: Vec<usize>| {
-        let mut bytes = Bytes::default();
+        let (mut bytes, mut time) = (Bytes::default(), 0);
         let mut counts: BTreeMap<(Kind, Format), usize> = BTreeMap::new();
         for ((group, tensors), &at) in unit.groups.iter().zip(&candidates) {
             let Candidate { format, how, .. } = group[at];
             let size = |tensor: &&TensorInfo| format.bytes_of(tensor.elements()).unwrap_or(0);
-            let padded = |bytes| Bytes::of_tensor(bytes, alignment);
+            let padded = |bytes| Bytes::of_tensor(bytes, fixed.header.alignment);
             bytes += tensors.iter().map(size).map(padded).sum();
+            let taken = |pace: Pace| tensors.iter().map(|it| pace.time(it, format)).sum::<Time>();
+            time += fixed.pace.map_or(0, taken);
             if how != How::Copied {
                 for tensor in *tensors {
                     *counts.entry((Kind::of(&tensor.name), format)).or_default() += 1;
@@ -142,7 +154,7 @@ fn ways(unit: &Unit, alignment: u64) -> Vec<Way> {
         }
         let lines = counts.into_iter();
         bytes += lines.map(|((kind, format), n)| line_bytes(&kind, format, n)).sum();
-        Way { candidates, bytes }
+        Way { candidates, bytes, time }
     };
     all.into_iter().map(way).collect()
 }
@@ -152,14 +164,16 @@ struct Limits {
     budget: Bytes,
     /// What to tell of limits that gave way.
     warnings: Vec<String>,
-    /// The way of each unit that together take least within the budget.
+    /// The way of each unit that together take least within the budget, of bytes, or of time if a
+    /// speed is asked for.
     least: Vec<usize>,
 }
 
 /// The limits that were asked for, which the least that can be had must meet.
 fn limits(config: &Config, fixed: &Fixed, ways: &[Vec<Way>]) -> Result<Limits, PlanError> {
     // Where bytes of tensors are the cost, the choice is the least within the limits on the file.
-    let item = |way: &Way| Item { bytes: way.bytes, cost: way.bytes.tensors as f64 };
+    let item =
+        |way: &Way| Item { bytes: way.bytes, time: way.time, cost: way.bytes.tensors as f64 };
     let items: Vec<Vec<Item>> = ways.iter().map(|ways| ways.iter().map(item).collect()).collect();
     let unreachable = |limit, smallest| fixed.unreachable(config, limit, smallest);
 
@@ -171,7 +185,8 @@ fn limits(config: &Config, fixed: &Fixed, ways: &[Vec<Way>]) -> Result<Limits, P
         }
         budget.file = budget.file.min(limit.bytes);
     }
-    let least = knapsack::choose(&items, budget).expect("the smallest file is within its limits");
+    let mut least =
+        knapsack::choose(&items, budget).expect("the smallest file is within its limits");
     let smallest = ways.iter().zip(&least).map(|(ways, &way)| ways[way].bytes.tensors).sum();
     let mut warnings = Vec::new();
     for limit in fixed.tensor_limits(config) {
@@ -183,6 +198,15 @@ fn limits(config: &Config, fixed: &Fixed, ways: &[Vec<Way>]) -> Result<Limits, P
                 }
                 _ => return Err(PlanError::Unreachable(unreachable(limit, smallest))),
             }
+        }
+    }
+    if let Some(pace) = fixed.pace {
+        // Only a front that was thinned out could have lost the smallest.
+        least = fast::fastest(&items, budget).unwrap_or(least);
+        let time: Time = ways.iter().zip(&least).map(|(ways, &way)| ways[way].time).sum();
+        if time > pace.room() {
+            let allowed = config.allowed_formats();
+            return Err(PlanError::Unreachable(pace.unreachable(time, &allowed)));
         }
     }
     Ok(Limits { budget, warnings, least })

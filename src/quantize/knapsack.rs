@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::hardware::Time;
+
 use super::size::Bytes;
 
 /// One way to store a group.
@@ -9,6 +11,8 @@ use super::size::Bytes;
 pub struct Item {
     /// Bytes it takes.
     pub bytes: Bytes,
+    /// What a token takes in it, if a speed is asked for; else 0.
+    pub time: Time,
     /// What it loses, a finite number that is not negative.
     pub cost: f64,
 }
@@ -116,17 +120,18 @@ mod tests {
     fn total(groups: &[Vec<Item>], options: &[usize]) -> Item {
         let chosen = || groups.iter().zip(options).map(|(group, &option)| group[option]);
         let bytes = chosen().map(|item| item.bytes).sum();
-        Item { bytes, cost: chosen().map(|item| item.cost).sum() }
+        Item { bytes, time: 0, cost: chosen().map(|item| item.cost).sum() }
     }
 
     /// Tries everything.
     fn brute_force(groups: &[Vec<Item>], budget: Bytes) -> Option<f64> {
-        let mut sums = vec![Item { bytes: Bytes::default(), cost: 0.0 }];
+        let mut sums = vec![Item { bytes: Bytes::default(), time: 0, cost: 0.0 }];
         for group in groups {
             let with = |sum: &Item| {
                 let sum = *sum;
                 group.iter().map(move |item| Item {
                     bytes: sum.bytes + item.bytes,
+                    time: 0,
                     cost: sum.cost + item.cost,
                 })
             };
@@ -150,6 +155,7 @@ mod tests {
                 .map(|group| {
                     let item = |(tensors, more, cost)| Item {
                         bytes: Bytes { tensors, file: tensors + more },
+                        time: 0,
                         cost: f64::from(cost),
                     };
                     group.into_iter().map(item).collect()
@@ -170,6 +176,7 @@ mod tests {
             let tensors = 1_000_003 * (g + 1) * (o + 4) / 7;
             Item {
                 bytes: Bytes { tensors, file: tensors + o % 3 },
+                time: 0,
                 cost: (g + 2) as f64 / f64::powi(4.0, o as i32),
             }
         };

@@ -13,6 +13,7 @@ use super::candidate::{Candidate, How};
 use super::choose::{Chosen, Groups};
 use super::encode::EncodeError;
 use super::options::{Kept, Options};
+use super::pace::Pace;
 use super::searchable::Searchable;
 use super::size::{Bytes, Header};
 
@@ -260,7 +261,13 @@ pub(super) fn groups<'a>(gguf: &'a Gguf, hardware: Hardware, options: &'a [Optio
 }
 
 /// What does not depend on the choice of formats; `kv_cache` in bytes.
-pub(super) fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, kv_cache: u64) -> Fixed {
+pub(super) fn fixed_part(
+    gguf: &Gguf,
+    config: &Config,
+    options: &[Options],
+    header: Header,
+    kv_cache: u64,
+) -> Fixed {
     let mut fixed = Fixed {
         parameters: 0,
         quantized_parameters: 0,
@@ -268,6 +275,7 @@ pub(super) fn fixed_part(gguf: &Gguf, options: &[Options], header: Header, kv_ca
         already: AlreadyQuantized::default(),
         header,
         kv_cache,
+        pace: Pace::of(gguf, config, options),
     };
     for (tensor, options) in gguf.tensors().iter().zip(options) {
         fixed.parameters += tensor.elements();

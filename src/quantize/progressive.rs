@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use crate::calibrate::{HEAD, Importance, place};
+use crate::hardware::Time;
 use crate::model::Role;
 
-use super::allocate::{within_bytes, within_cost};
+use super::allocate::{within_cost, within_room};
 use super::candidate::Candidate;
 use super::encoded::{Encodings, with_some};
 use super::knapsack::Item;
 use super::losses::Losses;
+use super::pace::Room;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
 use super::search::{
@@ -241,7 +243,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             (0..s.candidates.len()).min_by(cost).unwrap_or(0)
         };
         let choice: Vec<usize> = self.sensitivities.iter().enumerate().map(least).collect();
-        self.search.searchable.bound(self.search.config, self.bytes(&choice))
+        let time = choice.iter().enumerate().map(|(i, &at)| self.time(i, at)).sum();
+        self.search.searchable.bound(self.search.config, self.bytes(&choice), time)
     }
 
     /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others, the role
@@ -510,7 +513,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     fn allocate_bytes(&self, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
         let ways = self.ways(finished, 1.0);
         let items = items(&ways);
-        let chosen = within_bytes(&items, self.room()).unwrap_or_else(|| {
+        let chosen = within_room(&items, self.room()).unwrap_or_else(|| {
             let least = |items: &Vec<Item>| {
                 let bytes = |&at: &usize| (items[at].bytes.file, items[at].bytes.tensors);
                 (0..items.len()).min_by_key(bytes).unwrap_or(0)
@@ -521,10 +524,11 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     }
 
     /// What the tensors may take, beside the lines about them.
-    fn room(&self) -> Bytes {
+    fn room(&self) -> Room {
         let searchable = self.search.searchable;
         let file = searchable.budget.file.saturating_sub(searchable.lines.file);
-        Bytes { tensors: searchable.budget.tensors, file }
+        let bytes = Bytes { tensors: searchable.budget.tensors, file };
+        Room { bytes, time: searchable.time() }
     }
 
     /// What may be chosen for the tensors that get one format together: what one of them finished in,
@@ -536,7 +540,9 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         };
         let way = |members: &[usize], at: usize| {
             let bytes = members.iter().map(|&i| self.tensor_bytes(i, at)).sum();
-            Way { at, item: Item { bytes, cost: members.iter().map(|&i| cost(i, at)).sum() } }
+            let time = members.iter().map(|&i| self.time(i, at)).sum();
+            let cost = members.iter().map(|&i| cost(i, at)).sum();
+            Way { at, item: Item { bytes, time, cost } }
         };
         let ways = |members: &Vec<usize>| match members.iter().find_map(|i| finished.get(i)) {
             Some(&at) => vec![way(members, at)],
@@ -562,6 +568,13 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let elements = self.search.gguf.tensors()[sensitivity.tensor].elements();
         let bytes = sensitivity.candidates[at].format.bytes_of(elements).unwrap_or(0);
         Bytes::of_tensor(bytes, self.search.searchable.alignment())
+    }
+
+    /// What a token takes in a tensor, if a speed is asked for.
+    fn time(&self, i: usize, at: usize) -> Time {
+        let Sensitivity { tensor, candidates, .. } = &self.sensitivities[i];
+        let tensor = &self.search.gguf.tensors()[*tensor];
+        self.search.searchable.time_of(tensor, candidates[at].format)
     }
 
     fn bytes(&self, choice: &[usize]) -> Bytes {

@@ -6,8 +6,8 @@ use crate::block::SharedScale;
 use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo};
-use crate::hardware::TILE;
-use crate::model::Kind;
+use crate::hardware::{Hardware, SpeedFloor, TILE, Time};
+use crate::model::{Kind, Phase};
 
 use super::budget::{Fixed, Limit, kv_cache};
 use super::candidate::{Candidate, How};
@@ -15,6 +15,7 @@ use super::choose::{budget, choose};
 use super::encoded::{Encoded, Encodings};
 use super::kept_from::{KeptFrom, Left, left, tight_warnings};
 use super::options::{Exactness, Inspection, Options};
+use super::pace::Pace;
 use super::plan::{Plan, PlanError, Planned, fixed_part, groups, planned, planned_with};
 use super::portable::refuse_unportable;
 use super::sensitivity::{Bands, Sensitivity};
@@ -59,7 +60,7 @@ impl Searchable {
         refuse_unportable(gguf, &options, config)?;
         refuse_off_grid(gguf, config.hardware, &options)?;
         let all = Searchable {
-            fixed: fixed_part(gguf, &options, header, kv_cache),
+            fixed: fixed_part(gguf, config, &options, header, kv_cache),
             options: Vec::new(),
             budget: Bytes::default(),
             lines: Bytes::default(),
@@ -239,17 +240,42 @@ impl Searchable {
     pub fn allows(&self, plan: &Plan) -> bool {
         let (all, kept) = (plan.bytes(self.alignment()), self.kept());
         let chosen = Bytes { tensors: all.tensors - kept.tensors, file: all.file - kept.file };
-        chosen.within(self.budget)
+        let is_fast = || self.fixed.pace.is_none_or(|pace| pace.allows(plan));
+        chosen.within(self.budget) && is_fast()
     }
 
-    /// The flag that allows the quantized tensors no more bits, where they would take so many bytes
-    /// in the best formats.
-    pub fn bound(&self, config: &Config, best: Bytes) -> String {
+    /// How fast a plan is on a machine, against the same model in Q4_0.
+    pub fn speed_of(&self, gguf: &Gguf, plan: &Plan, hardware: Hardware, phase: Phase) -> f64 {
+        let floor = SpeedFloor { phase, fraction: 1.0 };
+        Pace::new(gguf, hardware, floor, &self.options).speed_of(plan)
+    }
+
+    /// What the quantized tensors may take of the time of a token, if a speed is asked for.
+    pub fn time(&self) -> Time {
+        self.fixed.pace.map_or(Time::MAX, |pace| pace.room())
+    }
+
+    /// What a token takes in a tensor of this format, if a speed is asked for; else 0.
+    pub fn time_of(&self, tensor: &TensorInfo, format: Format) -> Time {
+        self.fixed.pace.map_or(0, |pace| pace.time(tensor, format))
+    }
+
+    /// The flag that allows the quantized tensors no more bits, where they would take so many bytes,
+    /// and so much time, in the best formats.
+    pub fn bound(&self, config: &Config, best: Bytes, time: Time) -> String {
         let file = self.fixed.file_limits(config).into_iter().map(|limit| (limit, best.file));
         let tensors =
             self.fixed.tensor_limits(config).into_iter().map(|limit| (limit, best.tensors));
         let excess = |(limit, bytes): &(Limit, u64)| bytes.saturating_sub(limit.bytes);
-        match file.chain(tensors).max_by_key(excess) {
+        let most = file.chain(tensors).max_by_key(excess);
+        let share = |(limit, bytes): (Limit, u64)| bytes as f64 / limit.bytes.max(1) as f64;
+        let slow = |pace: &Pace| time as f64 / pace.room().max(1) as f64;
+        if let Some(pace) = self.fixed.pace.filter(|pace| slow(pace) > 1.0)
+            && most.is_none_or(|most| share(most) < slow(&pace))
+        {
+            return pace.to_string();
+        }
+        match most {
             Some(most) if excess(&most) > 0 => most.0.kind.to_string(),
             _ => config.allowed_formats(),
         }

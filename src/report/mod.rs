@@ -4,6 +4,7 @@ pub mod document;
 mod evaluation;
 pub mod export;
 mod family;
+mod figures;
 mod inspect;
 mod numbers;
 mod opencog;
@@ -17,6 +18,11 @@ pub use evaluation::{Activations, Evaluation, EvaluationReport, TextSource, eval
 pub use export::text::{family_summary, summary};
 pub use export::{ReportFile, ReportFormat, Tell, write_json};
 pub use family::FamilyReport;
+pub use figures::{
+    AlignmentFigure, Figures, HardwareFigure, LargestError, LeftOut, MemoryFigure, RelativeSpeed,
+    SpeedFigure, SpeedSource, Worst,
+};
+pub(crate) use figures::{Seen, SpeedsSeen};
 pub use inspect::inspect;
 pub use opencog::{
     AtomSpaceReport, EcanReport, MosesReport, OpenCogReport, SkippedReport, Stats, TruthReport,
@@ -71,6 +77,8 @@ pub struct Report {
     pub allowed_degradation: Option<f64>,
     /// The numbers of the whole model.
     pub metrics: Metrics,
+    /// Speed, memory, use of the machine, and alignment of activations.
+    pub figures: Figures,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// Formats that tensors are kept from, as llama.cpp's outputs could be NaN there.
@@ -216,6 +224,8 @@ pub(crate) struct Run<'a> {
     pub kept_from: Vec<KeptFrom>,
     pub measured: Measured,
     pub recipes: Option<Vec<RecipeReport>>,
+    /// What figures are made from.
+    pub seen: Seen,
     pub stages: Vec<Stage>,
 }
 
@@ -298,7 +308,8 @@ pub(crate) fn own(evaluations: &[Evaluation]) -> Option<&Evaluation> {
 impl Report {
     pub(crate) fn of(run: Run) -> Report {
         let Run { job, config, gguf, plan, .. } = run;
-        let tensors = plan.tensors.iter().zip(&run.lost).map(TensorReport::of).collect();
+        let tensors: Vec<TensorReport> =
+            plan.tensors.iter().zip(&run.lost).map(TensorReport::of).collect();
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
@@ -312,6 +323,7 @@ impl Report {
             output_sha256: None,
             allowed_degradation: config.allowed_degradation(),
             metrics: Metrics::of(&run),
+            figures: Figures::of(&run, &tensors),
             warnings: warnings(&run),
             kept_from: run.kept_from,
             missed: run.measured.missed,

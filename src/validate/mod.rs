@@ -2,23 +2,35 @@
 //!
 //! A text is cut into [`Chunks`]; both models predict the second half of each; what they say at one
 //! place becomes a [`Position`], and all places together [`Statistics`]. All of it follows
-//! llama-perplexity, whose figures people know. [`LogitsWriter`] keeps the full-precision model's
+//! llama-perplexity, whose figures people know. What the specification promises beside is here too:
+//! [`Workload`], [`Bench`] and [`Utilisation`] tell of speed, [`MemoryUse`] of memory, [`Alignment`]
+//! of activations. [`LogitsWriter`] keeps the full-precision model's
 //! predictions in its file format, so that it can check ours.
 
+mod alignment;
 mod along;
 mod chunks;
 mod compare;
+mod llama_bench;
 mod logits_file;
+mod machine;
+mod memory;
 pub mod opencog;
 mod position;
 mod reference;
 mod softmax;
+mod speed;
 mod statistics;
 
+pub use alignment::{Alignment, LayerAlignment, align};
 pub use along::{Along, Said, Stretch, Surprise};
 pub use chunks::{CONTEXT, ChunkError, Chunks, scored};
 pub use compare::{CompareError, compare};
+pub use llama_bench::{Bench, BenchError, Benched, Speeds, TimeLimits, on_path};
 pub use logits_file::{LogitsFileError, LogitsHeader, LogitsReader, LogitsWriter, encode_logits};
+pub use machine::Ceilings;
+pub use memory::MemoryUse;
 pub use position::{Likeliest, NotFinite, Position, Side};
 pub use reference::Reference;
+pub use speed::{SpeedUp, Utilisation, Workload};
 pub use statistics::{Estimate, Spread, Statistics, degradation_of};

@@ -23,6 +23,7 @@ mod other_kinds;
 mod outputs;
 mod overflow;
 mod portable;
+mod promised;
 mod range;
 mod report;
 #[cfg(unix)]
@@ -30,6 +31,7 @@ mod resumed;
 #[path = "../scaled_model/mod.rs"]
 mod scaled_model;
 mod shapes;
+mod speed;
 mod terminal;
 mod tpu;
 mod tpu_pack;

@@ -69,6 +69,7 @@ fn quantized(model: &[u8]) -> Vec<u8> {
         output: output.clone(),
         opencog: Request::default(),
         eval_text: None,
+        llama_bench: None,
         report: None,
         tpu_layout: Layout::default(),
         force: true,

@@ -24,6 +24,7 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "{} {verb} {}", report.input.display(), report.output.display())?;
     writeln!(out)?;
     write_facts(out, &facts(report))?;
+    write_facts(out, &told::figures::facts(report))?;
     writeln!(out)?;
     write_kinds(out, report)?;
     write_notes(out, report)?;

@@ -5,6 +5,7 @@
 mod evaluation;
 pub mod facts;
 pub mod family;
+pub mod figures;
 mod frontier;
 mod glance;
 pub mod kinds;
@@ -20,13 +21,15 @@ use super::export::Tell;
 use super::{EvaluationReport, OpenCogReport, Report, Stats};
 
 /// The sections of a run's report, in order.
-const SECTIONS: [fn(&Report) -> Option<Section>; 11] = [
+const SECTIONS: [fn(&Report) -> Option<Section>; 13] = [
     glance::section,
+    figures::section,
     tradeoff::section,
     kinds::section,
     tensors::layers,
     words::section,
     training::section,
+    figures::layers,
     evaluation::of_run,
     opencog::of_run,
     provenance::use_it,

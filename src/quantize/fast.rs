@@ -1,0 +1,123 @@
+//! The multiple-choice knapsack with a limit of time beside that of bytes.
+
+use crate::hardware::Time;
+
+use super::allocate::within_room;
+use super::knapsack::{self, Item};
+use super::pace::Room;
+use super::size::Bytes;
+
+/// The option of each group that together cost least within `room`, or nearly so; `None` where none
+/// fit.
+///
+/// Exact if the choice without a limit of time is fast enough. Otherwise the allocation over single
+/// groups gives time a price in bytes; if that finds nothing, the fastest choice that has few enough
+/// bytes is taken, which is exact.
+pub fn choose(groups: &[Vec<Item>], room: Room) -> Option<Vec<usize>> {
+    let is_fast = |chosen: &Vec<usize>| time(groups, chosen) <= room.time;
+    let by_bytes = knapsack::choose(groups, room.bytes)?;
+    if is_fast(&by_bytes) {
+        return Some(by_bytes);
+    }
+    within_room(groups, room).or_else(|| fastest(groups, room.bytes).filter(is_fast))
+}
+
+/// The option of each group that together take least time within `budget`.
+pub fn fastest(groups: &[Vec<Item>], budget: Bytes) -> Option<Vec<usize>> {
+    let by_time = |item: &Item| Item { cost: item.time as f64, ..*item };
+    let groups: Vec<Vec<Item>> =
+        groups.iter().map(|items| items.iter().map(by_time).collect()).collect();
+    knapsack::choose(&groups, budget)
+}
+
+fn time(groups: &[Vec<Item>], chosen: &[usize]) -> Time {
+    groups.iter().zip(chosen).map(|(items, &at)| items[at].time).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Every choice.
+    fn all(groups: &[Vec<Item>]) -> Vec<Vec<usize>> {
+        let with = |all: Vec<Vec<usize>>, items: &Vec<Item>| {
+            let more = |chosen: Vec<usize>| {
+                (0..items.len()).map(move |at| [chosen.as_slice(), &[at]].concat())
+            };
+            all.into_iter().flat_map(more).collect()
+        };
+        groups.iter().fold(vec![vec![]], with)
+    }
+
+    /// Bytes, time and cost of a choice.
+    fn taken(groups: &[Vec<Item>], chosen: &[usize]) -> (Bytes, Time, f64) {
+        let items = || groups.iter().zip(chosen).map(|(items, &at)| items[at]);
+        let cost = items().map(|item| item.cost).sum();
+        (items().map(|item| item.bytes).sum(), time(groups, chosen), cost)
+    }
+
+    prop_compose! {
+        fn item()(bytes in 1u64..60, more in 0u64..9, time in 0u64..50, cost in 0u32..1000) -> Item {
+            let bytes = Bytes { tensors: bytes, file: bytes + more };
+            Item { bytes, time, cost: f64::from(cost) / 16.0 }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn a_choice_is_found_where_there_is_one_and_is_within_both_limits(
+            groups in prop::collection::vec(prop::collection::vec(item(), 1..5), 1..6),
+            file in 1u64..260,
+            time in 0u64..200,
+        ) {
+            let room = Room { bytes: Bytes { tensors: u64::MAX / 4, file }, time };
+            let possible = all(&groups).into_iter().map(|chosen| taken(&groups, &chosen));
+            let possible = possible.filter(|&(bytes, time, _)| room.holds(bytes, time));
+            let least = possible.map(|(_, _, cost)| cost).min_by(f64::total_cmp);
+            let found = choose(&groups, room);
+            prop_assert_eq!(found.is_some(), least.is_some());
+            if let (Some(found), Some(least)) = (found, least) {
+                let (bytes, time, cost) = taken(&groups, &found);
+                prop_assert!(room.holds(bytes, time));
+                prop_assert!(cost >= least - 1e-9);
+            }
+        }
+
+        #[test]
+        fn without_a_limit_of_time_it_is_the_exact_choice(
+            groups in prop::collection::vec(prop::collection::vec(item(), 1..5), 1..6),
+            file in 1u64..260,
+        ) {
+            let bytes = Bytes { tensors: u64::MAX / 4, file };
+            let found = choose(&groups, Room { bytes, time: Time::MAX });
+            prop_assert_eq!(found, knapsack::choose(&groups, bytes));
+        }
+    }
+
+    /// Of many groups whose formats lose by the fourth power of bits, as those of a model do, what
+    /// the limits leave is used: no more than a few percent are lost to what is exact.
+    #[test]
+    fn little_is_lost_to_the_exact_choice() {
+        let item = |g: u64, bits: u64| {
+            let weights = 1000 * (1 + g % 3);
+            let bytes = weights * bits / 8;
+            // 5 bits are slow, as they are on a CPU.
+            let time = weights * if bits == 5 { 9 } else { bits };
+            let bytes = Bytes { tensors: bytes, file: bytes };
+            Item { bytes, time, cost: (1 + g) as f64 / f64::powi(4.0, bits as i32 - 4) }
+        };
+        let groups: Vec<Vec<Item>> =
+            (0..9).map(|g| [4, 5, 6, 8].map(|bits| item(g, bits)).to_vec()).collect();
+        for (file, time) in [(12_500, 105_000), (12_500, 95_000), (14_000, 110_000)] {
+            let room = Room { bytes: Bytes { tensors: u64::MAX / 4, file }, time };
+            let possible = all(&groups).into_iter().map(|chosen| taken(&groups, &chosen));
+            let possible = possible.filter(|&(bytes, time, _)| room.holds(bytes, time));
+            let least = possible.map(|(_, _, cost)| cost).min_by(f64::total_cmp).unwrap();
+            let (bytes, time, cost) = taken(&groups, &choose(&groups, room).unwrap());
+            assert!(room.holds(bytes, time));
+            assert!(cost <= 1.05 * least, "{cost} for {least} within {room:?}");
+        }
+    }
+}
