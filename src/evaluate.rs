@@ -14,7 +14,9 @@ use crate::report::{
 };
 use crate::same_file::refuse_same;
 use crate::threads;
-use crate::validate::{Along, CONTEXT, Chunks, CompareError, LogitsWriter, Position, Statistics, compare};
+use crate::validate::{
+    Along, CONTEXT, Chunks, CompareError, LogitsWriter, Position, Statistics, compare,
+};
 
 /// Chunks of the model's own text where none is given.
 const OWN_CHUNKS: usize = 16;

@@ -121,8 +121,7 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
 
     let mut recipes = None;
     if let (true, Ok(outputs)) = (job.compare_recipes, &outputs) {
-        let compared =
-            Compared { gguf: &gguf, input: &job.input, outputs, work: &work, progress };
+        let compared = Compared { gguf: &gguf, input: &job.input, outputs, work: &work, progress };
         let metadata =
             |plan: &Plan| output_metadata(gguf.metadata(), config, companion.as_ref(), plan);
         recipes = Some(compared.recipes(metadata)?);

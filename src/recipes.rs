@@ -1,5 +1,5 @@
-//! What the recipes that people use elsewhere would give: each encoded here, and measured on the text
-//! that the model of this run is measured on.
+//! What the recipes that people use elsewhere would give: each encoded here, and measured on the
+//! text that the model of this run is measured on.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,16 +37,18 @@ type Judged = Result<RecipeLosses, String>;
 
 impl Compared<'_, '_> {
     /// All recipes, the smallest first. `metadata` gives what a file with a plan says of itself.
-    pub fn recipes(&self, metadata: impl Fn(&Plan) -> Metadata) -> Result<Vec<RecipeReport>, Error> {
+    pub fn recipes(
+        &self,
+        metadata: impl Fn(&Plan) -> Metadata,
+    ) -> Result<Vec<RecipeReport>, Error> {
         let importance = self.outputs.importance(self.progress);
         let importance = importance.map_err(|e| Error::model(self.input, e))?;
         let recipe = |recipe: PeerRecipe| {
             let formats = recipe.formats(self.gguf, &self.outputs.model().shape);
             let plan = self.plan(&formats);
-            let judged: Judged =
-                self.work.remember(&format!("compared-{recipe}"), || {
-                    self.judge(recipe, &formats, &importance)
-                })?;
+            let judged: Judged = self.work.remember(&format!("compared-{recipe}"), || {
+                self.judge(recipe, &formats, &importance)
+            })?;
             let specs = plan.specs();
             let bytes = specs.iter().filter_map(|it| it.format.bytes_of(it.shape.elements()));
             let weights: u64 = specs.iter().map(|spec| spec.shape.elements()).sum();
@@ -76,8 +78,8 @@ impl Compared<'_, '_> {
         Plan { tensors: planned.collect(), warnings: Vec::new() }
     }
 
-    /// Encodes a recipe and measures it; if a format cannot hold a weight, or llama.cpp what it keeps
-    /// of inputs, the reason.
+    /// Encodes a recipe and measures it; if a format cannot hold a weight, or llama.cpp what it
+    /// keeps of inputs, the reason.
     fn judge(
         &self,
         recipe: PeerRecipe,

@@ -95,17 +95,8 @@ fn quantize(input: &Path, output: &Path, config: &Config) -> Report {
     let (eval_text, report) = (None, None);
     let opencog = Request::default();
     let compare_recipes = false;
-    let job = Job {
-        input,
-        output,
-        opencog,
-        eval_text,
-        report,
-        compare_recipes,
-        force,
-        dry_run,
-        threads,
-    };
+    let job =
+        Job { input, output, opencog, eval_text, report, compare_recipes, force, dry_run, threads };
     pipeline::run(&job, config, &Silent).unwrap()
 }
 

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use opencog_qat::report::{Activations, Evaluation, TextSource, evaluation_table};
 use opencog_qat::validate::{
-    Chunks, LogitsReader, LogitsWriter, Position, Statistics, encode_logits,
+    Along, Chunks, LogitsReader, LogitsWriter, Position, Statistics, encode_logits,
 };
 
 const CHUNKS: usize = 2;
@@ -99,7 +99,8 @@ fn evaluate(base: &Path, quantized: &Path) -> Evaluation {
     let (chunks, context) = (header.chunks as usize, header.context as usize);
     let (text, activations) = (TextSource::Own { seed: 0 }, Activations::Rounded);
     let (statistics, rounding_kld) = (Statistics::of(&positions), None);
-    Evaluation { text, activations, chunks, context, statistics, rounding_kld }
+    let along = Along::default();
+    Evaluation { text, activations, chunks, context, statistics, rounding_kld, along }
 }
 
 /// Our position, from rows of logarithms that llama-perplexity wrote.

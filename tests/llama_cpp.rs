@@ -85,7 +85,9 @@ fn quantize(input: &Path, output: &Path, format: Format) {
     let (force, dry_run, threads) = (false, false, None);
     let (eval_text, report) = (None, None);
     let opencog = Request::default();
-    let job = Job { input, output, opencog, eval_text, report, force, dry_run, threads };
+    let compare_recipes = false;
+    let job =
+        Job { input, output, opencog, eval_text, report, compare_recipes, force, dry_run, threads };
     pipeline::run(&job, &config, &Silent).unwrap();
 }
 

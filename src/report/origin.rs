@@ -9,8 +9,8 @@ use crate::gguf::{Array, Metadata, Value};
 pub struct Origin {
     /// What it is called.
     pub name: Option<String>,
-    /// The repository that it was converted from: `owner/name` if it is one of Hugging Face, else an
-    /// address.
+    /// The repository that it was converted from: `owner/name` if it is one of Hugging Face, else
+    /// an address.
     pub repository: Option<String>,
     /// Its license, as an SPDX expression or a name.
     pub license: Option<String>,
@@ -82,6 +82,9 @@ mod tests {
         metadata.set("general.tags", Value::Array(Array::String(["x"].iter().collect())));
         let origin = Origin::of(&metadata);
         assert_eq!((origin.name, origin.license.as_deref()), (None, Some("mit")));
-        assert_eq!((origin.repository.as_deref(), &origin.tags[..]), (Some("o/n"), &["x".into()][..]));
+        assert_eq!(
+            (origin.repository.as_deref(), &origin.tags[..]),
+            (Some("o/n"), &["x".into()][..])
+        );
     }
 }

@@ -65,8 +65,8 @@ pub struct Said {
 }
 
 impl Along {
-    /// Of the scored positions of these chunks, in order; `decode` gives the bytes that tokens stand
-    /// for.
+    /// Of the scored positions of these chunks, in order; `decode` gives the bytes that tokens
+    /// stand for.
     ///
     /// # Panics
     /// If there are more positions than the chunks have.
@@ -135,7 +135,8 @@ mod tests {
     /// Logits of ten tokens, one of which both models agree on but for a shift at some places.
     fn positions(n: usize) -> Vec<Position> {
         let of = |i: usize| {
-            let base: Vec<f32> = (0..10).map(|token| if token == i % 10 { 3.0 } else { 0.0 }).collect();
+            let base: Vec<f32> =
+                (0..10).map(|token| if token == i % 10 { 3.0 } else { 0.0 }).collect();
             let mut quantized = base.clone();
             quantized[(i + 1) % 10] += if i % 40 == 7 { 4.0 } else { 0.01 * (i % 5) as f32 };
             Position::of(&base, &quantized, (i % 10) as u32).unwrap()

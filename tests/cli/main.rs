@@ -21,6 +21,7 @@ mod opencog;
 mod other_kinds;
 mod outputs;
 mod overflow;
+mod pages;
 mod portable;
 mod range;
 mod report;

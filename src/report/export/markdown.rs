@@ -139,7 +139,8 @@ impl Card {
         said.iter().for_each(|_| self.format(format_args!("---|")));
         self.format(format_args!("\n"));
         for Passage { heading, before, next, said } in passages {
-            let (heading, before, next) = (escape(heading), escape(&shown(before)), escape(&shown(next)));
+            let (heading, before, next) =
+                (escape(heading), escape(&shown(before)), escape(&shown(next)));
             self.format(format_args!("| {heading} | …{before}▸{next} | "));
             for (_, token, about) in said {
                 let (token, about) = (escape(&shown(token)), escape(about));

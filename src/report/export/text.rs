@@ -55,7 +55,10 @@ fn write_kinds(out: &mut String, report: &Report) -> fmt::Result {
     for kinds::KindLine { kind, tensors, format, bits, bytes: total, error } in lines {
         let error = error.map_or("-".into(), |error| format!("{error:.2e}"));
         let total = bytes(total);
-        writeln!(out, "  {kind:<width$} {tensors:>7}  {format:<8} {bits:>6.3} {total:>12} {error:>8}")?;
+        writeln!(
+            out,
+            "  {kind:<width$} {tensors:>7}  {format:<8} {bits:>6.3} {total:>12} {error:>8}"
+        )?;
     }
     Ok(())
 }

@@ -20,10 +20,7 @@ pub fn facts(report: &Report) -> Vec<Fact> {
         Fact::new("model", format!("{architecture}, {} weights", count(metrics.parameters))),
         Fact::new("file", format!("{input} -> {output}")),
         Fact::new("bits", format!("{:.3} per weight", metrics.bpw)),
-        Fact::new(
-            "reduction",
-            format!("{memory:.1} % of 32-bit floats, {file:.1} % of the file"),
-        ),
+        Fact::new("reduction", format!("{memory:.1} % of 32-bit floats, {file:.1} % of the file")),
         memory_fact(metrics),
     ];
     if let Some(error) = metrics.relative_error {
@@ -100,8 +97,7 @@ fn lost(evaluation: &Evaluation) -> Fact {
 /// What came of a round of training.
 pub fn round(round: &TrainedRound) -> Fact {
     let TrainedRound { untrained_kld, trained_kld, kept, seconds, layers, layers_left, .. } = round;
-    let mut lines =
-        vec![format!("KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;")];
+    let mut lines = vec![format!("KLD {untrained_kld:.5} -> {trained_kld:.5} in {seconds:.1} s;")];
     lines.push(match (layers.len(), layers_left) {
         (0, 0) => "no layer has tensors that learn".into(),
         (0, _) => "there was no time for any layer".into(),
@@ -114,7 +110,8 @@ pub fn round(round: &TrainedRound) -> Fact {
         lines.push(format!("there was no time for {layers_left} more"));
     }
     if round.tokens_left > 0 {
-        lines.push(format!("end to end, there was no time for {} of the tokens", round.tokens_left));
+        lines
+            .push(format!("end to end, there was no time for {} of the tokens", round.tokens_left));
     }
     lines.extend(end_to_end(&round.end_to_end));
     if !kept {

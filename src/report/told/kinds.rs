@@ -153,6 +153,9 @@ mod tests {
         let names = [1, 2, 3].map(|layer| format!("blk.{layer}.ffn_down.weight")).join(", ");
         assert_eq!(told.len(), 1);
         assert_eq!(told[0][0], format!("not Q4_1, Q5_1: {names} and 2 more"));
-        assert!(told[0][1].contains("the sum of each 32 of its inputs in F16; 5.0e5 is"), "{told:?}");
+        assert!(
+            told[0][1].contains("the sum of each 32 of its inputs in F16; 5.0e5 is"),
+            "{told:?}"
+        );
     }
 }

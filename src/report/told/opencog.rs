@@ -81,9 +81,9 @@ fn truth_values(report: &AtomSpaceReport) -> Vec<Fact> {
 fn coded_truth(truth: &TruthReport) -> Vec<Fact> {
     let TruthReport { codec, instead_of, exceptions, damage, plain_uniform } = truth;
     let Damage { values, distinct_before, .. } = damage;
-    let why = instead_of.as_ref().map(|asked| {
-        format!(", since {asked} cannot tell {distinct_before} distinct ones apart")
-    });
+    let why = instead_of
+        .as_ref()
+        .map(|asked| format!(", since {asked} cannot tell {distinct_before} distinct ones apart"));
     let why = why.unwrap_or_default();
     let coded = format!("{values}, {distinct_before} distinct, coded with {codec}{why}");
     let kept = match exceptions {
@@ -255,7 +255,8 @@ fn latency_lines(latency: &[LatencyReport]) -> Option<Fact> {
         let [c50, c99, u50, u99] = [companion.p50, companion.p99, unpacked.p50, unpacked.p99];
         format!("  {operation:<16}{c50:>13.1}{c99:>12.1}{u50:>14.1}{u99:>12.1}{ratio:>14.2}")
     };
-    let head = "latency, ns       companion p50         p99  unpacked p50         p99  ratio of p50";
+    let head =
+        "latency, ns       companion p50         p99  unpacked p50         p99  ratio of p50";
     let lines: Vec<String> = latency.iter().map(line).collect();
     (!lines.is_empty()).then(|| Fact::new(format!("{head}\n  {}", lines.join("\n  ")), ""))
 }
@@ -263,8 +264,7 @@ fn latency_lines(latency: &[LatencyReport]) -> Option<Fact> {
 /// About programs.
 pub fn programs(report: &MosesReport) -> Vec<Fact> {
     let MosesReport { programs, codec, levels, coded, exact, .. } = report;
-    let constants =
-        format!("{coded} in 6 bits, {exact} kept exactly ({codec}, {levels} levels)");
+    let constants = format!("{coded} in 6 bits, {exact} kept exactly ({codec}, {levels} levels)");
     let mut facts = vec![
         Fact::new("programs", format!("{programs}, {}", bytes(report.bytes))),
         Fact::new("constants", constants),
@@ -336,11 +336,7 @@ fn parts(report: &OpenCogReport) -> Vec<Part> {
         Fact::new("SHA-256", sha256.clone()),
     ];
     let mut parts = vec![Part::Facts(file)];
-    parts.extend(of_data(
-        report.atomspace.as_ref(),
-        report.ecan.as_ref(),
-        report.moses.as_ref(),
-    ));
+    parts.extend(of_data(report.atomspace.as_ref(), report.ecan.as_ref(), report.moses.as_ref()));
     parts
 }
 
@@ -475,7 +471,8 @@ mod tests {
         let latency = Latency { operation: Operation::ByName, store, reference };
         let report = LatencyReport::of(&latency);
         assert!(latency_lines(&[]).is_none() && latency_table(&[]).is_none());
-        let told = text(&latency_lines(std::slice::from_ref(&report)).into_iter().collect::<Vec<_>>());
+        let told =
+            text(&latency_lines(std::slice::from_ref(&report)).into_iter().collect::<Vec<_>>());
         let words: Vec<&str> = told.lines().last().unwrap().split_whitespace().collect();
         assert_eq!(words, ["name", "look-up", "3.0", "4.0", "1.5", "2.0", "2.00"]);
         assert!(told.starts_with("  latency, ns       companion p50"), "{told}");

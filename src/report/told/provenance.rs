@@ -84,7 +84,8 @@ pub fn section(report: &Report) -> Option<Section> {
         ("repository", &origin.repository),
         ("license", &origin.license),
     ];
-    facts.extend(known.into_iter().filter_map(|(key, value)| Some(Fact::new(key, value.as_ref()?))));
+    facts
+        .extend(known.into_iter().filter_map(|(key, value)| Some(Fact::new(key, value.as_ref()?))));
     if let Some(diversity) = &report.diversity {
         let (entropy, distinct) = (diversity.entropy, 100.0 * diversity.distinct_4);
         let told = format!(
@@ -96,11 +97,7 @@ pub fn section(report: &Report) -> Option<Section> {
     let seconds: f64 = report.stages.iter().map(|stage| stage.seconds).sum();
     let row = |stage: &Stage| {
         let share = if seconds > 0.0 { 100.0 * stage.seconds / seconds } else { 0.0 };
-        vec![
-            stage.name.to_string(),
-            format!("{:.2}", stage.seconds),
-            format!("{share:.1} %"),
-        ]
+        vec![stage.name.to_string(), format!("{:.2}", stage.seconds), format!("{share:.1} %")]
     };
     let mut rows: Vec<Vec<String>> = report.stages.iter().map(row).collect();
     rows.push(vec!["all".into(), format!("{seconds:.2}"), String::new()]);

@@ -143,9 +143,10 @@ fn costs(report: &Report, rows: &[Row], layers: usize) -> Option<Figure> {
     let (picture, table) = map(rows, layers, scale, "predicted KLD, nats per token", cell);
     Some(Figure {
         title: "Cost",
-        caption: "The KLD that the search predicts of each matrix in the format that it has, before \
+        caption:
+            "The KLD that the search predicts of each matrix in the format that it has, before \
                   training."
-            .into(),
+                .into(),
         picture: Picture::HeatMap(picture),
         table,
     })
@@ -185,8 +186,7 @@ pub fn every(report: &Report) -> Option<Section> {
             tensor.note.clone().unwrap_or_default(),
         ]
     };
-    let columns =
-        ["tensor", "role", "shape", "from", "to", "#bytes", "#squared error", "note"];
+    let columns = ["tensor", "role", "shape", "from", "to", "#bytes", "#squared error", "note"];
     let table = Table::new(columns).with(report.tensors.iter().map(row));
     Section::of("tensors", "Every tensor", vec![Part::Table(table)])
 }

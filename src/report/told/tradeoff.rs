@@ -13,10 +13,11 @@ pub fn section(report: &Report) -> Option<Section> {
     let record = report.search.as_ref()?;
     let mut parts = vec![Part::Figure(Figure {
         title: "What the search saw",
-        caption: "Every model that the search made and measured, by the bytes of its file and its KLD. \
+        caption:
+            "Every model that the search made and measured, by the bytes of its file and its KLD. \
                   Rings are models of which some tensors were still in full precision. The dashed \
                   line is what the search predicts from what it knows of each tensor alone."
-            .into(),
+                .into(),
         picture: Picture::Plot(Plot {
             x: Axis { label: "file size", is_log: true, unit: Unit::Bytes },
             y: Axis { label: "KLD, nats per token", is_log: true, unit: Unit::Plain },
@@ -49,9 +50,11 @@ fn series(report: &Report, record: &Record) -> Vec<Series> {
     vec![
         series("predicted", Mark::Dashed, line.collect()),
         series("on the way", Mark::Ring, of(|step| step.kind == StepKind::Next)),
-        series("formats changed", Mark::Dot, of(|step| {
-            matches!(step.kind, StepKind::Fit | StepKind::Exchange)
-        })),
+        series(
+            "formats changed",
+            Mark::Dot,
+            of(|step| matches!(step.kind, StepKind::Fit | StepKind::Exchange)),
+        ),
         series("trained", Mark::Dot, of(|step| step.kind == StepKind::Train)),
         series("plain recipe of this size", Mark::Square, recipe.into_iter().collect()),
         series("this model", Mark::Star, vec![Point::new(size as f64, kld, "this model")]),
@@ -81,15 +84,7 @@ fn table(record: &Record) -> Table {
             if step.kept { "yes" } else { "no" }.to_string(),
         ]
     };
-    let columns = [
-        "#step",
-        "what",
-        "#tensors",
-        "#file",
-        "#predicted KLD",
-        "#measured KLD",
-        "#noise",
-        "kept",
-    ];
+    let columns =
+        ["#step", "what", "#tensors", "#file", "#predicted KLD", "#measured KLD", "#noise", "kept"];
     Table::new(columns).with(record.steps.iter().enumerate().map(row))
 }

@@ -11,11 +11,16 @@ use crate::report::numbers::short;
 
 /// The section.
 pub fn section(report: &Report) -> Option<Section> {
-    let rounds = report.search.iter().flat_map(|record| &record.trained);
-    let parts = rounds.flat_map(|round| {
+    let rounds: Vec<&TrainedRound> =
+        report.search.iter().flat_map(|record| &record.trained).collect();
+    let parts = rounds.iter().enumerate().flat_map(|(i, round)| {
+        let mut told = facts::round(round);
+        if rounds.len() > 1 {
+            told.key = format!("round {} of {}", i + 1, rounds.len());
+        }
         let figures = [before_and_after(round), passes(round), end_to_end(round)];
-        let told = Part::Facts(vec![facts::round(round)]);
-        std::iter::once(told).chain(figures.into_iter().flatten().map(Part::Figure))
+        let figures = figures.into_iter().flatten().map(Part::Figure);
+        std::iter::once(Part::Facts(vec![told])).chain(figures)
     });
     Section::of("training", "Training", parts.collect())
 }
@@ -44,16 +49,16 @@ fn before_and_after(round: &TrainedRound) -> Option<Figure> {
     };
     Some(Figure {
         title: "Error of each layer",
-        caption: "The squared error of what each layer gives, as a share of its square, on held-out \
+        caption:
+            "The squared error of what each layer gives, as a share of its square, on held-out \
                   text: before it was trained and after."
-            .into(),
+                .into(),
         picture: Picture::Plot(Plot {
             x: Axis { label: "layer", is_log: false, unit: Unit::Plain },
             y: Axis { label: "relative squared error", is_log: true, unit: Unit::Plain },
             series: vec![
                 series("before", Mark::Ring, points(|it| it.before)),
                 series("after", Mark::Line, points(|it| it.after)),
-                series("after ", Mark::Dot, points(|it| it.after)),
             ],
         }),
         table: Table::new(["#layer", "#steps", "#tokens", "#before", "#after", "#left"])
@@ -68,9 +73,8 @@ fn passes(round: &TrainedRound) -> Option<Figure> {
     if most < 2 || layers().next().is_none() {
         return None;
     }
-    let share = |layer: &TrainedBlock, pass: usize| {
-        layer.passes.get(pass).map(|loss| loss / layer.before)
-    };
+    let share =
+        |layer: &TrainedBlock, pass: usize| layer.passes.get(pass).map(|loss| loss / layer.before);
     let cell = |share: f64| Cell { value: share, label: format!("{:.1} %", 100.0 * share) };
     let row = |pass: usize| {
         let cells = layers().map(|layer| share(layer, pass).map(cell)).collect();
@@ -83,16 +87,18 @@ fn passes(round: &TrainedRound) -> Option<Figure> {
         .collect();
     let line = |layer: &TrainedBlock| {
         let mut line = vec![layer.layer.to_string()];
-        let text = |share: Option<f64>| share.map_or("–".into(), |it| format!("{:.1} %", 100.0 * it));
+        let text =
+            |share: Option<f64>| share.map_or("–".into(), |it| format!("{:.1} %", 100.0 * it));
         line.extend((0..most).map(|pass| text(share(layer, pass))));
         line
     };
     Some(Figure {
         title: "Learning, pass by pass",
-        caption: "What is left of each layer's error on held-out text after each pass over the text \
+        caption:
+            "What is left of each layer's error on held-out text after each pass over the text \
                   that it learns from. The best pass is kept; above 100 % a layer was worse than \
                   before, as it may be while steps are long."
-            .into(),
+                .into(),
         picture: Picture::HeatMap(HeatMap {
             columns: "layer",
             column_names: layers().map(|layer| layer.layer.to_string()).collect(),
@@ -122,10 +128,7 @@ fn end_to_end(round: &TrainedRound) -> Option<Figure> {
         picture: Picture::Plot(Plot {
             x: Axis { label: "tokens learnt from", is_log: false, unit: Unit::Plain },
             y: Axis { label: "KLD, nats per token", is_log: false, unit: Unit::Plain },
-            series: vec![
-                Series { name: "KLD".into(), mark: Mark::Line, points: points.clone() },
-                Series { name: "checks".into(), mark: Mark::Dot, points },
-            ],
+            series: vec![Series { name: "KLD".into(), mark: Mark::Line, points }],
         }),
         table: Table::new(["#tokens", "#KLD"]).with(checks.iter().map(row)),
     })

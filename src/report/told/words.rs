@@ -16,8 +16,8 @@ pub fn section(report: &Report) -> Option<Section> {
 pub fn of(evaluations: &[Evaluation]) -> Option<Section> {
     let parts = evaluations.iter().flat_map(|evaluation| {
         let worst = &evaluation.along.worst;
-        let passages = (!worst.is_empty())
-            .then(|| Part::Passages(worst.iter().map(passage).collect()));
+        let passages =
+            (!worst.is_empty()).then(|| Part::Passages(worst.iter().map(passage).collect()));
         let said = passages.is_some().then(|| {
             Part::Text(format!(
                 "Where they differ most on {}: the text so far, what follows, and what each model \
@@ -68,7 +68,7 @@ fn along(evaluation: &Evaluation) -> Option<Figure> {
                     mark: Mark::Area,
                     points: stretches.iter().map(point).collect(),
                 },
-                Series { name: "of all".into(), mark: Mark::Dashed, points: ends.into() },
+                Series { name: "mean of all".into(), mark: Mark::Dashed, points: ends.into() },
             ],
         }),
         table: Table::new(["#from position", "#positions", "#mean KLD", "#largest KLD"])
