@@ -120,8 +120,8 @@ pub struct EvalArgs {
     #[arg(long)]
     json: bool,
 
-    /// Also write a report: .html is a page to look at, .md a text, .json for programs, with where in
-    /// the text the models differ most; an existing file is replaced
+    /// Also write a report: .html is a page to look at, .md a text, .json for programs, with where
+    /// in the text the models differ most; an existing file is replaced
     #[arg(long, value_name = "FILE", value_parser = report_file())]
     report: Option<ReportFile>,
 
@@ -312,13 +312,13 @@ struct QuantizeArgs {
     #[command(flatten)]
     opencog: opencog::ModelArgs,
 
-    /// Also write a report of what was done: .html is a page to look at, .md a model card, .json for
-    /// programs; an existing file is replaced
+    /// Also write a report of what was done: .html is a page to look at, .md a model card, .json
+    /// for programs; an existing file is replaced
     #[arg(long, value_name = "FILE", value_parser = report_file(), help_heading = "Run")]
     report: Option<ReportFile>,
 
-    /// Also encode and measure llama.cpp's usual recipes (Q4_K_M, Q5_K_M, Q6_K, Q8_0), to compare; each
-    /// takes as long as a step of the search. It goes with --effort standard and thorough
+    /// Also encode and measure llama.cpp's usual recipes (Q4_K_M, Q5_K_M, Q6_K, Q8_0), to compare;
+    /// each takes as long as a step of the search. It goes with --effort standard and thorough
     #[arg(long, help_heading = "Run")]
     compare_recipes: bool,
 

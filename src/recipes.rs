@@ -1,5 +1,5 @@
-//! What the recipes that people use elsewhere would give: each encoded here, and measured on the text
-//! that the model of this run is measured on.
+//! What the recipes that people use elsewhere would give: each encoded here, and measured on the
+//! text that the model of this run is measured on.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -79,8 +79,8 @@ impl Compared<'_, '_> {
         Plan { tensors: planned.collect(), warnings: Vec::new() }
     }
 
-    /// Encodes a recipe and measures it; if a format cannot hold a weight, or llama.cpp what it keeps
-    /// of inputs, the reason.
+    /// Encodes a recipe and measures it; if a format cannot hold a weight, or llama.cpp what it
+    /// keeps of inputs, the reason.
     fn judge(
         &self,
         recipe: PeerRecipe,

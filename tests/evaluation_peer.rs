@@ -99,7 +99,7 @@ fn evaluate(base: &Path, quantized: &Path) -> Evaluation {
     let (chunks, context) = (header.chunks as usize, header.context as usize);
     let (text, activations) = (TextSource::Own { seed: 0 }, Activations::Rounded);
     let (statistics, rounding_kld) = (Statistics::of(&positions), None);
-    let along = Along { stretches: Vec::new(), worst: Vec::new() };
+    let along = Along::default();
     Evaluation { text, activations, chunks, context, statistics, rounding_kld, along }
 }
 

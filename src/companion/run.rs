@@ -169,8 +169,9 @@ fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Erro
     Ok(file)
 }
 
-/// What a companion, or a text of atoms, holds. `aliases` are words that a text uses for types without
-/// defining them, and these. It is also written to `report`, where given; an existing file is replaced.
+/// What a companion, or a text of atoms, holds. `aliases` are words that a text uses for types
+/// without defining them, and these. It is also written to `report`, where given; an existing file
+/// is replaced.
 ///
 /// # Errors
 /// The file cannot be read or is broken, or the report cannot be written.

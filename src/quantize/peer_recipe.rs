@@ -1,6 +1,6 @@
 //! The recipes that people quantize with elsewhere: which tensor gets which format by the names of
-//! llama.cpp's mixes. Written anew from the rules of its `llama-quant.cpp`, for models that can be run
-//! here, which have no experts.
+//! llama.cpp's mixes. Written anew from the rules of its `llama-quant.cpp`, for models that can be
+//! run here, which have no experts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,8 +52,8 @@ impl PeerRecipe {
     }
 
     /// The formats of the tensors that this recipe encodes, by name. All others stay as they are:
-    /// norms, biases and routers, what is quantized already, and what has rows that no block divides,
-    /// of which llama.cpp makes F16.
+    /// norms, biases and routers, what is quantized already, and what has rows that no block
+    /// divides, of which llama.cpp makes F16.
     pub fn formats(self, gguf: &Gguf, shape: &ModelShape) -> BTreeMap<String, Format> {
         let mut tensors: Vec<&TensorInfo> = gguf.tensors().iter().collect();
         let layer = |tensor: &TensorInfo| layer_part(&tensor.name).map(|(layer, _)| layer);
@@ -127,8 +127,8 @@ fn holds_values(name: &str) -> bool {
     ["attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight"].iter().any(|it| name.contains(it))
 }
 
-/// Whether the mixes give a tensor more bits that is the `at`th of `all`: in the first eighth, in the
-/// last, and each third between.
+/// Whether the mixes give a tensor more bits that is the `at`th of `all`: in the first eighth, in
+/// the last, and each third between.
 fn gets_more_bits(at: usize, all: usize) -> bool {
     let eighth = all / 8;
     at < eighth || at >= 7 * all / 8 || (at - eighth) % 3 == 2

@@ -177,8 +177,8 @@ pub struct Step {
     pub kind: StepKind,
     /// The tensors that were encoded.
     pub encoded: Vec<Chosen>,
-    /// Bytes of a file with the model that was measured: tensors that no step has reached yet are in
-    /// the formats of the input.
+    /// Bytes of a file with the model that was measured: tensors that no step has reached yet are
+    /// in the formats of the input.
     pub bytes: u64,
     /// KLD that was predicted.
     pub predicted_kld: f64,

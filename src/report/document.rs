@@ -1,5 +1,5 @@
-//! What is told, apart from how it is laid out: a document of sections, in which every picture has its
-//! table. All text in it is plain: whoever lays it out escapes it.
+//! What is told, apart from how it is laid out: a document of sections, in which every picture has
+//! its table. All text in it is plain: whoever lays it out escapes it.
 
 /// What is told of a run, of an evaluation or of OpenCog data.
 #[derive(Debug, Clone, PartialEq, Default)]

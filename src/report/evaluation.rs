@@ -60,8 +60,8 @@ impl Evaluation {
         degradation_of(self.statistics.kld.value)
     }
 
-    /// The degradation on its text: by the KLD if the text is the full-precision model's own, else by
-    /// the perplexities.
+    /// The degradation on its text: by the KLD if the text is the full-precision model's own, else
+    /// by the perplexities.
     pub fn degradation(&self) -> f64 {
         match self.text.is_own() {
             true => self.degradation_of_own_text(),
@@ -70,8 +70,8 @@ impl Evaluation {
     }
 }
 
-/// An evaluation, and the models that were compared. Its JSON is that of the evaluation, with `base`,
-/// `quantized` and `along` beside it.
+/// An evaluation, and the models that were compared. Its JSON is that of the evaluation, with
+/// `base`, `quantized` and `along` beside it.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct EvaluationReport<'e> {
     /// The full-precision model.

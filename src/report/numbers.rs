@@ -45,7 +45,11 @@ pub fn counted(n: usize, what: &str) -> String {
 pub fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
-        size if !(1e-5..1e6).contains(&size) => format!("{value:.2e}"),
+        size if !(1e-4..1e6).contains(&size) => {
+            let text = format!("{value:.2e}");
+            let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+            format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
         size => {
             let decimals = (2.0 - size.log10().floor()).clamp(0.0, 7.0) as usize;
             let text = format!("{value:.decimals$}");
@@ -68,7 +72,8 @@ mod tests {
         assert_eq!(bytes(999_960), "1.00 MB");
         assert_eq!(bytes(4_213_000_000), "4.21 GB");
         assert_eq!(count(134_515_008), "134.5 M");
-        let shown = [0.0, 0.012345, 4.5, 1234.0, 1.23e-7, 0.00002, 250.0].map(short);
-        assert_eq!(shown, ["0", "0.0123", "4.5", "1234", "1.23e-7", "0.00002", "250"]);
+        let shown = [0.0, 0.012345, 4.5, 1234.0, 1.23e-7, 0.00002, 250.0, 0.0005].map(short);
+        let expected = ["0", "0.0123", "4.5", "1234", "1.23e-7", "2e-5", "250", "0.0005"];
+        assert_eq!(shown, expected);
     }
 }

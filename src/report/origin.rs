@@ -9,8 +9,8 @@ use crate::gguf::{Array, Metadata, Value};
 pub struct Origin {
     /// What it is called.
     pub name: Option<String>,
-    /// The repository that it was converted from: `owner/name` if it is one of Hugging Face, else an
-    /// address.
+    /// The repository that it was converted from: `owner/name` if it is one of Hugging Face, else
+    /// an address.
     pub repository: Option<String>,
     /// Its license, as an SPDX expression or a name.
     pub license: Option<String>,

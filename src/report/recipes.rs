@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A recipe of llama.cpp, encoded by this program with importance, and what it loses on the text that
-/// judges the model.
+/// A recipe of llama.cpp, encoded by this program with importance, and what it loses on the text
+/// that judges the model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecipeReport {
     /// What `llama-quantize` calls it.

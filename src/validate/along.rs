@@ -65,8 +65,8 @@ pub struct Said {
 }
 
 impl Along {
-    /// Of the scored positions of these chunks, in order; `decode` gives the bytes that tokens stand
-    /// for.
+    /// Of the scored positions of these chunks, in order; `decode` gives the bytes that tokens
+    /// stand for.
     ///
     /// # Panics
     /// If there are more positions than the chunks have.

@@ -22,6 +22,7 @@ mod opencog;
 mod other_kinds;
 mod outputs;
 mod overflow;
+mod pages;
 mod portable;
 mod promised;
 mod range;

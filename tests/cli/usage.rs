@@ -112,7 +112,6 @@ fn values_that_make_no_sense_are_bad_input() {
         ("--formats Q8_0 --bits 4:6", "--formats Q8_0: "),
         ("--strategy fixed --bits 4:6", "--bits 4:6: "),
         ("--strategy fixed --formats Q4_K", "--formats Q4_K: "),
-        ("--report report.txt", "--report report.txt: "),
         ("--time 1h30m", "--time 1h30m: is what training may take"),
         ("--effort thorough --strategy fixed", "--strategy fixed: "),
     ] {

@@ -16,8 +16,8 @@ pub struct Range {
 }
 
 impl Range {
-    /// An axis that all of these values lie on, those that can be drawn, with some room beyond them;
-    /// from 0 on if it is to be.
+    /// An axis that all of these values lie on, those that can be drawn, with some room beyond
+    /// them; from 0 on if it is to be.
     pub fn of(axis: &Axis, values: impl Iterator<Item = f64>, from_zero: bool) -> Range {
         let Axis { is_log, unit, .. } = *axis;
         let drawn = values.filter(|&value| is_drawn(is_log, value));
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(written(range(false, Unit::Plain, &[0.0, 10.0])), ["0", "5", "10"]);
         assert_eq!(
             written(range(true, Unit::Plain, &[0.001, 0.1])),
-            ["0.001", "0.003", "0.01", "0.03", "0.1"]
+            ["0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1"]
         );
         let bytes = written(range(false, Unit::Bytes, &[80e6, 120e6]));
         assert_eq!(bytes, ["80 MB", "90 MB", "100 MB", "110 MB", "120 MB"]);

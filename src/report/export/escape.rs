@@ -26,8 +26,7 @@ pub fn markdown(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '\n' | '\r' | '\t' => escaped.push(' '),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '!' | '|' | '~'
-            | '$' => {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '!' | '|' | '~' | '$' => {
                 escaped.push('\\');
                 escaped.push(c);
             }
@@ -95,7 +94,7 @@ mod tests {
     fn markup_becomes_text() {
         assert_eq!(html("<b a='1' b=\"2\">&"), "&lt;b a=&#39;1&#39; b=&quot;2&quot;&gt;&amp;");
         assert_eq!(html("a\u{202e}b\u{7}"), "a\u{fffd}b\u{2407}");
-        assert_eq!(markdown("a|b\n`c` [d](e) <f>"), "a\\|b \\`c\\` \\[d\\]\\(e\\) &lt;f&gt;");
+        assert_eq!(markdown("a|b\n`c` [d](e) <f>"), "a\\|b \\`c\\` \\[d\\](e) &lt;f&gt;");
         assert_eq!(markdown("- x"), "\\- x");
         assert_eq!(yaml("a: \"b\"\n\u{1}"), "\"a: \\\"b\\\"\\n\\U00000001\"");
         assert_eq!(shell("a b'c"), "'a b'\\''c'");

@@ -1,5 +1,5 @@
-//! A page that needs no other file: no script, no font, no picture from elsewhere. Its policy forbids
-//! browsers to ask for any.
+//! A page that needs no other file: no script, no font, no picture from elsewhere. Its policy
+//! forbids browsers to ask for any.
 
 use std::fmt::Write;
 

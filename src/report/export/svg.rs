@@ -115,7 +115,8 @@ fn draw(out: &mut String, mark: Mark, colour: String, points: &[(f64, f64, &Poin
     for (x, y, point) in points {
         let shape = match mark {
             // What is pointed at says what it is.
-            Mark::Line | Mark::Area if points.len() > 1 => "<circle r=\"7\" class=\"hit\"/>",
+            Mark::Area if points.len() > 1 => "<circle r=\"7\" class=\"hit\"/>",
+            Mark::Line if points.len() > 1 => "<circle r=\"3\" class=\"dot\"/>",
             Mark::Dashed => continue,
             Mark::Ring => "<circle r=\"4\" class=\"ring\"/>",
             Mark::Dot | Mark::Line | Mark::Area => "<circle r=\"4.5\" class=\"dot\"/>",

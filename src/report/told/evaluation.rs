@@ -30,7 +30,7 @@ pub fn glance(evaluation: &Evaluation) -> Section {
     };
     let percent = |share: f64, digits: usize| format!("{:.digits$} %", 100.0 * share);
     let tiles = vec![
-        tile("KLD", format!("{} ± {}", short(s.kld.value), short(s.kld.error)), "nats per token"),
+        tile("KLD", short(s.kld.value), &format!("± {} nats per token", short(s.kld.error))),
         tile("Degradation", percent(s.degradation(), 2), "on this text"),
         tile("Same top token", percent(s.same_top.value, 1), "of positions, in both models"),
         tile(
@@ -47,7 +47,7 @@ pub fn section(evaluations: &[Evaluation]) -> Section {
     let mut parts = Vec::new();
     for evaluation in evaluations {
         let how = evaluation.activations.in_words();
-        let told = format!("{}; activations {how}.", lead(evaluation));
+        let told = format!("On {}; activations {how}.", lead(evaluation));
         parts.push(Part::Text(told));
         parts.push(Part::Facts(figures(&evaluation.statistics)));
         parts.extend(spreads(evaluation).map(Part::Table));
@@ -78,8 +78,8 @@ fn figures(s: &Statistics) -> Vec<Fact> {
         ("correlation of log-likelihoods", share(s.correlation)),
         ("mean change of the next token's probability", percent(s.dp)),
         ("its root mean square", percent(s.rms_dp)),
-        ("retention", share(s.retention())),
-        ("degradation", share(s.degradation())),
+        ("retention by perplexities", share(s.retention())),
+        ("degradation by perplexities", share(s.degradation())),
     ];
     figures.into_iter().map(|(name, value)| Fact::new(name, value)).collect()
 }

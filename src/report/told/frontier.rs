@@ -21,8 +21,8 @@ struct Gain {
     kld: f64,
 }
 
-/// Bytes of the file and the sum of predicted KLDs, the smallest file first: at each, no exchange of
-/// bytes between tensors lowers the sum.
+/// Bytes of the file and the sum of predicted KLDs, the smallest file first: at each, no exchange
+/// of bytes between tensors lowers the sum.
 pub fn predicted(report: &Report) -> Vec<(u64, f64)> {
     let Some(record) = &report.search else { return Vec::new() };
     let known: BTreeMap<&str, (u64, u64)> = report

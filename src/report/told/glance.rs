@@ -1,5 +1,5 @@
-//! A run at a glance: the numbers that a reader looks for first, targets, warnings, and the recipes of
-//! peers beside the model.
+//! A run at a glance: the numbers that a reader looks for first, targets, warnings, and the recipes
+//! of peers beside the model.
 
 use super::facts::allowed_memory;
 use crate::report::document::{
@@ -81,12 +81,12 @@ fn quality(report: &Report) -> Vec<Tile> {
     };
     let measured = if own.is_some() { "the model's own text" } else { "text of the search" };
     let allowed = report.allowed_degradation;
-    let error = error.map(|error| format!(" ± {}", short(error))).unwrap_or_default();
+    let error = error.map(|error| format!("± {} ", short(error))).unwrap_or_default();
     let mut tiles = vec![
         Tile {
             label: "KLD",
-            value: format!("{}{error}", short(kld)),
-            detail: format!("nats per token, on {measured}"),
+            value: short(kld),
+            detail: format!("{error}nats per token, on {measured}"),
             verdict: None,
         },
         Tile {

@@ -1,6 +1,6 @@
-//! What is told: the sections of each report, one file for each thing that they are about. A section
-//! is a function that returns one where there is anything to tell; who adds one adds it to the list
-//! here.
+//! What is told: the sections of each report, one file for each thing that they are about. A
+//! section is a function that returns one where there is anything to tell; who adds one adds it to
+//! the list here.
 
 mod evaluation;
 pub mod facts;

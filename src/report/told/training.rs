@@ -11,11 +11,16 @@ use crate::report::numbers::short;
 
 /// The section.
 pub fn section(report: &Report) -> Option<Section> {
-    let rounds = report.search.iter().flat_map(|record| &record.trained);
-    let parts = rounds.flat_map(|round| {
+    let rounds: Vec<&TrainedRound> =
+        report.search.iter().flat_map(|record| &record.trained).collect();
+    let parts = rounds.iter().enumerate().flat_map(|(i, round)| {
+        let mut told = facts::round(round);
+        if rounds.len() > 1 {
+            told.key = format!("round {} of {}", i + 1, rounds.len());
+        }
         let figures = [before_and_after(round), passes(round), end_to_end(round)];
-        let told = Part::Facts(vec![facts::round(round)]);
-        std::iter::once(told).chain(figures.into_iter().flatten().map(Part::Figure))
+        let figures = figures.into_iter().flatten().map(Part::Figure);
+        std::iter::once(Part::Facts(vec![told])).chain(figures)
     });
     Section::of("training", "Training", parts.collect())
 }
@@ -54,7 +59,6 @@ fn before_and_after(round: &TrainedRound) -> Option<Figure> {
             series: vec![
                 series("before", Mark::Ring, points(|it| it.before)),
                 series("after", Mark::Line, points(|it| it.after)),
-                series("after ", Mark::Dot, points(|it| it.after)),
             ],
         }),
         table: Table::new(["#layer", "#steps", "#tokens", "#before", "#after", "#left"])
@@ -124,10 +128,7 @@ fn end_to_end(round: &TrainedRound) -> Option<Figure> {
         picture: Picture::Plot(Plot {
             x: Axis { label: "tokens learnt from", is_log: false, unit: Unit::Plain },
             y: Axis { label: "KLD, nats per token", is_log: false, unit: Unit::Plain },
-            series: vec![
-                Series { name: "KLD".into(), mark: Mark::Line, points: points.clone() },
-                Series { name: "checks".into(), mark: Mark::Dot, points },
-            ],
+            series: vec![Series { name: "KLD".into(), mark: Mark::Line, points }],
         }),
         table: Table::new(["#tokens", "#KLD"]).with(checks.iter().map(row)),
     })

@@ -68,7 +68,7 @@ fn along(evaluation: &Evaluation) -> Option<Figure> {
                     mark: Mark::Area,
                     points: stretches.iter().map(point).collect(),
                 },
-                Series { name: "of all".into(), mark: Mark::Dashed, points: ends.into() },
+                Series { name: "mean of all".into(), mark: Mark::Dashed, points: ends.into() },
             ],
         }),
         table: Table::new(["#from position", "#positions", "#mean KLD", "#largest KLD"])
