@@ -359,11 +359,10 @@ fn tokens(per_second: f64) -> String {
 
 fn write_against_q4_0(out: &mut String, speed: &RelativeSpeed) -> fmt::Result {
     let RelativeSpeed { generation, prompt, asked } = speed;
-    let asked = asked.map(|floor| format!(", --speed {floor} being asked for"));
+    let asked = asked.map(|floor| format!(" (--speed {floor})")).unwrap_or_default();
     writeln!(
         out,
-        "               {generation:.2}x of Q4_0 in generation, {prompt:.2}x in prompts, by format{}",
-        asked.unwrap_or_default()
+        "  against Q4_0 {generation:.2}x in generation, {prompt:.2}x in prompts, by format{asked}"
     )
 }
 
@@ -385,18 +384,15 @@ fn write_memory(out: &mut String, memory: &MemoryFigure) -> fmt::Result {
 
 fn write_hardware(out: &mut String, hardware: &HardwareFigure) -> fmt::Result {
     let Ceilings { bytes_per_second, flops_per_second } = hardware.ceilings;
-    writeln!(
-        out,
-        "               of {:.1} GB/s and {:.0} GFLOP/s of this machine:",
-        bytes_per_second / 1e9,
-        flops_per_second / 1e9
-    )?;
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let told = |used: &Utilisation| {
-        format!("{} and {}", percent(used.of_bandwidth), percent(used.of_flops))
+    let (bytes, flops) = (bytes_per_second / 1e9, flops_per_second / 1e9);
+    let of = |used: &Utilisation| {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        (percent(used.of_bandwidth), percent(used.of_flops))
     };
-    let (generation, prompt) = (told(&hardware.generation), told(&hardware.prompt));
-    writeln!(out, "               {generation} in generation, {prompt} in prompts")
+    let (generation, prompt) = (of(&hardware.generation), of(&hardware.prompt));
+    writeln!(out, "  hardware     generation {} of {bytes:.1} GB/s,", generation.0)?;
+    writeln!(out, "               {} of {flops:.0} GFLOP/s;", generation.1)?;
+    writeln!(out, "               prompts {} and {}", prompt.0, prompt.1)
 }
 
 fn write_alignment(out: &mut String, figure: &AlignmentFigure) -> fmt::Result {
