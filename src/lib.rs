@@ -74,15 +74,17 @@ impl Framework {
     /// For a machine that runs the model on its processor, with `memory` GB (10^9 bytes) for
     /// weights and KV cache, and a largest allowed degradation of `accuracy` (a fraction: 0.02).
     pub fn cpu(memory: f64, accuracy: f64) -> Framework {
-        let hardware = Hardware::Cpu;
-        Framework {
-            config: Config {
-                hardware,
-                memory: Some(memory),
-                accuracy: Some(accuracy),
-                ..Config::default()
-            },
-        }
+        Framework::on(Hardware::Cpu, memory, accuracy)
+    }
+
+    /// The same for a machine that runs it on a graphics card with so much memory.
+    pub fn gpu(memory: f64, accuracy: f64) -> Framework {
+        Framework::on(Hardware::Gpu, memory, accuracy)
+    }
+
+    fn on(hardware: Hardware, memory: f64, accuracy: f64) -> Framework {
+        let (memory, accuracy) = (Some(memory), Some(accuracy));
+        Framework { config: Config { hardware, memory, accuracy, ..Config::default() } }
     }
 
     /// Quantizes the model `input` to the new file `output`.

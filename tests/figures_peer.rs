@@ -9,7 +9,8 @@ use std::process::Command;
 
 use opencog_qat::config::{Config, Effort, Goal};
 use opencog_qat::gguf::{Format, Gguf, TensorSpec};
-use opencog_qat::hardware::{Hardware, InstructionSet};
+use opencog_qat::hardware::{Hardware, InstructionSet, SpeedFloor};
+use opencog_qat::model::Phase;
 use opencog_qat::pipeline::{self, Job};
 use opencog_qat::progress::Silent;
 use opencog_qat::validate::{Bench, Ceilings, MemoryUse, SpeedUp, Speeds, TimeLimits, Workload};
@@ -33,9 +34,62 @@ fn gemma() -> PathBuf {
 fn quantized(input: &Path, output: &Path, formats: &[Format], bpw: Option<f64>) {
     let goal = Goal { bpw, ..Goal::default() };
     let formats = (!formats.is_empty()).then(|| formats.to_vec());
-    let config = Config { formats, goal, effort: Effort::Fast, ..Config::default() };
+    made(input, output, Config { formats, goal, ..Config::default() });
+}
+
+/// What becomes of a model by its weights and by what is asked for.
+fn made(input: &Path, output: &Path, config: Config) {
+    let config = Config { effort: Effort::Fast, ..config };
     let job = Job { force: true, ..Job::new(input, output) };
     pipeline::run(&job, &config, &Silent).unwrap();
+}
+
+/// How much slower than asked a model may be.
+const FLOOR_TOLERANCE: f64 = 0.05;
+
+#[test]
+fn a_model_is_as_fast_as_asked() {
+    let program = fetched::llama_cpp("llama-bench");
+    let (smollm2, gemma) = (fetched::smollm2(), gemma());
+    if !fetched::optimized() || !fetched::present(&[&program, &smollm2, &gemma]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [base, held] = ["q4_0.gguf", "held.gguf"].map(|name| folder.path().join(name));
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let limits = TimeLimits::default();
+    let bench = Bench { program: &program, threads, on_gpu: false, limits };
+    println!("  model, --speed              asked  measured against Q4_0, generation and prompt");
+    let mut slow = Vec::new();
+    for (name, input) in [("SmolLM2", &smollm2), ("Gemma-3", &gemma)] {
+        quantized(input, &base, &[Format::Q4_0], None);
+        for floor in ["0.95", "0.8", "prompt:0.95", "prompt:0.7"] {
+            let speed: SpeedFloor = floor.parse().unwrap();
+            let goal = Goal { bpw: Some(6.0), ..Goal::default() };
+            made(input, &held, Config { speed: Some(speed), goal, ..Config::default() });
+            let mut best = (0.0, String::new());
+            for _ in 0..TRIES {
+                let [from, to] = bench.compare([&base, &held], &Silent).unwrap().speeds;
+                let ratio = SpeedUp::of(&from, &to);
+                let found = match speed.phase {
+                    Phase::Generation => ratio.generation,
+                    Phase::Prompt => ratio.prompt,
+                };
+                if found > best.0 {
+                    best = (found, format!("{:.3} {:.3}", ratio.generation, ratio.prompt));
+                }
+                if found >= speed.fraction * (1.0 - FLOOR_TOLERANCE) {
+                    break;
+                }
+            }
+            let bytes = fs::metadata(&held).unwrap().len();
+            println!("  {name:<10} {floor:<16} {:.2}   {}   {bytes} bytes", speed.fraction, best.1);
+            if best.0 < speed.fraction * (1.0 - FLOOR_TOLERANCE) {
+                slow.push((name, floor, best.0));
+            }
+        }
+    }
+    assert!(slow.is_empty(), "slower than asked: {slow:?}");
 }
 
 fn specs(gguf: &Gguf) -> Vec<TensorSpec> {

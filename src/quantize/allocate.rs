@@ -24,11 +24,9 @@ pub fn within_room(groups: &[Vec<Item>], room: Room) -> Option<Vec<usize>> {
         for step in steps(groups, price) {
             state.take_if_better(step);
         }
-        for _ in 0..MOST_MOVES {
-            match state.best_moves() {
-                Some(moves) => moves.into_iter().for_each(|step| state.take(step)),
-                None => break,
-            }
+        state.fill();
+        if price > 0.0 {
+            state.improve();
         }
         Some(state)
     });
@@ -89,6 +87,7 @@ struct Step {
 }
 
 /// The options taken so far.
+#[derive(Clone)]
 struct State<'g> {
     groups: &'g [Vec<Item>],
     room: Room,
@@ -156,6 +155,40 @@ impl<'g> State<'g> {
     fn take_if_better(&mut self, step: Step) {
         if self.gain(step) > 0.0 && self.fits(step) {
             self.take(step);
+        }
+    }
+
+    /// Fills the room that is left.
+    fn fill(&mut self) {
+        for _ in 0..MOST_MOVES {
+            match self.best_moves() {
+                Some(moves) => moves.into_iter().for_each(|step| self.take(step)),
+                None => break,
+            }
+        }
+    }
+
+    /// Takes each step in turn, though it may cost, and fills the room again; what gains most is kept,
+    /// until nothing gains. If bytes and time are both short, moves of one and two groups get stuck:
+    /// up to a third above the best choice of nine groups, and some 10 % of sixty.
+    fn improve(&mut self) {
+        /// Beyond, it would take too long, and single groups matter little.
+        const MOST_OPTIONS: usize = 4000;
+        if self.groups.iter().map(Vec::len).sum::<usize>() > MOST_OPTIONS {
+            return;
+        }
+        loop {
+            let steps: Vec<Step> = self.all_steps().filter(|&step| self.fits(step)).collect();
+            let after = steps.into_iter().map(|step| {
+                let mut state = self.clone();
+                state.take(step);
+                state.fill();
+                state
+            });
+            match after.min_by(|a, b| a.cost().total_cmp(&b.cost())) {
+                Some(best) if best.cost() < self.cost() * (1.0 - 1e-12) => *self = best,
+                _ => return,
+            }
         }
     }
 

@@ -96,28 +96,34 @@ mod tests {
         }
     }
 
-    /// Of many groups whose formats lose by the fourth power of bits, as those of a model do, what
-    /// the limits leave is used: no more than a few percent are lost to what is exact.
+    /// Of groups whose formats lose by the fourth power of bits, as those of a model do, and of which
+    /// one is slow, as 5 bits are on a CPU.
     #[test]
     fn little_is_lost_to_the_exact_choice() {
-        let item = |g: u64, bits: u64| {
-            let weights = 1000 * (1 + g % 3);
-            let bytes = weights * bits / 8;
-            // 5 bits are slow, as they are on a CPU.
-            let time = weights * if bits == 5 { 9 } else { bits };
-            let bytes = Bytes { tensors: bytes, file: bytes };
-            Item { bytes, time, cost: (1 + g) as f64 / f64::powi(4.0, bits as i32 - 4) }
-        };
-        let groups: Vec<Vec<Item>> =
-            (0..9).map(|g| [4, 5, 6, 8].map(|bits| item(g, bits)).to_vec()).collect();
-        for (file, time) in [(12_500, 105_000), (12_500, 95_000), (14_000, 110_000)] {
+        let mut ratios = Vec::new();
+        for seed in 0..20u64 {
+            let item = |group: u64, bits: u64| {
+                let weights = 1000 * (1 + (group * 7 + seed) % 3);
+                let bytes = weights * bits / 8;
+                let time = weights * if bits == 5 { 9 } else { bits };
+                let cost = 1 + (group * group + 5 * seed) % 9;
+                let bytes = Bytes { tensors: bytes, file: bytes };
+                Item { bytes, time, cost: cost as f64 / f64::powi(4.0, bits as i32 - 4) }
+            };
+            let groups: Vec<Vec<Item>> =
+                (0..7).map(|group| [4, 5, 6, 8].map(|bits| item(group, bits)).to_vec()).collect();
+            let (least_bytes, least_time, _) = taken(&groups, &[0; 7]);
+            let file = least_bytes.file * (110 + seed % 5 * 10) / 100;
+            let time = least_time * (105 + seed % 7 * 7) / 100;
             let room = Room { bytes: Bytes { tensors: u64::MAX / 4, file }, time };
             let possible = all(&groups).into_iter().map(|chosen| taken(&groups, &chosen));
             let possible = possible.filter(|&(bytes, time, _)| room.holds(bytes, time));
             let least = possible.map(|(_, _, cost)| cost).min_by(f64::total_cmp).unwrap();
             let (bytes, time, cost) = taken(&groups, &choose(&groups, room).unwrap());
             assert!(room.holds(bytes, time));
-            assert!(cost <= 1.05 * least, "{cost} for {least} within {room:?}");
+            ratios.push(cost / least);
         }
+        let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+        assert!(mean < 1.01 && ratios.iter().all(|&ratio| ratio < 1.1), "{ratios:?}");
     }
 }

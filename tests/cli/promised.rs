@@ -26,7 +26,15 @@ fn a_standard_run_tells_all_of_them() {
     let run = run.env("PATH", folder.root()).output().unwrap();
     assert!(run.status.success(), "{run:?}");
     let summary = String::from_utf8(run.stdout).unwrap();
-    for line in ["speed-up ", "(estimated)", "of Q4_0", "utilisation ", "GB/s", "alignment "] {
+    for line in [
+        "speed-up ",
+        "(estimated)",
+        "against Q4_0 ",
+        "utilisation ",
+        "hardware ",
+        "GFLOP/s",
+        "alignment ",
+    ] {
         assert!(summary.contains(line), "{line}: {summary}");
     }
     let figures = figures(&folder);

@@ -125,8 +125,7 @@ fn tokens(per_second: f64) -> String {
 
 fn against_q4_0(speed: &RelativeSpeed) -> Fact {
     let RelativeSpeed { generation, prompt, asked } = speed;
-    let asked = asked.map(|floor| format!(", --speed {floor} being asked for"));
-    let asked = asked.unwrap_or_default();
+    let asked = asked.map(|floor| format!(" (--speed {floor})")).unwrap_or_default();
     let told = format!("{generation:.2}x in generation, {prompt:.2}x in prompts, by format{asked}");
     Fact::new("against Q4_0", told)
 }
@@ -147,15 +146,17 @@ fn memory(memory: &MemoryFigure) -> Fact {
 fn hardware(hardware: &HardwareFigure) -> Fact {
     let Ceilings { bytes_per_second, flops_per_second } = hardware.ceilings;
     let (bandwidth, rate) = (bytes_per_second / 1e9, flops_per_second / 1e9);
-    let told = |used: &Utilisation| {
-        format!("{:.1} % and {:.1} %", 100.0 * used.of_bandwidth, 100.0 * used.of_flops)
+    let of = |used: &Utilisation| {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        (percent(used.of_bandwidth), percent(used.of_flops))
     };
-    let (generation, prompt) = (told(&hardware.generation), told(&hardware.prompt));
+    let (generation, prompt) = (of(&hardware.generation), of(&hardware.prompt));
     let lines = vec![
-        format!("of {bandwidth:.1} GB/s and {rate:.0} GFLOP/s of this machine:"),
-        format!("{generation} in generation, {prompt} in prompts"),
+        format!("generation {} of {bandwidth:.1} GB/s,", generation.0),
+        format!("{} of {rate:.0} GFLOP/s;", generation.1),
+        format!("prompts {} and {}", prompt.0, prompt.1),
     ];
-    Fact { key: "machine".into(), lines }
+    Fact { key: "hardware".into(), lines }
 }
 
 fn alignment(figure: &AlignmentFigure) -> Fact {
