@@ -34,10 +34,10 @@ fn a_floor_is_kept_to_at_any_effort_and_on_any_machine() {
 #[test]
 fn prompts_have_a_floor_of_their_own() {
     let folder = Folder::with_tiny();
-    let flags = "--bpw 6 --formats Q4_0,Q5_1,Q6_K,Q8_0";
-    let (_, free, _) = speeds(&folder, &format!("{flags} --formats Q4_0,Q8_0"));
-    let (_, held, _) = speeds(&folder, &format!("{flags} --speed prompt:1"));
-    assert!(free < 0.95 && held >= 1.0, "{free} and {held}");
+    let flags = "--bpw 6 --formats Q4_0,Q8_0";
+    let (_, free, _) = speeds(&folder, flags);
+    let (_, held, _) = speeds(&folder, &format!("{flags} --speed prompt:0.9"));
+    assert!(free < 0.85 && held >= 0.9, "{free} and {held}");
 }
 
 #[test]
