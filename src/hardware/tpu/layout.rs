@@ -319,7 +319,7 @@ mod tests {
         let codes = format.block_bytes() - 2;
         let block = |block: usize| {
             let scale = half::f16::from_f32(0.5 / (1 + block / 2) as f32);
-            let codes = (0..codes).map(move |i| (block % 2 * codes + i) as u8 * 7);
+            let codes = (0..codes).map(move |i| ((block % 2 * codes + i) as u8).wrapping_mul(7));
             scale.to_le_bytes().into_iter().chain(codes)
         };
         (0..4).flat_map(block).collect()
