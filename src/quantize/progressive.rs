@@ -485,8 +485,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Bytes { tensors: searchable.budget.tensors, file }
     }
 
-    /// What may be chosen for the tensors that get one format together: what one of them finished in,
-    /// else any candidate.
+    /// What may be chosen for the tensors that get one format together: what one of them finished
+    /// in, else any candidate.
     fn ways(&self, finished: &BTreeMap<usize, usize>, scale: f64) -> Vec<Vec<Way>> {
         let cost = |i: usize, at: usize| match finished.contains_key(&i) {
             true => 0.0,
