@@ -335,7 +335,7 @@ impl Config {
                      Q5_K, Q6_K, IQ4_NL, IQ4_XS"
                 }
                 Hardware::Tpu => {
-                    "is not among those that hold what a TPU multiplies: Q4_0 for int4, Q8_0 for int8"
+                    "is not among those that hold what a TPU multiplies: Q4_0 (int4) and Q8_0 (int8)"
                 }
             };
             check(palette.contains(&format), "--formats", format, expected)?;

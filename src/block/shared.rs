@@ -19,19 +19,19 @@ use crate::simd::Level;
 /// A run of columns whose blocks all carry one scale.
 ///
 /// What holds of rows that are encoded so, or trained so:
-/// - The blocks are ordinary ones of its [format](SharedScale::format), so that llama.cpp runs them:
-///   a value is `scale * code`, in F32, with a `code` that is an integer around 0.
-/// - All blocks of a run have the same scale, bit for bit, and runs begin at each row's first column.
-/// - The scale is a finite number, of either sign, or 0 where all values of the run are; then its
-///   codes are 0, too.
+/// - The blocks are ordinary ones of its [format](SharedScale::format), so that llama.cpp runs
+///   them: a value is `scale * code`, in F32, with a `code` that is an integer around 0.
+/// - All blocks of a run have the same scale, bit for bit, and runs begin at each row's first
+///   column.
+/// - The scale is a finite number, of either sign; if it is 0, so are all codes of the run.
 /// - Scales and codes are what the variants say.
 ///
 /// So the weights of a run are an array of integers and one number, which other containers can hold
 /// too, bit for bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SharedScale {
-    /// A row, of so many columns, in int8: Q8_0 blocks with codes from -127 to 127. F16, and so F32,
-    /// represents the scale.
+    /// A row, of so many columns, in int8: Q8_0 blocks with codes from -127 to 127. F16, and so
+    /// F32, represents the scale.
     Row(usize),
     /// So many columns of a row, in int4: Q4_0 blocks with codes (stored plus 8) from -8 to 7. Both
     /// F16 and BF16 represent the scale: it has at most 8 significant bits, is a multiple of 2^-24,
@@ -85,8 +85,8 @@ impl SharedScale {
 /// is that of [`super::encode`].
 ///
 /// No run of columns loses more than it would by rounding to nearest with the scale that puts its
-/// largest magnitude at an end of the grid. The bytes depend on the arguments alone: not on the CPU,
-/// nor on how rows are grouped into calls.
+/// largest magnitude at an end of the grid. The bytes depend on the arguments alone: not on the
+/// CPU, nor on how rows are grouped into calls.
 ///
 /// # Panics
 /// If the scales do not [fit](SharedScale::fits) the rows or the lengths do not agree.

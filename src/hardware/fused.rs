@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-/// The tensor that a loader makes of `name` and its neighbours: queries, keys and values of a layer are
-/// multiplied as one matrix, gate and up as another, so that they need the same number format. Other
-/// tensors stay what they are.
+/// The tensor that a loader makes of `name` and its neighbours: queries, keys and values of a layer
+/// are multiplied as one matrix, gate and up as another, so that they need the same number format.
+/// Other tensors stay what they are.
 ///
-/// As vLLM's loader of compressed-tensors has it, which refuses a model with other formats in one of
-/// these: <https://github.com/vllm-project/vllm>, `packed_modules_mapping` of its models.
+/// As vLLM's loader of compressed-tensors has it, which refuses a model with other formats in one
+/// of these: <https://github.com/vllm-project/vllm>, `packed_modules_mapping` of its models.
 pub fn fused(name: &str) -> Cow<'_, str> {
     let Some((layer, part)) = layer_and_part(name) else { return name.into() };
     match part {

@@ -47,9 +47,9 @@ impl Hardware {
         }
     }
 
-    /// What the blocks of a format share in rows of so many columns, all of which whole blocks hold:
-    /// nothing but on a TPU, which multiplies int8 with one scale a row, and int4 with one scale a
-    /// tile of [`TILE`] inputs, or of the largest of 64 and 32 that divides the rows.
+    /// What the blocks of a format share in rows of so many columns, all of which whole blocks
+    /// hold: nothing but on a TPU, which multiplies int8 with one scale a row, and int4 with one
+    /// scale a tile of [`TILE`] inputs, or of the largest of 64 and 32 that divides the rows.
     pub fn shared_scale(self, format: Format, columns: usize) -> Option<SharedScale> {
         let tile = || [TILE, 64, 32].into_iter().find(|&tile| columns.is_multiple_of(tile));
         match (self, format) {

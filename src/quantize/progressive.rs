@@ -531,8 +531,8 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Room { bytes, time: searchable.time() }
     }
 
-    /// What may be chosen for the tensors that get one format together: what one of them finished in,
-    /// else any candidate.
+    /// What may be chosen for the tensors that get one format together: what one of them finished
+    /// in, else any candidate.
     fn ways(&self, finished: &BTreeMap<usize, usize>, scale: f64) -> Vec<Vec<Way>> {
         let cost = |i: usize, at: usize| match finished.contains_key(&i) {
             true => 0.0,

@@ -42,8 +42,8 @@ pub fn same_formats(
     Ok(())
 }
 
-/// Refuses a tensor that is kept in blocks of which the target knows nothing: on a TPU any, as their
-/// scales are not shared as its are.
+/// Refuses a tensor that is kept in blocks of which the target knows nothing: on a TPU any, as
+/// their scales are not shared as its are.
 pub fn refuse_off_grid(
     gguf: &Gguf,
     hardware: Hardware,

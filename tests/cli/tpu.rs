@@ -18,7 +18,8 @@ fn tile(row_len: usize) -> usize {
     [128, 64, 32].into_iter().find(|tile| row_len.is_multiple_of(*tile)).unwrap()
 }
 
-/// That all blocks of a run carry one scale, which other types hold too, and integers of either sign.
+/// That all blocks of a run carry one scale, which other types hold too, and integers of either
+/// sign.
 #[track_caller]
 fn check_runs(tensor: &TensorInfo, data: &[u8]) {
     let (name, format, row_len) = (&tensor.name, tensor.format, tensor.row_len());
@@ -57,8 +58,8 @@ fn loaded_as_one(gguf: &Gguf) -> BTreeMap<String, Vec<Format>> {
     formats
 }
 
-/// That a file is one that a TPU's packer can read: every matrix on a grid, and those that are loaded
-/// as one in one format. Returns how many have each format.
+/// That a file is one that a TPU's packer can read: every matrix on a grid, and those that are
+/// loaded as one in one format. Returns how many have each format.
 #[track_caller]
 fn check(folder: &Folder) -> [usize; 2] {
     let gguf = folder.open("out.gguf");

@@ -44,8 +44,8 @@ pub fn fit_shared_scale<G: Grid, N: Scales, S: Simd, W: Weights>(simd: S, x: &[f
     candidates[errors::<G, S, W>(simd, x, w, &candidates).lane_of_least()]
 }
 
-/// The outermost eight levels at either end, where the largest magnitude of values lies that are on a
-/// lattice already.
+/// The outermost eight levels at either end, where the largest magnitude of values lies that are on
+/// a lattice already.
 #[inline(always)]
 fn outermost_levels((low, high): (f32, f32)) -> [f32; LANES] {
     let inward = |l: usize| (l % (LANES / 2)) as f32;

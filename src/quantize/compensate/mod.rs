@@ -83,8 +83,8 @@ impl<'g> Compensation<'g> {
         });
     }
 
-    /// [`Compensation::encode`] or encoding without compensation, whichever errs less on inputs with the
-    /// Gram matrix `judge`: that of the inputs that are to come, if it is known.
+    /// [`Compensation::encode`] or encoding without compensation, whichever errs less on inputs
+    /// with the Gram matrix `judge`: that of the inputs that are to come, if it is known.
     pub fn encode_best(
         &self,
         to: Candidate,

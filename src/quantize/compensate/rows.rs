@@ -21,8 +21,8 @@ pub struct Rows<'a> {
     shared: Option<SharedScale>,
     levels: Levels,
     columns: usize,
-    /// Columns whose scales are found at a time: a block, or a tile; or a block where the scale of a
-    /// whole row is found before all.
+    /// Columns whose scales are found at a time: a block, or a tile; or a block where the scale of
+    /// a whole row is found before all.
     span: usize,
     /// What they should be.
     target: &'a [f32],
@@ -83,8 +83,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Rounds all columns from left to right, each making good what it can of the errors before it.
-    /// The scales of a block, or of a tile, are found when all columns left of it are rounded; that of a
-    /// row before.
+    /// The scales of a block, or of a tile, are found when all columns left of it are rounded; that
+    /// of a row before.
     pub fn round(&mut self, feedback: &Feedback) {
         let (n, len) = (self.columns, self.span);
         let of_row = matches!(self.shared, Some(SharedScale::Row(_)));
@@ -134,8 +134,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Finds the scales of the `len` columns from `start` on, a block or what shares a scale, in all
-    /// rows.
+    /// Finds the scales of the `len` columns from `start` on, a block or what shares a scale, in
+    /// all rows.
     fn find_grids(&mut self, start: usize, len: usize, wanted: &[f32]) {
         let format = self.format;
         let importance = &self.importance[start..start + len];

@@ -93,9 +93,9 @@ impl Form {
 }
 
 impl Latent {
-    /// Starts from an encoding, whose blocks share what is `shared`, and from full-precision weights. Where these would be rounded to
-    /// other codes than the encoding has, they are moved to where they are not: what is evaluated
-    /// first is the encoding.
+    /// Starts from an encoding, whose blocks share what is `shared`, and from full-precision
+    /// weights. Where these would be rounded to other codes than the encoding has, they are moved
+    /// to where they are not: what is evaluated first is the encoding.
     pub fn new(
         format: Format,
         shared: Option<SharedScale>,
