@@ -34,6 +34,16 @@ pub fn within_room(groups: &[Vec<Item>], room: Room) -> Option<Vec<usize>> {
     filled.min_by(|a, b| a.cost().total_cmp(&b.cost())).map(|state| state.chosen)
 }
 
+/// A choice that fits, improved by moves of its groups until none gains.
+pub fn improved(groups: &[Vec<Item>], room: Room, chosen: Vec<usize>) -> Vec<usize> {
+    let taken = || groups.iter().zip(&chosen).map(|(items, &at)| items[at]);
+    let (bytes, time) = (taken().map(|item| item.bytes).sum(), taken().map(|it| it.time).sum());
+    let mut state = State { groups, room, chosen, bytes, time };
+    state.fill();
+    state.improve();
+    state.chosen
+}
+
 /// The option of each group that together take fewest bytes of the file within `cost` and within
 /// `room`, or nearly so; `None` where none cost so little.
 pub fn within_cost(groups: &[Vec<Item>], cost: f64, room: Room) -> Option<Vec<usize>> {

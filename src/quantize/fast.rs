@@ -2,7 +2,7 @@
 
 use crate::hardware::Time;
 
-use super::allocate::within_room;
+use super::allocate::{improved, within_room};
 use super::knapsack::{self, Item};
 use super::pace::Room;
 use super::size::Bytes;
@@ -10,16 +10,44 @@ use super::size::Bytes;
 /// The option of each group that together cost least within `room`, or nearly so; `None` where none
 /// fit.
 ///
-/// Exact if the choice without a limit of time is fast enough. Otherwise the allocation over single
-/// groups gives time a price in bytes; if that finds nothing, the fastest choice that has few enough
-/// bytes is taken, which is exact.
+/// Exact if the choice without a limit of time is fast enough. Otherwise time has a price: in cost,
+/// which the knapsack then adds, and in bytes, as in the allocation over single groups. The better of
+/// both is taken, improved by moves of single groups.
 pub fn choose(groups: &[Vec<Item>], room: Room) -> Option<Vec<usize>> {
-    let is_fast = |chosen: &Vec<usize>| time(groups, chosen) <= room.time;
     let by_bytes = knapsack::choose(groups, room.bytes)?;
-    if is_fast(&by_bytes) {
+    if time(groups, &by_bytes) <= room.time {
         return Some(by_bytes);
     }
-    within_room(groups, room).or_else(|| fastest(groups, room.bytes).filter(is_fast))
+    let fast = at_a_price(groups, room, cost(groups, &by_bytes))?;
+    let fast = [improved(groups, room, fast)].into_iter().chain(within_room(groups, room));
+    fast.min_by(|a, b| cost(groups, a).total_cmp(&cost(groups, b)))
+}
+
+/// The choice of the least price of time, in cost, at which the knapsack is fast enough; the fastest
+/// one, if none is at any price that is tried; `None` if even that is too slow. `cost` is what the
+/// choice without a limit of time costs.
+fn at_a_price(groups: &[Vec<Item>], room: Room, cost: f64) -> Option<Vec<usize>> {
+    /// Halvings of the price's logarithm, from a range of 4^12: it is known to a thousandth then.
+    const HALVINGS: usize = 14;
+    let is_fast = |chosen: &Vec<usize>| time(groups, chosen) <= room.time;
+    let fastest = fastest(groups, room.bytes).filter(is_fast)?;
+    let at = |price: f64| {
+        let priced = |item: &Item| Item { cost: item.cost + price * item.time as f64, ..*item };
+        let groups: Vec<Vec<Item>> =
+            groups.iter().map(|items| items.iter().map(priced).collect()).collect();
+        knapsack::choose(&groups, room.bytes).filter(is_fast)
+    };
+    let middle = cost.max(f64::MIN_POSITIVE) / room.time.max(1) as f64;
+    let (mut low, mut high) = (middle / 4096.0, middle * 4096.0);
+    let mut found = None;
+    for _ in 0..HALVINGS {
+        let price = (low * high).sqrt();
+        match at(price) {
+            Some(chosen) => (found, high) = (Some(chosen), price),
+            None => low = price,
+        }
+    }
+    found.or(Some(fastest))
 }
 
 /// The option of each group that together take least time within `budget`.
@@ -28,6 +56,10 @@ pub fn fastest(groups: &[Vec<Item>], budget: Bytes) -> Option<Vec<usize>> {
     let groups: Vec<Vec<Item>> =
         groups.iter().map(|items| items.iter().map(by_time).collect()).collect();
     knapsack::choose(&groups, budget)
+}
+
+fn cost(groups: &[Vec<Item>], chosen: &[usize]) -> f64 {
+    groups.iter().zip(chosen).map(|(items, &at)| items[at].cost).sum()
 }
 
 fn time(groups: &[Vec<Item>], chosen: &[usize]) -> Time {
@@ -52,9 +84,8 @@ mod tests {
 
     /// Bytes, time and cost of a choice.
     fn taken(groups: &[Vec<Item>], chosen: &[usize]) -> (Bytes, Time, f64) {
-        let items = || groups.iter().zip(chosen).map(|(items, &at)| items[at]);
-        let cost = items().map(|item| item.cost).sum();
-        (items().map(|item| item.bytes).sum(), time(groups, chosen), cost)
+        let items = groups.iter().zip(chosen).map(|(items, &at)| items[at]);
+        (items.map(|item| item.bytes).sum(), time(groups, chosen), cost(groups, chosen))
     }
 
     prop_compose! {
