@@ -89,7 +89,7 @@ impl Framework {
     pub fn run(&self, input: impl AsRef<Path>, output: impl AsRef<Path>) -> Result<Report, Error> {
         let (input, output) = (input.as_ref().into(), output.as_ref().into());
         let (force, dry_run, threads) = (false, false, None);
-        let (eval_text, report, tpu_layout) = (None, None, Layout::default());
+        let (eval_text, report, tpu_layout) = (None, None, Some(Layout::default()));
         let opencog = companion::Request::default();
         let job =
             Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };

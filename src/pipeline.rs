@@ -39,8 +39,9 @@ pub struct Job {
     pub eval_text: Option<PathBuf>,
     /// Where what was done is written as JSON, if anywhere; an existing file is replaced.
     pub report: Option<PathBuf>,
-    /// How the pack for a TPU is laid out; if the model is for other hardware, there is none.
-    pub tpu_layout: Layout,
+    /// How the pack for a TPU is laid out; `None` for no pack, of which there is none for other
+    /// hardware, either.
+    pub tpu_layout: Option<Layout>,
     /// Whether an existing output is replaced.
     pub force: bool,
     /// Whether only the plan is made, and nothing written.
@@ -50,6 +51,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// The folder for a TPU and its layout, if there is to be one.
+    pub fn pack(&self, config: &Config) -> Option<(PathBuf, Layout)> {
+        let layout = self.tpu_layout.filter(|_| config.hardware == Hardware::Tpu)?;
+        Some((tpu::pack_of(&self.output), layout))
+    }
+
     /// Checks what can be checked without looking at files.
     pub fn validate(&self) -> Result<(), ConfigError> {
         threads::check(self.threads)
@@ -71,8 +78,11 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     if is_new {
         OutputFile::check(&job.output, job.force)?;
     }
-    if config.hardware == Hardware::Tpu {
-        check_pack(&gguf, job, is_new)?;
+    if let Some((pack, _)) = job.pack(config) {
+        if is_new {
+            OutputFolder::check(&pack, job.force, tpu::is_of_pack)?;
+        }
+        tpu::check(&gguf).map_err(|e| Error::pack(&job.input, e))?;
     }
     // Before the model is worked on: what is broken is known at once, and the model names it.
     let companion = Companion::beside(&gguf, job)?;
@@ -115,8 +125,8 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         let stored = store(&gguf, &plan, &metadata, &importance, &encodings, output, progress);
         let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
         clock.lap("encode and write");
-        if let Some(folder) = &files.pack {
-            pack = Some(write_pack(output.path(), job, folder)?);
+        if let Some((folder, layout)) = &files.pack {
+            pack = Some(write_pack(output.path(), job, folder, *layout)?);
             clock.lap("pack");
         }
         if let Ok(outputs) = &outputs {
@@ -170,22 +180,18 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     Ok(report)
 }
 
-/// Whether there will be a pack and can be the folder, as far as that is known before the work.
-fn check_pack(gguf: &Gguf, job: &Job, is_new: bool) -> Result<(), Error> {
-    let target = tpu::pack_of(&job.output);
-    if is_new {
-        OutputFolder::check(&target, job.force, tpu::is_of_pack)?;
-    }
-    tpu::check(gguf).map_err(|e| Error::pack(&job.input, e))
-}
-
 /// Fills the pack with the model that was written to `model`.
-fn write_pack(model: &Path, job: &Job, folder: &OutputFolder) -> Result<PackReport, Error> {
+fn write_pack(
+    model: &Path,
+    job: &Job,
+    folder: &OutputFolder,
+    layout: Layout,
+) -> Result<PackReport, Error> {
     let gguf = Gguf::open(model)?;
-    let bytes = tpu::write(&gguf, job.tpu_layout, folder);
+    let bytes = tpu::write(&gguf, layout, folder);
     Ok(PackReport {
         folder: folder.target().into(),
-        layout: job.tpu_layout.name(),
+        layout: layout.name(),
         bytes: bytes.map_err(|e| Error::pack(&job.input, e))?,
     })
 }

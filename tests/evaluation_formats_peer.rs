@@ -14,7 +14,6 @@ use opencog_qat::companion::Request;
 use opencog_qat::config::{Calibration, Config, Effort};
 use opencog_qat::evaluate::{self, EvaluationJob};
 use opencog_qat::gguf::Format;
-use opencog_qat::hardware::tpu::Layout;
 use opencog_qat::progress::Silent;
 use opencog_qat::report::{Activations, Report};
 use opencog_qat::{Job, pipeline};
@@ -95,7 +94,7 @@ fn quantize(input: &Path, output: &Path, config: &Config) -> Report {
     let (force, dry_run, threads) = (false, false, None);
     let (eval_text, report) = (None, None);
     let opencog = Request::default();
-    let tpu_layout = Layout::default();
+    let tpu_layout = None;
     let job =
         Job { input, output, opencog, eval_text, report, tpu_layout, force, dry_run, threads };
     pipeline::run(&job, config, &Silent).unwrap()

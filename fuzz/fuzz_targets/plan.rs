@@ -6,7 +6,6 @@ use std::hint::black_box;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use opencog_qat::companion::Request;
 use opencog_qat::config::{Effort, Strategy};
-use opencog_qat::hardware::tpu::Layout;
 use opencog_qat::pipeline::{self, Job};
 use opencog_qat::progress::Silent;
 use opencog_qat::{Config, report};
@@ -24,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         opencog: Request::default(),
         eval_text: None,
         report: None,
-        tpu_layout: Layout::default(),
+        tpu_layout: None,
         force: false,
         dry_run: true,
         threads: Some(1),

@@ -21,8 +21,8 @@ pub enum Layout {
     /// | int4, a scale a tile | `weight_packed` I32 `[out, in / 8]` (value + 8, the low nibble first), `weight_scale` BF16 `[out, in / tile]`, `weight_shape` I64 `[2]` |
     /// | floats | `weight` |
     ///
-    /// That scale is exact; a loader that widens int4 to BF16, as transformers does, rounds the
-    /// weights once more.
+    /// That scale is exact; a loader that widens int4 to BF16, as transformers does with
+    /// `dequantize=True`, rounds the weights once more.
     ///
     /// Token embeddings and the output head are floats, F32 where the GGUF file has them quantized:
     /// vLLM's back end for TPUs quantizes linear layers alone.
