@@ -252,12 +252,16 @@ impl Config {
             bits,
             "the smaller number comes first, as in --bits 4:9",
         )?;
-        check(
-            self.hardware.palette().iter().any(|&format| bits.allows(format)),
-            "--bits",
-            bits,
-            "holds no format; there are formats of 4, 5, 6 and 8 bits",
-        )?;
+        let expected = match self.hardware {
+            Hardware::Cpu | Hardware::Gpu => {
+                "holds no format; there are formats of 4, 5, 6 and 8 bits"
+            }
+            Hardware::Tpu => {
+                "holds no format that a TPU multiplies: int4 and int8, of 4 and 8 bits"
+            }
+        };
+        let holds_any = self.hardware.palette().iter().any(|&format| bits.allows(format));
+        check(holds_any, "--bits", bits, expected)?;
         if let Some(reduction) = self.goal.reduction {
             let expected = "must lie between 0 and 1, both excluded; 0.75 is a quarter of 32 bits";
             check(fraction(reduction), "--reduction", reduction, expected)?;
@@ -312,8 +316,15 @@ impl Config {
         check(!formats.is_empty(), "--formats", "", "names no format")?;
         for &format in formats {
             let palette = self.hardware.palette();
-            let expected = "is not among the formats written here: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, \
-                            Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS";
+            let expected = match self.hardware {
+                Hardware::Cpu | Hardware::Gpu => {
+                    "is not among the formats written here: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, \
+                     Q5_K, Q6_K, IQ4_NL, IQ4_XS"
+                }
+                Hardware::Tpu => {
+                    "is not among those that hold what a TPU multiplies: Q4_0 (int4) and Q8_0 (int8)"
+                }
+            };
             check(palette.contains(&format), "--formats", format, expected)?;
             let expected =
                 "is not among those that --portable keeps to: Q4_0, Q4_K, Q5_K, Q6_K, Q8_0";
@@ -477,6 +488,29 @@ mod tests {
         assert!(refused(|c| (c.formats, c.bits.max) = (formats.clone(), 6)).contains("--bits"));
         let fixed = |c: &mut Config| (c.formats, c.strategy) = (formats, Strategy::Fixed);
         assert!(refused(fixed).contains("--strategy"));
+    }
+
+    #[test]
+    fn a_tpu_has_integers_of_4_and_of_8_bits() {
+        let tpu = Config { hardware: Hardware::Tpu, ..Config::default() };
+        let of_bits = |bits: &str| Config { bits: bits.parse().unwrap(), ..tpu.clone() };
+        for (bits, palette) in [
+            ("4:8", &[Format::Q4_0, Format::Q8_0][..]),
+            ("6:8", &[Format::Q8_0]),
+            ("4:4", &[Format::Q4_0]),
+        ] {
+            let config = of_bits(bits);
+            assert_eq!((config.validate(), config.palette()), (Ok(()), palette.to_vec()), "{bits}");
+            let portable = Config { portable: true, ..config };
+            assert_eq!(portable.palette(), palette, "all are portable");
+        }
+        let refused = of_bits("5:6").validate().unwrap_err().to_string();
+        assert!(refused.starts_with("--bits 5:6: holds no format that a TPU"), "{refused}");
+        let formats = Config { formats: Some(vec![Format::Q4_K]), ..tpu.clone() };
+        let refused = formats.validate().unwrap_err().to_string();
+        assert!(refused.starts_with("--formats Q4_K: is not among those that hold"), "{refused}");
+        let fixed = Config { strategy: Strategy::Fixed, ..tpu };
+        assert_eq!(fixed.validate(), Ok(()));
     }
 
     #[test]

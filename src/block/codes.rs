@@ -37,12 +37,14 @@ impl SubGrid {
 /// The levels that codes stand for, in units of the scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Levels {
-    /// The integers from `low` (code 0) to `high`.
+    /// The integers from `low` to `high`.
     Even {
-        /// Of code 0.
+        /// The lowest.
         low: i16,
-        /// Of the largest code.
+        /// The highest.
         high: i16,
+        /// The code of level 0.
+        zero: i16,
     },
     /// Uneven ones, ascending.
     Table(&'static [f32; 16]),
@@ -54,7 +56,7 @@ impl Levels {
     /// # Panics
     /// If the format cannot be encoded; so do all functions here.
     pub fn of(format: Format) -> Levels {
-        let even = |low, high| Levels::Even { low, high };
+        let even = |low: i16, high| Levels::Even { low, high, zero: -low };
         match format {
             Format::Q4_0 => even(-8, 7),
             Format::Q5_0 => even(-16, 15),
@@ -70,7 +72,7 @@ impl Levels {
     /// The level of a code.
     pub fn at(self, code: u8) -> f32 {
         match self {
-            Levels::Even { low, .. } => f32::from(low + i16::from(code)),
+            Levels::Even { zero, .. } => f32::from(i16::from(code) - zero),
             Levels::Table(levels) => levels[usize::from(code)],
         }
     }
@@ -78,7 +80,7 @@ impl Levels {
     /// Half a step beyond the outermost levels: what lies further out is clipped.
     pub fn borders(self) -> (f32, f32) {
         match self {
-            Levels::Even { low, high } => (f32::from(low) - 0.5, f32::from(high) + 0.5),
+            Levels::Even { low, high, .. } => (f32::from(low) - 0.5, f32::from(high) + 0.5),
             Levels::Table([first, second, .., before, last]) => {
                 (1.5 * first - 0.5 * second, 1.5 * last - 0.5 * before)
             }
@@ -96,7 +98,7 @@ impl Levels {
     /// The code of a level.
     pub fn code(self, level: f32) -> u8 {
         match self {
-            Levels::Even { low, .. } => (level as i16 - low) as u8,
+            Levels::Even { zero, .. } => (level as i16 + zero) as u8,
             Levels::Table(levels) => levels.iter().filter(|&&other| other < level).count() as u8,
         }
     }
@@ -107,7 +109,7 @@ impl Levels {
         /// 1.5 * 2^23: adding it rounds small numbers to integers, ties to even.
         const MAGIC: f32 = 12_582_912.0;
         match self {
-            Levels::Even { low, high } => {
+            Levels::Even { low, high, .. } => {
                 let (low, high) = (f32::from(low), f32::from(high));
                 for x in x {
                     let above = if *x > low { *x } else { low };
@@ -338,7 +340,7 @@ mod tests {
             for format in encodable() {
                 let levels = Levels::of(format);
                 let all: Vec<f32> = match levels {
-                    Levels::Even { low, high } => (low..=high).map(f32::from).collect(),
+                    Levels::Even { low, high, .. } => (low..=high).map(f32::from).collect(),
                     Levels::Table(table) => table.to_vec(),
                 };
                 let mut rounded = x;

@@ -18,11 +18,13 @@ mod mxfp4;
 mod packing;
 mod range;
 mod search;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 pub use measure::{SquaredError, squared_error};
 pub use range::{range, unstorable};
+pub use shared::{SharedScale, encode_shared};
 
 use std::marker::PhantomData;
 
@@ -139,11 +141,8 @@ fn encode_with(
     assert_eq!(format.bytes_of(values.len() as u64), Some(out.len() as u64), "{format} lengths");
     let fits = importance.is_none_or(|importance| importance.len() == row_len);
     assert!(fits, "one importance for each column");
-    // Where every column counts the same, nothing is weighted.
-    let uneven = |importance: &&[f32]| importance.iter().any(|&w| w != importance[0]);
-    let raw = importance.filter(uneven).map(|importance| relative(importance, row_len));
-    let importance = raw.as_deref().map(raised);
-    let importance = importance.as_deref().zip(raw.as_deref());
+    let weights = importance.and_then(|importance| column_weights(importance));
+    let importance = weights.as_ref().map(|(raised, raw)| (&raised[..], &raw[..]));
     let rows = Rows { values, row_len, importance, reference };
     encode_at(Level::widest(), format, rows, out);
 }
@@ -308,6 +307,14 @@ fn encode_row<B: EncodeBlock, S: Simd, W: Weights>(
             B::encode(simd, x, w.skip(k * len), needed.then_some(theirs), block);
         }
     }
+}
+
+/// What errors count by column: [relative] to their mean, [raised] above zero; and before they were
+/// raised. `None` where every column counts the same, so that nothing is weighted.
+fn column_weights(importance: &[f32]) -> Option<(Vec<f32>, Vec<f32>)> {
+    let is_uneven = importance.iter().any(|&w| w != importance[0]);
+    let raw = is_uneven.then(|| relative(importance, importance.len()))?;
+    Some((raised(&raw), raw))
 }
 
 /// Importance relative to about its mean, so that no sum over a block overflows.

@@ -5,12 +5,12 @@ mod inputs;
 mod rounding;
 
 pub use crate::simd::levels;
-pub use inputs::{Columns, Random, Values};
+pub use inputs::{COLUMNS, Columns, Random, VALUES, Values};
 
 use proptest::prelude::*;
 
 use super::*;
-use inputs::{COLUMNS, Case, ROW, VALUES, cases};
+use inputs::{Case, ROW, cases};
 use rounding::round_to_nearest;
 
 fn encodable() -> impl Iterator<Item = Format> {

@@ -1,7 +1,11 @@
 //! The machines a model is packed for, and the block formats that suit each.
 
+use std::borrow::Cow;
+
+use crate::block::SharedScale;
 use crate::gguf::Format;
 
+mod fused;
 mod memory;
 pub mod tpu;
 
@@ -38,6 +42,27 @@ impl Hardware {
         }
     }
 
+    /// What the blocks of a format share in rows of so many columns, all of which whole blocks
+    /// hold: nothing but on a TPU, which multiplies int8 with one scale a row, and int4 with one
+    /// scale a tile of [`TILE`] inputs, or of the largest of 64 and 32 that divides the rows.
+    pub fn shared_scale(self, format: Format, columns: usize) -> Option<SharedScale> {
+        let tile = || [TILE, 64, 32].into_iter().find(|&tile| columns.is_multiple_of(tile));
+        match (self, format) {
+            (Hardware::Tpu, Format::Q8_0) => Some(SharedScale::Row(columns)),
+            (Hardware::Tpu, Format::Q4_0) => tile().map(SharedScale::Tile),
+            _ => None,
+        }
+    }
+
+    /// The name of the tensor that is loaded in place of this one: tensors of one name need one
+    /// format. The tensor itself, but on a TPU, whose loaders put some together.
+    pub fn loaded_as(self, tensor: &str) -> Cow<'_, str> {
+        match self {
+            Hardware::Tpu => fused::fused(tensor),
+            Hardware::Cpu | Hardware::Gpu => tensor.into(),
+        }
+    }
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -47,6 +72,9 @@ impl Hardware {
         }
     }
 }
+
+/// Inputs that share a scale in int4.
+pub const TILE: usize = 128;
 
 /// The formats that other programs than llama.cpp decode too, by bits per weight.
 pub const PORTABLE: [Format; 5] =
@@ -81,5 +109,30 @@ mod tests {
         for bits in palette.iter().map(|&format| nominal_bits(format)) {
             assert!(PORTABLE.iter().any(|&format| nominal_bits(format) == bits), "{bits:?}");
         }
+    }
+
+    #[test]
+    fn only_a_tpu_shares_scales() {
+        use SharedScale::{Row, Tile};
+        let shared = |format, columns| Hardware::Tpu.shared_scale(format, columns);
+        assert_eq!(shared(Format::Q8_0, 576), Some(Row(576)));
+        for (columns, tile) in [(2048, 128), (576, 64), (96, 32), (32, 32), (640, 128)] {
+            assert_eq!(shared(Format::Q4_0, columns), Some(Tile(tile)), "{columns}");
+            assert!(Tile(tile).fits(columns));
+        }
+        for &format in Hardware::Tpu.palette() {
+            let shared = shared(format, 256).unwrap();
+            assert_eq!(shared.format(), format);
+            assert_eq!(Hardware::Cpu.shared_scale(format, 256), None);
+            assert_eq!(Hardware::Gpu.shared_scale(format, 256), None);
+        }
+    }
+
+    #[test]
+    fn only_a_tpu_has_tensors_put_together() {
+        let query = "blk.0.attn_q.weight";
+        assert_eq!(Hardware::Tpu.loaded_as(query), "blk.0.attn_qkv.weight");
+        assert_eq!(Hardware::Cpu.loaded_as(query), query);
+        assert_eq!(Hardware::Gpu.loaded_as(query), query);
     }
 }

@@ -1,5 +1,6 @@
 //! A format that a tensor may get, and how it gets there.
 
+use crate::block::SharedScale;
 use crate::block::lattice::Fit;
 use crate::gguf::Format;
 
@@ -8,6 +9,8 @@ use crate::gguf::Format;
 pub struct Candidate {
     /// The format.
     pub format: Format,
+    /// What its blocks share, if they are searched for.
+    pub shared: Option<SharedScale>,
     /// How it gets there.
     pub how: How,
 }
@@ -29,7 +32,12 @@ pub enum How {
 impl Candidate {
     /// By the best blocks that are found.
     pub fn encoded(format: Format) -> Candidate {
-        Candidate { format, how: How::Encoded }
+        Candidate::by(How::Encoded, format)
+    }
+
+    /// In blocks of their own scales, in this way.
+    pub fn by(how: How, format: Format) -> Candidate {
+        Candidate { format, shared: None, how }
     }
 
     /// Whether its blocks are searched for: other blocks stand for their weights as they are, and

@@ -17,7 +17,8 @@ use super::plan::PlanError;
 use super::sample;
 use super::size::{Bytes, line_bytes};
 
-/// By kind, the tensors that get the same format: those with the same candidates.
+/// By kind, the tensors that get the same format: those with the same candidates. Kinds that the
+/// hardware loads as one are one here.
 pub type Groups<'a> = BTreeMap<Kind, KindGroups<'a>>;
 type KindGroups<'a> = BTreeMap<&'a [Candidate], Vec<&'a TensorInfo>>;
 
@@ -127,17 +128,20 @@ fn ways(unit: &Unit, alignment: u64) -> Vec<Way> {
     }
     let way = |candidates: Vec<usize>| {
         let mut bytes = Bytes::default();
-        let mut counts: BTreeMap<Format, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<(Kind, Format), usize> = BTreeMap::new();
         for ((group, tensors), &at) in unit.groups.iter().zip(&candidates) {
-            let Candidate { format, how } = group[at];
+            let Candidate { format, how, .. } = group[at];
             let size = |tensor: &&TensorInfo| format.bytes_of(tensor.elements()).unwrap_or(0);
             let padded = |bytes| Bytes::of_tensor(bytes, alignment);
             bytes += tensors.iter().map(size).map(padded).sum();
             if how != How::Copied {
-                *counts.entry(format).or_default() += tensors.len();
+                for tensor in *tensors {
+                    *counts.entry((Kind::of(&tensor.name), format)).or_default() += 1;
+                }
             }
         }
-        bytes += counts.into_iter().map(|(format, n)| line_bytes(unit.kind, format, n)).sum();
+        let lines = counts.into_iter();
+        bytes += lines.map(|((kind, format), n)| line_bytes(&kind, format, n)).sum();
         Way { candidates, bytes }
     };
     all.into_iter().map(way).collect()

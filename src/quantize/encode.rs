@@ -124,12 +124,15 @@ fn encode_rows(
     importance: Option<&[f32]>,
     out: &mut [u8],
 ) {
-    match to.how {
-        How::OnLattice(_) => {
+    match (to.how, to.shared) {
+        (How::OnLattice(_), _) => {
             let found = lattice::encode(to.format, tensor.format, values, out);
             found.expect("all weights of the tensor were found to lie on it");
         }
-        _ => block::encode(to.format, values, tensor.row_len(), importance, out),
+        (_, None) => block::encode(to.format, values, tensor.row_len(), importance, out),
+        (_, Some(shared)) => {
+            block::encode_shared(shared, values, tensor.row_len(), importance, out);
+        }
     }
 }
 

@@ -2,19 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use crate::block::SharedScale;
 use crate::gguf::Format;
 use crate::model::Model;
 use crate::work::Bytes;
+
+use super::candidate::Candidate;
 
 /// A tensor in its new format.
 #[derive(Debug, Clone)]
 pub struct Encoded {
     /// The format.
     pub format: Format,
+    /// What its blocks share.
+    pub shared: Option<SharedScale>,
     /// Its blocks, row by row.
     pub bytes: Bytes,
     /// Whether the blocks stand for its weights as they are, so that training leaves them alone.
     pub is_exact: bool,
+}
+
+impl Encoded {
+    /// A tensor that was encoded as `to` has it.
+    pub fn new(to: Candidate, bytes: Bytes) -> Encoded {
+        Encoded { format: to.format, shared: to.shared, bytes, is_exact: !to.is_searched() }
+    }
+
+    /// How other weights get into such blocks.
+    pub fn candidate(&self) -> Candidate {
+        Candidate { shared: self.shared, ..Candidate::encoded(self.format) }
+    }
 }
 
 /// Tensors in their new formats, by name.

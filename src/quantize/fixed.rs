@@ -1,6 +1,7 @@
 //! The specification's fixed table, in GGUF terms.
 
 use crate::gguf::Format;
+use crate::hardware::Hardware;
 use crate::model::Role;
 
 /// The format of a role, and its stand-in for rows that 256 does not divide.
@@ -17,8 +18,17 @@ pub struct Row {
 /// what the specification does not name.
 ///
 /// A `portable` row has the stand-in next to it in bits, and not below, that other programs than
-/// llama.cpp decode too.
-pub fn row(role: Role, portable: bool) -> Row {
+/// llama.cpp decode too. A TPU multiplies no integers of 6 bits: there, 8 stand for them.
+pub fn row(role: Role, hardware: Hardware, portable: bool) -> Row {
+    let row = row_of_specification(role, portable);
+    match (hardware, row.format) {
+        (Hardware::Cpu | Hardware::Gpu, _) => row,
+        (Hardware::Tpu, Format::Q4_K) => Row { format: Format::Q4_0, by_32: Format::Q4_0 },
+        (Hardware::Tpu, _) => Row { format: Format::Q8_0, by_32: Format::Q8_0 },
+    }
+}
+
+fn row_of_specification(role: Role, portable: bool) -> Row {
     let or = |by_32, portable_by_32| if portable { portable_by_32 } else { by_32 };
     match role {
         Role::Embedding | Role::OutputHead => Row { format: Format::Q8_0, by_32: Format::Q8_0 },

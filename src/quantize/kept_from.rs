@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn others_stand_in_for_a_lattice_without_room_and_a_copy_stays() {
         let fit = crate::block::lattice::Fit::Exact;
-        let lattice = [Candidate { format: Format::Q5_1, how: How::OnLattice(fit) }];
+        let lattice = [Candidate::by(How::OnLattice(fit), Format::Q5_1)];
         let others = [Format::Q5_1, Format::Q8_0].map(Candidate::encoded);
         let of = |sum, of: &[Candidate], others: &[Candidate]| {
             left(&tensor(), of, others, Extremes { input: 1e5, sum }).unwrap()
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!((&candidates[..], tight), (&others[1..], None));
             assert_eq!(kept_from.unwrap().formats, ["Q5_1"]);
         }
-        let copy = [Candidate { format: Format::Q5_1, how: How::Copied }];
+        let copy = [Candidate::by(How::Copied, Format::Q5_1)];
         let Left { candidates, kept_from, tight } = of(3e5, &copy, &[]);
         assert_eq!((&candidates[..], kept_from), (&copy[..], None));
         assert!(tight_warnings(&[tight.unwrap()])[0].contains("as those of the input are"));

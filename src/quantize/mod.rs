@@ -27,6 +27,7 @@ mod sensitivity;
 mod size;
 mod store;
 mod survey;
+mod together;
 mod training;
 
 pub use candidate::{Candidate, How};

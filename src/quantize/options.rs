@@ -4,6 +4,7 @@ use crate::block;
 use crate::block::lattice::{Fit, is_full_precision};
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf, TensorInfo};
+use crate::hardware::Hardware;
 use crate::model::{Role, architecture_name, may_quantize};
 
 use super::candidate::{Candidate, How};
@@ -11,6 +12,7 @@ use super::extent::{Extent, first_beyond};
 use super::fixed;
 use super::lattice::Lattices;
 use super::plan::PlanError;
+use super::together::same_formats;
 
 /// What may become of one tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,9 +84,10 @@ impl<'g> Inspection<'g> {
     ) -> Result<Vec<Options>, PlanError> {
         let tensors = self.gguf.tensors().iter().zip(&self.seen);
         let options = tensors.map(|(tensor, seen)| {
-            Asked { gguf: self.gguf, tensor, config, exactness }.options(seen)
+            Asked { gguf: self.gguf, tensor, config, exactness }.options_on_its_grid(seen)
         });
-        let options: Vec<Options> = options.collect::<Result<_, _>>()?;
+        let mut options: Vec<Options> = options.collect::<Result<_, _>>()?;
+        same_formats(self.gguf, config.hardware, &mut options)?;
         if options.iter().any(|options| matches!(options, Options::Formats(_))) {
             return Ok(options);
         }
@@ -129,7 +132,9 @@ impl Seen {
         if !looked_at || !may_quantize_in(gguf, tensor) {
             return Ok(Seen::default());
         }
-        let lattices = match full_precision && config.strategy == Strategy::Search {
+        // The scales of a lattice are those of single blocks, which a TPU has no use for.
+        let may_stay = config.strategy == Strategy::Search && config.hardware != Hardware::Tpu;
+        let lattices = match full_precision && may_stay {
             true => Lattices::of(gguf, tensor, &config.lossless_palette()),
             false => Lattices::default(),
         };
@@ -150,6 +155,18 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// The options, with what blocks share on the hardware.
+    fn options_on_its_grid(&self, seen: &Seen) -> Result<Options, PlanError> {
+        let mut options = self.options(seen)?;
+        if let Options::Formats(candidates) = &mut options {
+            for candidate in candidates.iter_mut().filter(|candidate| candidate.is_searched()) {
+                let hardware = self.config.hardware;
+                candidate.shared = hardware.shared_scale(candidate.format, self.tensor.row_len());
+            }
+        }
+        Ok(options)
+    }
+
     fn options(&self, seen: &Seen) -> Result<Options, PlanError> {
         let Asked { gguf, tensor, config, .. } = *self;
         if !may_quantize_in(gguf, tensor) {
@@ -192,19 +209,25 @@ impl Asked<'_> {
         Ok(Options::Formats(candidates))
     }
 
-    /// Never more bits than it has: fewer, or, if its format is allowed, as it is.
+    /// Never more bits than it has: fewer, or, if its format is allowed, as it is. Nothing is on a
+    /// TPU's grid as it is; there, as many bits do.
     fn of_blocks(&self, seen: &Seen) -> Result<Options, PlanError> {
         let Asked { tensor, config, .. } = *self;
         let mut candidates = self.encodings();
+        let is_off_grid = config.hardware == Hardware::Tpu;
         let is_asked_for = config.strategy == Strategy::Search
+            && !is_off_grid
             && candidates.iter().any(|candidate| candidate.format == tensor.format);
-        candidates.retain(|candidate| candidate.format.bpw() < tensor.format.bpw());
+        candidates.retain(|candidate| {
+            let (bits, has) = (candidate.format.bpw(), tensor.format.bpw());
+            bits < has || is_off_grid && bits == has
+        });
         if candidates.is_empty() {
             return Ok(Options::Kept(Kept::AlreadyQuantized));
         }
         let mut candidates = self.held(candidates, seen)?;
         if is_asked_for {
-            candidates.push(Candidate { format: tensor.format, how: How::Copied });
+            candidates.push(Candidate::by(How::Copied, tensor.format));
         }
         Ok(Options::Formats(candidates))
     }
@@ -214,7 +237,7 @@ impl Asked<'_> {
         let Asked { tensor, config, .. } = *self;
         let row_len = tensor.row_len();
         if config.strategy == Strategy::Fixed {
-            let row = fixed::row(Role::of(&tensor.name), config.portable);
+            let row = fixed::row(Role::of(&tensor.name), config.hardware, config.portable);
             return fitting([row.format], row_len, |_| row.by_32);
         }
         let asked = config.palette();
@@ -245,7 +268,7 @@ impl Asked<'_> {
         let next = config.hardware.palette().iter().copied().filter(next);
         let (more, fewer): (Vec<Format>, Vec<Format>) = next.partition(|it| it.bpw() >= bits);
         let next = more.into_iter().chain(fewer.into_iter().rev());
-        let next = next.map(|format| Candidate { format, how: How::InsteadOf(asked) });
+        let next = next.map(|format| Candidate::by(How::InsteadOf(asked), format));
         [first].into_iter().chain(next).collect()
     }
 
@@ -267,7 +290,7 @@ impl Asked<'_> {
         let at_least = able.iter().find(|format| format.bpw() >= asked.bpw());
         match (self.config.strategy, at_least.or(able.last())) {
             (Strategy::Fixed, Some(&format)) => {
-                Ok(vec![Candidate { format, how: How::InsteadOf(asked) }])
+                Ok(vec![Candidate::by(How::InsteadOf(asked), format)])
             }
             (_, could) => Err(self.beyond(&candidates, extent, could.copied())),
         }
@@ -295,7 +318,7 @@ impl Asked<'_> {
 }
 
 fn on_lattice((format, fit): (Format, Fit)) -> Candidate {
-    Candidate { format, how: How::OnLattice(fit) }
+    Candidate::by(How::OnLattice(fit), format)
 }
 
 /// Each format, or its stand-in where it does not fit the rows; what fits in no way is left out.
@@ -306,7 +329,7 @@ fn fitting(
 ) -> Vec<Candidate> {
     let candidate = |format: Format| match format.fits(row_len) {
         true => Candidate::encoded(format),
-        false => Candidate { format: stand_in(format), how: How::InsteadOf(format) },
+        false => Candidate::by(How::InsteadOf(format), stand_in(format)),
     };
     let fits = |candidate: &Candidate| candidate.format.fits(row_len);
     let mut candidates: Vec<Candidate> = formats.into_iter().map(candidate).filter(fits).collect();

@@ -44,7 +44,7 @@ pub fn encode_plainly(
             plain(gguf, tensor, to, importance.of(&tensor.name))
         })?;
         progress.advance(tensor.bytes());
-        Ok((tensor.name.clone(), encoded(to, bytes)))
+        Ok((tensor.name.clone(), Encoded::new(to, bytes)))
     });
     let encoded = encoded.collect();
     progress.finish();
@@ -141,16 +141,12 @@ impl Encode<'_> {
             let gram = gram.filter(|_| to.is_searched());
             let bytes = kept(self.work, self.pass, self.gguf, tensor, to.format, || match gram {
                 None => plain(self.gguf, tensor, to, self.importance.of(name)),
-                Some(gram) => compensated(self.gguf, tensor, to.format, compensation(gram), gram),
+                Some(gram) => compensated(self.gguf, tensor, to, compensation(gram), gram),
             })?;
-            made.insert(name.clone(), encoded(to, bytes));
+            made.insert(name.clone(), Encoded::new(to, bytes));
         }
         Ok(made)
     }
-}
-
-fn encoded(to: Candidate, bytes: Bytes) -> Encoded {
-    Encoded { format: to.format, bytes, is_exact: !to.is_searched() }
 }
 
 fn plain(
@@ -172,7 +168,7 @@ fn plain(
 fn compensated(
     gguf: &Gguf,
     tensor: &TensorInfo,
-    format: Format,
+    to: Candidate,
     compensation: &Compensation,
     gram: &Gram,
 ) -> Result<Vec<u8>, SearchError> {
@@ -181,12 +177,12 @@ fn compensated(
     let importance = gram.diagonal();
     for_each_batch(gguf, tensor, |_, values| {
         let start = bytes.len();
-        bytes.resize(start + format.size_of(values.len()), 0);
+        bytes.resize(start + to.format.size_of(values.len()), 0);
         let out = &mut bytes[start..];
-        let better = compensation.encode_best(format, values, &importance, gram, out).gains();
+        let better = compensation.encode_best(to, values, &importance, gram, out).gains();
         (kept, all) = (kept + usize::from(better), all + 1);
     })?;
-    tracing::debug!(tensor = tensor.name, %format, kept, all, "compensated");
+    tracing::debug!(tensor = tensor.name, format = %to.format, kept, all, "compensated");
     Ok(bytes)
 }
 
@@ -223,7 +219,7 @@ fn all_kept(
         let Some(tensor) = gguf.tensor(name) else { continue };
         let entry = entry(gguf, pass, tensor, to.format);
         match work.recall_bytes(&entry, to.format.bytes_of(tensor.elements())) {
-            Some(bytes) => all.insert(name.clone(), encoded(to, bytes)),
+            Some(bytes) => all.insert(name.clone(), Encoded::new(to, bytes)),
             None => return Ok(None),
         };
     }

@@ -1,9 +1,11 @@
 //! The plan: role and format of every tensor.
 
+use crate::block::SharedScale;
 use crate::block::lattice::Fit;
 use crate::calibrate::Importance;
 use crate::config::Config;
 use crate::gguf::{Format, Gguf, TensorInfo, TensorSpec};
+use crate::hardware::Hardware;
 use crate::model::{Kind, Overflow, Role};
 
 use super::budget::{AlreadyQuantized, Fixed};
@@ -41,6 +43,8 @@ pub struct Planned {
     pub from: Format,
     /// How it comes to the output.
     pub choice: Choice,
+    /// What its blocks share, where they are encoded so.
+    pub shared: Option<SharedScale>,
 }
 
 /// How a tensor comes to the output.
@@ -90,7 +94,7 @@ impl Planned {
             Choice::OnLattice(fit) => How::OnLattice(fit),
             _ => return None,
         };
-        Some(Candidate { format: self.spec.format, how })
+        Some(Candidate { format: self.spec.format, shared: self.shared, how })
     }
 }
 
@@ -132,6 +136,28 @@ pub enum PlanError {
         tensor: String,
         /// What it is stored in.
         format: Format,
+    },
+    /// The input has what a TPU cannot multiply.
+    #[error(
+        "tensor {tensor} is kept in {format}, whose blocks share no scales as --hardware tpu needs \
+         them to; quantize from a model that has it in full precision, or for another --hardware"
+    )]
+    OffGrid {
+        /// The first such tensor.
+        tensor: String,
+        /// What it is stored in.
+        format: Format,
+    },
+    /// Two tensors that are loaded as one cannot have the same format.
+    #[error(
+        "tensors {tensor} and {other} are loaded as one on a TPU, and need one format, but none \
+         that is allowed holds both: allow more (--bits, --formats, --strategy search)"
+    )]
+    Apart {
+        /// One of them.
+        tensor: String,
+        /// The other.
+        other: String,
     },
     /// A limit cannot be met.
     #[error("{0}")]
@@ -177,9 +203,15 @@ pub fn plan(
 }
 
 /// The tensors, each with the format that was chosen for its group.
-pub(super) fn planned(gguf: &Gguf, options: &[Options], chosen: &Chosen) -> Vec<Planned> {
+pub(super) fn planned(
+    gguf: &Gguf,
+    hardware: Hardware,
+    options: &[Options],
+    chosen: &Chosen,
+) -> Vec<Planned> {
     let planned = |(tensor, options): (&TensorInfo, &Options)| {
-        planned_with(tensor, options, || chosen[&(Kind::of(&tensor.name), options.candidates())])
+        let kind = Kind::of(&hardware.loaded_as(&tensor.name));
+        planned_with(tensor, options, || chosen[&(kind, options.candidates())])
     };
     gguf.tensors().iter().zip(options).map(planned).collect()
 }
@@ -190,26 +222,28 @@ pub(super) fn planned_with(
     options: &Options,
     chosen: impl FnOnce() -> Candidate,
 ) -> Planned {
-    let (format, choice) = match options {
-        Options::Kept(Kept::OnGrid) => (Format::F32, Choice::OnGrid),
-        Options::Kept(Kept::Copied) => (tensor.format, Choice::Copied),
-        Options::Kept(Kept::CopiedForRows) => (tensor.format, Choice::CopiedForRows),
-        Options::Kept(Kept::AlreadyQuantized) => (tensor.format, Choice::AlreadyQuantized),
+    let as_it_is = |choice| (tensor.format, choice, None);
+    let (format, choice, shared) = match options {
+        Options::Kept(Kept::OnGrid) => (Format::F32, Choice::OnGrid, None),
+        Options::Kept(Kept::Copied) => as_it_is(Choice::Copied),
+        Options::Kept(Kept::CopiedForRows) => as_it_is(Choice::CopiedForRows),
+        Options::Kept(Kept::AlreadyQuantized) => as_it_is(Choice::AlreadyQuantized),
         Options::Formats(_) => {
-            let Candidate { format, how } = chosen();
-            (format, how.into())
+            let Candidate { format, shared, how } = chosen();
+            (format, how.into(), shared)
         }
     };
     let spec = TensorSpec { format, ..tensor.spec() };
-    Planned { spec, role: Role::of(&tensor.name), from: tensor.format, choice }
+    Planned { spec, role: Role::of(&tensor.name), from: tensor.format, choice, shared }
 }
 
-/// The tensors that get the same format.
-pub(super) fn groups<'a>(gguf: &'a Gguf, options: &'a [Options]) -> Groups<'a> {
+/// The tensors that get the same format: of a kind, and of kinds that the hardware loads as one.
+pub(super) fn groups<'a>(gguf: &'a Gguf, hardware: Hardware, options: &'a [Options]) -> Groups<'a> {
     let mut groups = Groups::new();
     for (tensor, options) in gguf.tensors().iter().zip(options) {
         if let Options::Formats(candidates) = options {
-            let kind = groups.entry(Kind::of(&tensor.name)).or_default();
+            let kind = Kind::of(&hardware.loaded_as(&tensor.name));
+            let kind = groups.entry(kind).or_default();
             kind.entry(candidates).or_default().push(tensor);
         }
     }

@@ -1,6 +1,7 @@
 //! The progressive protocol: tensors are quantized in the order of their sensitivity, the least
 //! sensitive first, and what the model has become is measured after each step.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::calibrate::{HEAD, Importance, place};
@@ -57,6 +58,8 @@ pub struct Progressive<'p, 's, 'a> {
     elsewhere: Vec<f64>,
     /// How much more each tensor counts where formats are exchanged.
     emphasis: Vec<f64>,
+    /// The tensors that get one format together, by their places: most of them alone.
+    together: Vec<Vec<usize>>,
     /// Passes and measurements so far, which name them in the work folder.
     passes: usize,
     measurements: usize,
@@ -111,6 +114,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             weights: vec![1.0; sensitivities.len()],
             elsewhere: sensitivities.iter().map(|s| elsewhere(search, s)).collect(),
             emphasis: vec![1.0; sensitivities.len()],
+            together: together(search, sensitivities),
             passes: 0,
             measurements: 0,
             record: Record::default(),
@@ -453,16 +457,17 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     /// The choice of fewest bytes that loses `kld` in what is not finished; where nothing loses so
     /// little, that of the lowest KLD within the limits.
     fn allocate_to(&self, finished: &BTreeMap<usize, usize>, scale: f64, kld: f64) -> Vec<usize> {
-        let items = self.items(finished, scale);
-        within_cost(&items, kld, self.room())
-            .map(|chosen| places(chosen, finished))
+        let ways = self.ways(finished, scale);
+        within_cost(&items(&ways), kld, self.room())
+            .map(|chosen| self.places(&ways, &chosen))
             .unwrap_or_else(|| self.allocate_bytes(finished))
     }
 
     /// The choice of the lowest KLD within the limits; where nothing is small enough with what is
     /// finished, the smallest.
     fn allocate_bytes(&self, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
-        let items = self.items(finished, 1.0);
+        let ways = self.ways(finished, 1.0);
+        let items = items(&ways);
         let chosen = within_bytes(&items, self.room()).unwrap_or_else(|| {
             let least = |items: &Vec<Item>| {
                 let bytes = |&at: &usize| (items[at].bytes.file, items[at].bytes.tensors);
@@ -470,7 +475,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             };
             items.iter().map(least).collect()
         });
-        places(chosen, finished)
+        self.places(&ways, &chosen)
     }
 
     /// What the tensors may take, beside the lines about them.
@@ -480,16 +485,34 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         Bytes { tensors: searchable.budget.tensors, file }
     }
 
-    fn items(&self, finished: &BTreeMap<usize, usize>, scale: f64) -> Vec<Vec<Item>> {
-        let item = |i: usize, at: usize, cost: f64| Item { bytes: self.tensor_bytes(i, at), cost };
-        let items = |(i, s): (usize, &Sensitivity)| match finished.get(&i) {
-            Some(&at) => vec![item(i, at, 0.0)],
+    /// What may be chosen for the tensors that get one format together: what one of them finished
+    /// in, else any candidate.
+    fn ways(&self, finished: &BTreeMap<usize, usize>, scale: f64) -> Vec<Vec<Way>> {
+        let cost = |i: usize, at: usize| match finished.contains_key(&i) {
+            true => 0.0,
+            false => scale * self.emphasis[i] * self.elsewhere[i] * self.cost(i, at),
+        };
+        let way = |members: &[usize], at: usize| {
+            let bytes = members.iter().map(|&i| self.tensor_bytes(i, at)).sum();
+            Way { at, item: Item { bytes, cost: members.iter().map(|&i| cost(i, at)).sum() } }
+        };
+        let ways = |members: &Vec<usize>| match members.iter().find_map(|i| finished.get(i)) {
+            Some(&at) => vec![way(members, at)],
             None => {
-                let cost = |at| scale * self.emphasis[i] * self.elsewhere[i] * self.cost(i, at);
-                (0..s.candidates.len()).map(|at| item(i, at, cost(at))).collect()
+                let all = 0..self.sensitivities[members[0]].candidates.len();
+                all.map(|at| way(members, at)).collect()
             }
         };
-        self.sensitivities.iter().enumerate().map(items).collect()
+        self.together.iter().map(ways).collect()
+    }
+
+    /// The place of each tensor's candidate.
+    fn places(&self, ways: &[Vec<Way>], chosen: &[usize]) -> Vec<usize> {
+        let mut places = vec![0; self.sensitivities.len()];
+        for ((members, ways), &chosen) in self.together.iter().zip(ways).zip(chosen) {
+            members.iter().for_each(|&i| places[i] = ways[chosen].at);
+        }
+        places
     }
 
     fn tensor_bytes(&self, i: usize, at: usize) -> Bytes {
@@ -544,8 +567,29 @@ struct Changed {
     reached: Reached,
 }
 
-/// Places among all candidates: those of finished tensors were the only ones to choose from.
-fn places(mut chosen: Vec<usize>, finished: &BTreeMap<usize, usize>) -> Vec<usize> {
-    finished.iter().for_each(|(&i, &at)| chosen[i] = at);
-    chosen
+/// One choice for the tensors that get one format together.
+struct Way {
+    /// The place of their candidate.
+    at: usize,
+    /// What it takes and costs, over all of them.
+    item: Item,
+}
+
+fn items(ways: &[Vec<Way>]) -> Vec<Vec<Item>> {
+    ways.iter().map(|ways| ways.iter().map(|way| way.item).collect()).collect()
+}
+
+/// The places of tensors that are loaded as one, in the order of the first of each.
+fn together(search: &Search, sensitivities: &[Sensitivity]) -> Vec<Vec<usize>> {
+    let mut places: BTreeMap<Cow<str>, usize> = BTreeMap::new();
+    let mut together: Vec<Vec<usize>> = Vec::new();
+    for (i, sensitivity) in sensitivities.iter().enumerate() {
+        let whole = search.config.hardware.loaded_as(&sensitivity.name);
+        let place = *places.entry(whole).or_insert(together.len());
+        match together.get_mut(place) {
+            Some(members) => members.push(i),
+            None => together.push(vec![i]),
+        }
+    }
+    together
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::block::SharedScale;
 use crate::calibrate::Importance;
 use crate::config::{Config, Strategy};
 use crate::gguf::{Format, Gguf};
+use crate::hardware::TILE;
 use crate::model::Kind;
 
 use super::budget::{Fixed, Limit, kv_cache};
@@ -12,10 +14,11 @@ use super::candidate::{Candidate, How};
 use super::choose::{budget, choose};
 use super::kept_from::{KeptFrom, Left, left, tight_warnings};
 use super::options::{Exactness, Inspection, Options};
-use super::plan::{Plan, PlanError, fixed_part, groups, planned, planned_with};
+use super::plan::{Plan, PlanError, Planned, fixed_part, groups, planned, planned_with};
 use super::portable::refuse_unportable;
 use super::sensitivity::{Bands, Sensitivity};
 use super::size::{Bytes, Header, line_bytes};
+use super::together::{refuse_off_grid, same_formats};
 
 /// What may become of each tensor, and the limits.
 #[derive(Debug, Clone)]
@@ -53,6 +56,7 @@ impl Searchable {
         let inspection = Inspection::of(gguf, config)?;
         let options = inspection.options(config, Exactness::Kept)?;
         refuse_unportable(gguf, &options, config)?;
+        refuse_off_grid(gguf, config.hardware, &options)?;
         let all = Searchable {
             fixed: fixed_part(gguf, &options, header, kv_cache),
             options: Vec::new(),
@@ -90,7 +94,8 @@ impl Searchable {
         config: &Config,
         options: Vec<Options>,
     ) -> Result<Searchable, PlanError> {
-        let (budget, gave_way) = budget(config, &self.fixed, &groups(gguf, &options))?;
+        let (budget, gave_way) =
+            budget(config, &self.fixed, &groups(gguf, config.hardware, &options))?;
         let mut lines: BTreeMap<(Kind, Format), usize> = BTreeMap::new();
         for (tensor, options) in gguf.tensors().iter().zip(&options) {
             let encoded = |candidate: &&Candidate| candidate.how != How::Copied;
@@ -142,6 +147,7 @@ impl Searchable {
             kept_from.extend(from);
             tight.extend(is_tight);
         }
+        same_formats(gguf, config.hardware, &mut options)?;
         let narrowed = match options == self.options {
             true => Ok(self.clone()),
             false => self.within_limits(gguf, config, options),
@@ -162,10 +168,6 @@ impl Searchable {
             a.candidates().iter().all(|candidate| b.candidates().contains(candidate))
         };
         !self.options.iter().zip(&other.options).all(known)
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.gave_way.iter().chain(&self.told).cloned().collect()
     }
 
     /// Whether any tensor is to be encoded, or may be.
@@ -199,7 +201,14 @@ impl Searchable {
         let tensors = gguf.tensors().iter().zip(&self.options);
         let planned =
             |(tensor, options)| planned_with(tensor, options, || chosen[tensor.name.as_str()]);
-        Plan { tensors: tensors.map(planned).collect(), warnings: self.warnings() }
+        self.planned(tensors.map(planned).collect())
+    }
+
+    /// The plan for these tensors, with all that is to be told.
+    fn planned(&self, tensors: Vec<Planned>) -> Plan {
+        let told = self.gave_way.iter().chain(&self.told).cloned();
+        let warnings = told.chain(small_tiles(&tensors)).collect();
+        Plan { tensors, warnings }
     }
 
     /// Whether a plan is within the limits.
@@ -243,12 +252,10 @@ impl Searchable {
         importance: &Importance,
         bytes: Bytes,
     ) -> Result<Option<Plan>, PlanError> {
-        let groups = groups(gguf, &self.options);
+        let groups = groups(gguf, config.hardware, &self.options);
         let chosen = choose(gguf, config, importance, &self.fixed, &groups, bytes)?;
-        Ok(chosen.map(|chosen| Plan {
-            tensors: planned(gguf, &self.options, &chosen),
-            warnings: self.warnings(),
-        }))
+        let planned = |chosen| planned(gguf, config.hardware, &self.options, &chosen);
+        Ok(chosen.map(|chosen| self.planned(planned(chosen))))
     }
 }
 
@@ -259,6 +266,23 @@ fn without_lattices(tensors: usize, limit: &str) -> String {
         "{tensors} {lie} on the lattice of a block format, which holds the weights exactly; some \
          may get fewer bits all the same, as else the limit cannot be met: {limit}"
     )
+}
+
+/// What to tell of tensors whose scales are shared by fewer inputs than is usual.
+fn small_tiles(tensors: &[Planned]) -> Option<String> {
+    let tile = |planned: &Planned| match planned.shared {
+        Some(SharedScale::Tile(tile)) if tile < TILE => Some((planned.spec.clone(), tile)),
+        _ => None,
+    };
+    let small: Vec<_> = tensors.iter().filter_map(tile).collect();
+    let (spec, tile) = small.first()?;
+    let (n, row_len) = (small.len(), spec.shape.row_len());
+    let have = if n == 1 { "tensor has" } else { "tensors have" };
+    Some(format!(
+        "{n} {have} rows that {TILE} does not divide: scales of int4 are shared by fewer inputs \
+         there, by {tile} in {}, whose rows have {row_len}",
+        spec.name
+    ))
 }
 
 /// Says of a limit that some tensors may not have all formats.

@@ -135,7 +135,7 @@ impl Found<'_> {
                 let Comparison { plain, compensated } = match to.is_searched() {
                     true => {
                         let mut bytes = vec![0; to.format.size_of(values.len())];
-                        compensation.encode_best(to.format, values, &importance, gram, &mut bytes)
+                        compensation.encode_best(to, values, &importance, gram, &mut bytes)
                     }
                     false => {
                         let error = output_error(values, &sample.rounded(to), gram);

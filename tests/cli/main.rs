@@ -30,6 +30,7 @@ mod resumed;
 mod scaled_model;
 mod shapes;
 mod terminal;
+mod tpu;
 mod tpu_pack;
 mod trained;
 mod usage;

@@ -138,7 +138,7 @@ impl<'b> Block<'b> {
 /// The level nearest to a number of steps.
 fn nearest(levels: Levels, place: f64) -> f32 {
     match levels {
-        Levels::Even { low, high } => {
+        Levels::Even { low, high, .. } => {
             place.round_ties_even().clamp(f64::from(low), f64::from(high)) as f32
         }
         Levels::Table(levels) => {

@@ -61,7 +61,7 @@ fn scales(levels: Levels, stored: Stored, x: &[f32]) -> Option<Vec<Scales>> {
 /// The levels that the largest weight may have. Where they are even, the others mirror these.
 fn peak_levels(levels: Levels) -> Vec<f64> {
     match levels {
-        Levels::Even { low, high } => (1..=high).chain([low]).map(f64::from).collect(),
+        Levels::Even { low, high, .. } => (1..=high).chain([low]).map(f64::from).collect(),
         Levels::Table(levels) => levels.iter().map(|&level| f64::from(level)).collect(),
     }
 }

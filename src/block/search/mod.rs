@@ -18,6 +18,7 @@ mod grid;
 mod lanes;
 mod ordinary;
 mod reference;
+mod shared;
 mod super_affine;
 mod super_symmetric;
 mod symmetric;
@@ -29,6 +30,7 @@ pub use ordinary::{CHUNK, distinct, effective_chunks, ordinary};
 pub use reference::{
     Steps, affines, scales_by_importance, scales_of_16, sum_of_squares, uneven_scale,
 };
+pub use shared::{Scales, fit_shared_scale};
 pub use super_affine::{SuperAffine, SuperReference, fit_super_affine, super_references};
 pub use super_symmetric::fit_super_symmetric;
 pub use symmetric::fit_scale;
@@ -147,6 +149,23 @@ pub fn round_to_f16(value: f32) -> f32 {
     capped.copysign(value)
 }
 
+/// `value` rounded to the nearest number that both F16 and BF16 represent: of 8 significant bits, a
+/// multiple of 2^-24, and at most 65280. Plain arithmetic, so that it vectorises.
+#[inline(always)]
+pub fn round_to_f16_and_bf16(value: f32) -> f32 {
+    /// 2^-17: below, the steps of subnormal F16 are the wider ones.
+    const STEPS_OF_F16: f32 = 128.0 * F16_MIN;
+    /// The largest number of 8 significant bits within F16.
+    const MOST: f32 = 65280.0;
+    let bits = value.to_bits();
+    let eight_bits = f32::from_bits((bits + 0x7fff + ((bits >> 16) & 1)) & !0xffff);
+    let magnitude = value.abs();
+    let even_steps = (magnitude + 0.75) - 0.75;
+    let rounded = if magnitude < STEPS_OF_F16 { even_steps } else { eight_bits.abs() };
+    let capped = if rounded > MOST { MOST } else { rounded };
+    capped.copysign(value)
+}
+
 /// The unit of a super-block is small if rounding it to F16, whose subnormal values are an even
 /// grid, may leave the integers too few steps, or none.
 const SMALL_UNIT: f32 = 128.0 * F16_MIN;
@@ -191,7 +210,7 @@ fn extremes<S: Simd>(simd: S, x: &[f32]) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use half::f16;
+    use half::{bf16, f16};
     use proptest::prelude::*;
 
     proptest! {
@@ -201,9 +220,65 @@ mod tests {
             prop_assert_eq!(round_to_f16(value).to_bits(), expected.to_bits());
         }
 
+        /// Nothing that both types represent lies nearer, and what they represent stays.
+        #[test]
+        fn rounding_to_both_types_is_to_the_nearest(
+            value in prop_oneof![
+                any::<f32>().prop_filter("finite", |v| v.is_finite()),
+                -1e-3f32..1e-3,
+                -1e-5f32..1e-5,
+                -2e-7f32..2e-7,
+                6e4f32..7e4,
+            ],
+        ) {
+            let rounded = round_to_f16_and_bf16(value);
+            prop_assert_eq!(f16::from_f32(rounded).to_f32(), rounded);
+            prop_assert_eq!(bf16::from_f32(rounded).to_f32(), rounded);
+            prop_assert_eq!(round_to_f16_and_bf16(rounded), rounded);
+            prop_assert_eq!(rounded.is_sign_negative(), value.is_sign_negative());
+            let distance = (f64::from(rounded) - f64::from(value)).abs();
+            // The neighbours among BF16 that F16 represents too.
+            let bits = bf16::from_f32(rounded).to_bits();
+            for neighbour in [bits.wrapping_sub(1), bits.wrapping_add(1)] {
+                let neighbour = bf16::from_bits(neighbour).to_f32();
+                if f16::from_f32(neighbour).to_f32() == neighbour && neighbour.is_finite() {
+                    let other = (f64::from(neighbour) - f64::from(value)).abs();
+                    prop_assert!(distance <= other, "{} to {}, not {}", value, rounded, neighbour);
+                }
+            }
+        }
+
         #[test]
         fn rounding_agrees_with_half_on_small_values(value in -1e-4f32..1e-4) {
             prop_assert_eq!(round_to_f16(value).to_bits(), f16::from_f32(value).to_f32().to_bits());
+        }
+    }
+
+    #[test]
+    fn rounding_to_both_types_at_the_edges() {
+        let unit = 2f32.powi(-24);
+        for (value, rounded) in [
+            (0.0, 0.0),
+            (0.49 * unit, 0.0),
+            (0.51 * unit, unit),
+            (f32::MIN_POSITIVE, 0.0),
+            (1e-45, 0.0),
+            (127.4 * unit, 127.0 * unit),
+            (127.6 * unit, 128.0 * unit),
+            (128.4 * unit, 128.0 * unit),
+            (255.4 * unit, 255.0 * unit),
+            // Beyond, steps are twice as long.
+            (256.9 * unit, 256.0 * unit),
+            (257.1 * unit, 258.0 * unit),
+            (1.0 + 1.0 / 256.0, 1.0),
+            (1.0 + 3.0 / 256.0, 1.0 + 1.0 / 64.0),
+            (65280.0, 65280.0),
+            (65504.0, 65280.0),
+            (1e30, 65280.0),
+            (f32::MAX, 65280.0),
+        ] {
+            assert_eq!(round_to_f16_and_bf16(value), rounded, "{value:e}");
+            assert_eq!(round_to_f16_and_bf16(-value), -rounded, "{value:e}");
         }
     }
 }

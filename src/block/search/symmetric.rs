@@ -79,15 +79,25 @@ pub fn fit_real_scale<G: Grid, S: Simd, W: Weights>(simd: S, x: &[f32], w: W) ->
 
 /// The best scale among those that put `peak` at one of `landings`.
 #[inline(always)]
-fn land<G: Grid, S: Simd, W: Weights>(
+pub(super) fn land<G: Grid, S: Simd, W: Weights>(
     simd: S,
     x: &[f32],
     w: W,
     peak: f32,
     landings: &[f32; LANES],
 ) -> Refined {
-    let candidates = by_lane(|l| peak / landings[l]);
-    Fits::new::<G, W>(simd, x, w, &candidates).refined()
+    refined::<G, S, W>(simd, x, w, &by_lane(|l| peak / landings[l]))
+}
+
+/// The best scale for the codes that some candidate gives.
+#[inline(always)]
+pub(super) fn refined<G: Grid, S: Simd, W: Weights>(
+    simd: S,
+    x: &[f32],
+    w: W,
+    candidates: &[f32; LANES],
+) -> Refined {
+    Fits::new::<G, W>(simd, x, w, candidates).refined()
 }
 
 /// What candidate scales leave of `x`, side by side: with their codes `q` and errors `e`, the
@@ -100,9 +110,9 @@ struct Fits<S: Simd> {
 }
 
 /// The best scale for the codes of a candidate.
-struct Refined {
-    scale: f32,
-    error: f32,
+pub(super) struct Refined {
+    pub(super) scale: f32,
+    pub(super) error: f32,
     /// The error of the candidate as it was.
     unrefined_error: f32,
     qq: f32,

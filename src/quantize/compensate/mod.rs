@@ -17,8 +17,8 @@ use rayon::prelude::*;
 
 use crate::block;
 use crate::calibrate::Gram;
-use crate::gguf::Format;
 
+use super::candidate::Candidate;
 use hessian::{Feedback, Hessian};
 use rows::Rows;
 use tile::ROWS;
@@ -55,13 +55,14 @@ impl<'g> Compensation<'g> {
 
     /// Encodes rows of finite `values` so that the output on such inputs errs little. Scales are
     /// searched with `importance`, one for each column, as in [`block::encode`]; the diagonal of
-    /// the Gram matrix is a good one.
+    /// the Gram matrix is a good one. Scales that the candidate shares stay shared.
     ///
     /// Rows are encoded in parallel; the bytes do not depend on the number of threads.
     ///
     /// # Panics
     /// If the format cannot be encoded or the lengths do not agree.
-    pub fn encode(&self, format: Format, values: &[f32], importance: &[f32], out: &mut [u8]) {
+    pub fn encode(&self, to: Candidate, values: &[f32], importance: &[f32], out: &mut [u8]) {
+        let Candidate { format, shared, .. } = to;
         let columns = self.hessian.columns();
         assert_eq!(importance.len(), columns, "one importance for each column");
         assert!(format.fits(columns) && values.len().is_multiple_of(columns), "{format} rows");
@@ -71,21 +72,22 @@ impl<'g> Compensation<'g> {
             "{format} lengths"
         );
         assert!(block::can_encode(format), "{format} cannot be encoded");
+        assert!(shared.is_none_or(|shared| shared.fits(columns)), "scales shared by {shared:?}");
         let row_bytes = format.size_of(columns);
         let tasks = values.par_chunks(ROWS * columns).zip(out.par_chunks_mut(ROWS * row_bytes));
         tasks.for_each(|(values, out)| {
-            let mut rows = Rows::new(format, values, importance, out);
+            let mut rows = Rows::new(to, values, importance, out);
             rows.round(&self.feedback);
             rows.polish(&self.hessian, self.polish);
             rows.store();
         });
     }
 
-    /// [`Compensation::encode`] or plain [`block::encode`], whichever errs less on inputs with the
-    /// Gram matrix `judge`: that of the inputs that are to come, if it is known.
+    /// [`Compensation::encode`] or encoding without compensation, whichever errs less on inputs
+    /// with the Gram matrix `judge`: that of the inputs that are to come, if it is known.
     pub fn encode_best(
         &self,
-        format: Format,
+        to: Candidate,
         values: &[f32],
         importance: &[f32],
         judge: &Gram,
@@ -93,11 +95,11 @@ impl<'g> Compensation<'g> {
     ) -> Comparison {
         let mut decoded = vec![0.0; values.len()];
         let mut plain_bytes = vec![0; out.len()];
-        encode_plain(format, values, importance, &mut plain_bytes);
-        block::decode(format, &plain_bytes, &mut decoded);
+        encode_plain(to, values, importance, &mut plain_bytes);
+        block::decode(to.format, &plain_bytes, &mut decoded);
         let plain = output_error(values, &decoded, judge);
-        self.encode(format, values, importance, out);
-        block::decode(format, out, &mut decoded);
+        self.encode(to, values, importance, out);
+        block::decode(to.format, out, &mut decoded);
         let compensated = output_error(values, &decoded, judge);
         let comparison = Comparison { plain, compensated };
         if !comparison.gains() {
@@ -123,12 +125,15 @@ impl Comparison {
     }
 }
 
-/// [`block::encode`] of all rows, in parallel.
-fn encode_plain(format: Format, values: &[f32], importance: &[f32], out: &mut [u8]) {
+/// Encodes all rows without compensation, in parallel.
+fn encode_plain(to: Candidate, values: &[f32], importance: &[f32], out: &mut [u8]) {
     let columns = importance.len();
-    let row_bytes = format.size_of(columns);
+    let row_bytes = to.format.size_of(columns);
     let tasks = values.par_chunks(ROWS * columns).zip(out.par_chunks_mut(ROWS * row_bytes));
-    tasks.for_each(|(values, out)| block::encode(format, values, columns, Some(importance), out));
+    tasks.for_each(|(values, out)| match to.shared {
+        None => block::encode(to.format, values, columns, Some(importance), out),
+        Some(shared) => block::encode_shared(shared, values, columns, Some(importance), out),
+    });
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::block;
 use crate::block::codes::{self, Levels, SubGrid};
+use crate::block::{self, SharedScale};
 use crate::gguf::Format;
 use crate::model::{Product, View, multiply};
+use crate::quantize::candidate::Candidate;
 
 use super::Polish;
 use super::hessian::{Feedback, Hessian};
@@ -17,8 +18,12 @@ use super::tile::{
 /// Rows that are encoded, [`ROWS`] at most.
 pub struct Rows<'a> {
     format: Format,
+    shared: Option<SharedScale>,
     levels: Levels,
     columns: usize,
+    /// Columns whose scales are found at a time: a block, or a tile; or a block where the scale of
+    /// a whole row is found before all.
+    span: usize,
     /// What they should be.
     target: &'a [f32],
     importance: &'a [f32],
@@ -34,16 +39,22 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub fn new(
-        format: Format,
+        Candidate { format, shared, .. }: Candidate,
         target: &'a [f32],
         importance: &'a [f32],
         bytes: &'a mut [u8],
     ) -> Rows<'a> {
         let columns = importance.len();
+        let span = match shared {
+            Some(SharedScale::Tile(tile)) => tile,
+            _ => format.block_len(),
+        };
         Rows {
             format,
-            levels: Levels::of(format),
+            shared,
+            levels: shared.map_or_else(|| Levels::of(format), SharedScale::levels),
             columns,
+            span,
             target,
             importance,
             bytes,
@@ -72,9 +83,14 @@ impl<'a> Rows<'a> {
     }
 
     /// Rounds all columns from left to right, each making good what it can of the errors before it.
-    /// The scales of a block are found when all columns left of it are rounded.
+    /// The scales of a block, or of a tile, are found when all columns left of it are rounded; that
+    /// of a row before.
     pub fn round(&mut self, feedback: &Feedback) {
-        let (n, len) = (self.columns, self.format.block_len());
+        let (n, len) = (self.columns, self.span);
+        let of_row = matches!(self.shared, Some(SharedScale::Row(_)));
+        if of_row {
+            self.find_grids(0, n, self.target);
+        }
         let mut wanted = vec![0.0; self.rows() * len];
         for start in (0..n).step_by(len) {
             let end = start + len;
@@ -84,10 +100,12 @@ impl<'a> Rows<'a> {
             self.make_good(feedback, 0..start, start..end, &mut wanted);
             let range = block::range(self.format);
             wanted.iter_mut().for_each(|x| *x = x.clamp(*range.start(), *range.end()));
-            self.find_grids(start, &wanted);
+            if !of_row {
+                self.find_grids(start, len, &wanted);
+            }
             for step in (start..end).step_by(STEP) {
                 let mut tile = transpose(&wanted, len, step - start);
-                if step > start {
+                if step > start && self.shared.is_none() {
                     self.search_grids(step, &tile);
                 }
                 self.round_step(feedback, step, &mut tile);
@@ -100,7 +118,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Adds to what columns `to` of a block are wanted to be what makes good the errors of `from`.
+    /// Adds to what columns `to` of a span are wanted to be what makes good the errors of `from`.
     fn make_good(
         &self,
         feedback: &Feedback,
@@ -112,23 +130,28 @@ impl<'a> Rows<'a> {
             let product = Product { rows: self.rows(), columns: to.len(), depth: from.len() };
             let errors = View::rows(&self.error[from.start..], self.columns);
             let feedback = feedback.view(from.start, to.start);
-            multiply(product, 1.0, errors, feedback, wanted, self.format.block_len(), true);
+            multiply(product, 1.0, errors, feedback, wanted, self.span, true);
         }
     }
 
-    /// Finds the scales of the block from column `start` on in all rows.
-    fn find_grids(&mut self, start: usize, wanted: &[f32]) {
-        let (format, len) = (self.format, self.format.block_len());
+    /// Finds the scales of the `len` columns from `start` on, a block or what shares a scale, in
+    /// all rows.
+    fn find_grids(&mut self, start: usize, len: usize, wanted: &[f32]) {
+        let format = self.format;
         let importance = &self.importance[start..start + len];
         let mut grids = [SubGrid::default(); 16];
-        let grids = &mut grids[..len / codes::sub_len(format)];
+        let grids = &mut grids[..format.block_len() / codes::sub_len(format)];
         let subs = self.subs(start, len);
         for (row, wanted) in wanted.chunks(len).enumerate() {
-            let (block, _) = self.block(row, subs.start);
-            let block = &mut self.bytes[block];
-            block::encode_block(format, wanted, importance, block);
-            codes::grids(format, block, grids);
-            for (sub, &grid) in subs.clone().zip(&*grids) {
+            let (first, _) = self.block(row, subs.start);
+            let blocks = first.start..first.start + format.size_of(len);
+            let blocks = &mut self.bytes[blocks];
+            match self.shared {
+                Some(shared) => block::encode_shared(shared, wanted, len, Some(importance), blocks),
+                None => block::encode_block(format, wanted, importance, blocks),
+            }
+            codes::grids(format, &blocks[..format.block_bytes()], grids);
+            for (sub, &grid) in subs.clone().zip(grids.iter().cycle()) {
                 self.grids[sub].set(row, grid);
             }
         }
@@ -270,7 +293,7 @@ impl<'a> Rows<'a> {
         let columns = step..step + STEP;
         let before = values(&self.grids[subs.clone()], sub_len, &self.chosen[columns.clone()]);
         let mut any = false;
-        if polish.scales {
+        if polish.scales && self.shared.is_none() {
             for sub in subs.clone() {
                 any |= self.refit(sub, &square, &mut tile);
             }

@@ -1,7 +1,8 @@
 //! What compensation must keep on all kinds of rows, and what it must gain.
 
 use super::*;
-use crate::block::can_encode;
+use crate::block::{SharedScale, can_encode};
+use crate::gguf::Format;
 
 /// Pseudo-random numbers from -1 to 1.
 fn noise(n: usize, seed: u64) -> Vec<f32> {
@@ -25,36 +26,42 @@ pub fn correlated_gram(columns: usize, tokens: usize, seed: u64) -> Gram {
     Gram { columns, values, tokens: tokens as u64 }
 }
 
-fn encodable() -> impl Iterator<Item = Format> {
-    Format::all().filter(|&format| can_encode(format))
+/// All that rows of so many columns may be encoded in.
+fn candidates(columns: usize) -> impl Iterator<Item = Candidate> {
+    let formats = Format::all().filter(move |&f| can_encode(f) && f.fits(columns));
+    let tile = if columns.is_multiple_of(128) { 128 } else { 32 };
+    let shared = [SharedScale::Row(columns), SharedScale::Tile(tile)];
+    let shared = shared
+        .map(|shared| Candidate { shared: Some(shared), ..Candidate::encoded(shared.format()) });
+    formats.map(Candidate::encoded).chain(shared)
 }
 
 fn importance(gram: &Gram) -> Vec<f32> {
     gram.values.iter().step_by(gram.columns + 1).copied().collect()
 }
 
-fn decoded(format: Format, bytes: &[u8], len: usize) -> Vec<f32> {
+fn decoded(to: Candidate, bytes: &[u8], len: usize) -> Vec<f32> {
     let mut out = vec![0.0; len];
-    block::decode(format, bytes, &mut out);
+    block::decode(to.format, bytes, &mut out);
     out
 }
 
 /// What `polish` makes of the rows.
-fn encoded(format: Format, values: &[f32], gram: &Gram, polish: Polish) -> Vec<u8> {
+fn encoded(to: Candidate, values: &[f32], gram: &Gram, polish: Polish) -> Vec<u8> {
     let compensation = Compensation::new(gram, Regularisation::of(gram), polish);
-    let mut bytes = vec![0; format.bytes_of(values.len() as u64).unwrap() as usize];
-    compensation.encode(format, values, &importance(gram), &mut bytes);
+    let mut bytes = vec![0; to.format.size_of(values.len())];
+    compensation.encode(to, values, &importance(gram), &mut bytes);
     bytes
 }
 
-fn plain(format: Format, values: &[f32], gram: &Gram) -> Vec<u8> {
-    let mut bytes = vec![0; format.bytes_of(values.len() as u64).unwrap() as usize];
-    block::encode(format, values, gram.columns, Some(&importance(gram)), &mut bytes);
+fn plain(to: Candidate, values: &[f32], gram: &Gram) -> Vec<u8> {
+    let mut bytes = vec![0; to.format.size_of(values.len())];
+    encode_plain(to, values, &importance(gram), &mut bytes);
     bytes
 }
 
-fn error(format: Format, values: &[f32], bytes: &[u8], gram: &Gram) -> f64 {
-    output_error(values, &decoded(format, bytes, values.len()), gram).error
+fn error(to: Candidate, values: &[f32], bytes: &[u8], gram: &Gram) -> f64 {
+    output_error(values, &decoded(to, bytes, values.len()), gram).error
 }
 
 #[test]
@@ -62,12 +69,11 @@ fn outputs_err_less_than_with_plain_rounding() {
     let n = 512;
     let gram = correlated_gram(n, 2 * n, 3);
     let values = noise(40 * n, 4);
-    for format in encodable() {
-        let before = error(format, &values, &plain(format, &values, &gram), &gram);
-        let after =
-            error(format, &values, &encoded(format, &values, &gram, Polish::default()), &gram);
-        println!("{format}: {:.3}", after / before);
-        assert!(after < 0.9 * before, "{format}: {after} for {before}");
+    for to in candidates(n) {
+        let before = error(to, &values, &plain(to, &values, &gram), &gram);
+        let after = error(to, &values, &encoded(to, &values, &gram, Polish::default()), &gram);
+        println!("{to:?}: {:.3}", after / before);
+        assert!(after < 0.9 * before, "{to:?}: {after} for {before}");
     }
 }
 
@@ -83,16 +89,16 @@ fn polishing_never_makes_it_worse() {
     regularised.values.iter_mut().for_each(|g| *g *= hessian.share);
     let diagonal = regularised.values.iter_mut().step_by(n + 1);
     diagonal.zip(&hessian.extra).for_each(|(g, extra)| *g += extra);
-    for format in encodable() {
+    for to in candidates(n) {
         for scales in [false, true] {
             let at = |sweeps| {
-                let bytes = encoded(format, &values, &gram, Polish { sweeps, scales });
-                error(format, &values, &bytes, &regularised)
+                let bytes = encoded(to, &values, &gram, Polish { sweeps, scales });
+                error(to, &values, &bytes, &regularised)
             };
             let errors = [0, 1, 2, 4].map(at);
-            println!("{format}, scales: {scales}: {errors:?}");
-            assert!(errors.is_sorted_by(|a, b| *b <= a * 1.00001), "{format}: {errors:?}");
-            assert!(errors[1] < 0.999 * errors[0], "{format}: {errors:?}");
+            println!("{to:?}, scales: {scales}: {errors:?}");
+            assert!(errors.is_sorted_by(|a, b| *b <= a * 1.00001), "{to:?}: {errors:?}");
+            assert!(errors[1] < 0.999 * errors[0], "{to:?}: {errors:?}");
         }
     }
 }
@@ -102,12 +108,12 @@ fn the_bytes_do_not_depend_on_threads() {
     let n = 256;
     let gram = correlated_gram(n, 100, 8);
     let values = noise(70 * n, 9);
-    for format in encodable() {
+    for to in candidates(n) {
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| encoded(format, &values, &gram, Polish::default()))
+            pool.install(|| encoded(to, &values, &gram, Polish::default()))
         };
-        assert_eq!(with(1), with(2), "{format}");
+        assert_eq!(with(1), with(2), "{to:?}");
     }
 }
 
@@ -122,10 +128,11 @@ fn what_does_not_help_is_not_taken() {
     for (judge, gains) in [(&gram, true), (&other, false)] {
         let mut bytes = vec![0; Format::Q4_0.bytes_of(values.len() as u64).unwrap() as usize];
         let importance = importance(&gram);
-        let found = compensation.encode_best(Format::Q4_0, &values, &importance, judge, &mut bytes);
+        let to = Candidate::encoded(Format::Q4_0);
+        let found = compensation.encode_best(to, &values, &importance, judge, &mut bytes);
         assert_eq!(found.gains(), gains, "{found:?}");
         let least = found.plain.error.min(found.compensated.error);
-        assert_eq!(error(Format::Q4_0, &values, &bytes, judge), least);
+        assert_eq!(error(to, &values, &bytes, judge), least);
     }
 }
 
@@ -143,12 +150,12 @@ fn odd_inputs_give_sound_blocks() {
         for gram in [correlated_gram(n, 1, 11), dead, zero] {
             for scale in [0.0, 1e-9, 1.0, 65504.0] {
                 let values: Vec<f32> = noise(rows * n, 12).iter().map(|x| x * scale).collect();
-                for format in encodable().filter(|format| format.fits(n)) {
-                    let bytes = encoded(format, &values, &gram, Polish::default());
-                    let decoded = decoded(format, &bytes, values.len());
-                    assert!(decoded.iter().all(|x| x.is_finite()), "{format}, {n}, {scale}");
+                for to in candidates(n) {
+                    let bytes = encoded(to, &values, &gram, Polish::default());
+                    let decoded = decoded(to, &bytes, values.len());
+                    assert!(decoded.iter().all(|x| x.is_finite()), "{to:?}, {n}, {scale}");
                     let limit = 2.0 * scale.max(1e-6);
-                    assert!(decoded.iter().all(|x| x.abs() <= limit), "{format}, {n}, {scale}");
+                    assert!(decoded.iter().all(|x| x.abs() <= limit), "{to:?}, {n}, {scale}");
                 }
             }
         }
@@ -168,4 +175,39 @@ fn the_output_error_is_that_of_the_output() {
     let found = output_error(&weights, &decoded, &gram);
     assert!((found.norm / norm - 1.0).abs() < 1e-4, "{found:?} for {norm}");
     assert!((found.relative() / 0.0625 - 1.0).abs() < 1e-4, "{found:?}");
+}
+
+/// The scale of every block.
+fn scales(to: Candidate, bytes: &[u8]) -> Vec<f32> {
+    let blocks = bytes.chunks(to.format.block_bytes());
+    blocks.map(|block| block::codes::unit(to.format, block).scale).collect()
+}
+
+#[test]
+fn scales_that_are_shared_stay_so() {
+    let n = 256;
+    let gram = correlated_gram(n, 2 * n, 17);
+    let mut values = noise(37 * n, 18);
+    // Rows of unlike sizes, one of zeros.
+    values
+        .chunks_mut(n)
+        .enumerate()
+        .for_each(|(i, row)| row.iter_mut().for_each(|x| *x *= i as f32));
+    for to in candidates(n).filter(|to| to.shared.is_some()) {
+        let shared = to.shared.unwrap();
+        for bytes in [plain(to, &values, &gram), encoded(to, &values, &gram, Polish::default())] {
+            let scales = scales(to, &bytes);
+            for run in scales.chunks(shared.columns() / 32) {
+                assert!(run.iter().all(|scale| scale.to_bits() == run[0].to_bits()), "{to:?}");
+                assert_eq!(shared.round(run[0]), run[0]);
+            }
+            let lowest =
+                bytes.chunks(34).flat_map(|block| &block[2..]).map(|&byte| byte as i8).min();
+            assert!(to.format != Format::Q8_0 || lowest > Some(-128), "{to:?}");
+        }
+        // The scale of a row is that of the row by itself; those of tiles follow what is wanted.
+        let as_plain = scales(to, &plain(to, &values, &gram))
+            == scales(to, &encoded(to, &values, &gram, Polish::default()));
+        assert_eq!(as_plain, matches!(shared, SharedScale::Row(_)), "{to:?}");
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::gguf::Format;
 use crate::model::{Gain, Layer, LayerPlace, Map, Model, Stepwise};
 use crate::progress::{Amount, Progress};
+use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
 use crate::quantize::search::SearchError;
 use crate::work::Work;
@@ -264,10 +265,7 @@ impl Block<'_, '_> {
                 work.remember_bytes::<SearchError>(&entry.kept_as, Some(entry.bytes), || {
                     Ok(bytes)
                 })?;
-            Ok((
-                name(self.number, entry.part),
-                Encoded { format: entry.format, bytes, is_exact: false },
-            ))
+            Ok((name(self.number, entry.part), Encoded::new(entry.to, bytes)))
         });
         Ok((block, encodings.collect::<Result<_, SearchError>>()?))
     }
@@ -276,28 +274,25 @@ impl Block<'_, '_> {
     fn recalled(&self, steps: usize) -> Option<Encodings> {
         let kept = self.entries(steps).into_iter().map(|entry| {
             let bytes = self.context.work.recall_bytes(&entry.kept_as, Some(entry.bytes))?;
-            Some((
-                name(self.number, entry.part),
-                Encoded { format: entry.format, bytes, is_exact: false },
-            ))
+            Some((name(self.number, entry.part), Encoded::new(entry.to, bytes)))
         });
         kept.collect()
     }
 
     /// All that is trained in the layer, in so many steps.
     fn entries(&self, steps: usize) -> Vec<Entry> {
-        let entry = |part: &'static str, format: Format, bytes: usize| Entry {
+        let entry = |part: &'static str, to: Candidate, bytes: usize| Entry {
             part,
-            format,
+            to,
             bytes: bytes as u64,
-            kept_as: self.kept_as(&format!("{part}-{format}-{steps}")),
+            kept_as: self.kept_as(&format!("{part}-{}-{steps}", to.format)),
         };
         let matrix = |&(map, encoded): &(Map, &Encoded)| {
-            entry(map.part(), encoded.format, encoded.bytes.len())
+            entry(map.part(), encoded.candidate(), encoded.bytes.len())
         };
         let gains = self.start.gains();
         let gain = |(gain, values): &(Gain, &Vec<f32>)| {
-            entry(gain.part(), Format::F32, size_of_val(&values[..]))
+            entry(gain.part(), Candidate::encoded(Format::F32), size_of_val(&values[..]))
         };
         self.parts.iter().map(matrix).chain(gains.iter().map(gain)).collect()
     }
@@ -320,7 +315,8 @@ fn seconds_of_a_step(ends: &[Instant]) -> f64 {
 struct Entry {
     /// Its name in the layer.
     part: &'static str,
-    format: Format,
+    /// What it is encoded in.
+    to: Candidate,
     /// Its length.
     bytes: u64,
     /// Its name in the work folder.

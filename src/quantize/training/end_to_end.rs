@@ -207,10 +207,10 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
     fn encodings(&mut self, check: usize) -> Result<Encodings, SearchError> {
         let EndToEnd { round, work, .. } = *self.context;
         let kept_as = |name: &str| format!("end-to-end-{round}-{check}-{name}");
-        let formats = self.student.formats();
-        let kept = formats.iter().map(|(name, &format)| {
+        let candidates = self.student.candidates();
+        let kept = candidates.iter().map(|(name, &to)| {
             let bytes = work.recall_bytes(&kept_as(name), None)?;
-            Some((name.clone(), Encoded { format, bytes, is_exact: false }))
+            Some((name.clone(), Encoded::new(to, bytes)))
         });
         if let Some(encodings) = kept.collect() {
             return Ok(encodings);
@@ -221,8 +221,8 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
             for (name, bytes) in self.student.contents(part) {
                 let bytes =
                     work.remember_bytes::<SearchError>(&kept_as(&name), None, || Ok(bytes))?;
-                let format = formats[&name];
-                encodings.insert(name, Encoded { format, bytes, is_exact: false });
+                let to = candidates[&name];
+                encodings.insert(name, Encoded::new(to, bytes));
             }
         }
         Ok(encodings)

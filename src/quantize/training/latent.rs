@@ -3,11 +3,13 @@
 //!
 //! What is evaluated is always what the file can hold: the scales are rounded to F16, or to
 //! multiples of their super-block's unit, before the weights are rounded to them. Gradients pass
-//! rounding as if it were not there (straight through).
+//! rounding as if it were not there (straight through). A scale that blocks share is one number,
+//! and has the sum of their gradients.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::block::SharedScale;
 use crate::block::codes::{
     Levels, SubGrid, codes, grids, has_min, nearest_grid, set_codes, set_grid, sub_len, unit,
 };
@@ -19,17 +21,25 @@ use super::adam::{Moments, Step};
 /// A matrix that is trained.
 #[derive(Debug, Clone)]
 pub struct Latent {
-    format: Format,
+    form: Form,
     /// What is rounded.
     weights: Vec<f32>,
     moments: Moments,
-    /// The grids of all sub-blocks.
+    /// The grids of all runs of weights that have one.
     grids: Vec<LatentGrid>,
     /// The units of all blocks, which stay.
     units: Vec<SubGrid>,
 }
 
-/// The grid of a sub-block.
+/// What the blocks of a matrix are.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    format: Format,
+    shared: Option<SharedScale>,
+    levels: Levels,
+}
+
+/// The grid of a sub-block, or of blocks that share a scale.
 #[derive(Debug, Clone, Copy, Default)]
 struct LatentGrid {
     /// What the file holds.
@@ -54,13 +64,47 @@ pub struct Rates {
 /// Weights that one task takes at a time: whole blocks of every format.
 const TASK: usize = 16 << 10;
 
+impl Form {
+    fn of(format: Format, shared: Option<SharedScale>) -> Form {
+        let levels = shared.map_or_else(|| Levels::of(format), SharedScale::levels);
+        Form { format, shared, levels }
+    }
+
+    /// Weights that have one grid.
+    fn run(self) -> usize {
+        self.shared.map_or_else(|| sub_len(self.format), SharedScale::columns)
+    }
+
+    /// Weights that one task takes at a time: about [`TASK`], and whole runs, so that no sum of
+    /// gradients depends on who adds it up.
+    fn task(self) -> usize {
+        let run = self.run();
+        (TASK / run).max(1) * run
+    }
+
+    /// The grid nearest to `wanted` that can be held.
+    #[inline(always)]
+    fn nearest(self, unit: SubGrid, wanted: SubGrid) -> SubGrid {
+        match self.shared {
+            Some(shared) => SubGrid { scale: shared.round(wanted.scale), min: 0.0 },
+            None => nearest_grid(self.format, unit, wanted),
+        }
+    }
+}
+
 impl Latent {
-    /// Starts from an encoding and from full-precision weights. Where these would be rounded to
-    /// other codes than the encoding has, they are moved to where they are not: what is evaluated
-    /// first is the encoding.
-    pub fn new(format: Format, encoded: &[u8], full: &[f32]) -> Latent {
+    /// Starts from an encoding, whose blocks share what is `shared`, and from full-precision
+    /// weights. Where these would be rounded to other codes than the encoding has, they are moved
+    /// to where they are not: what is evaluated first is the encoding.
+    pub fn new(
+        format: Format,
+        shared: Option<SharedScale>,
+        encoded: &[u8],
+        full: &[f32],
+    ) -> Latent {
         let (len, sub) = (format.block_len(), sub_len(format));
-        let levels = Levels::of(format);
+        let form = Form::of(format, shared);
+        let levels = form.levels;
         let mut weights = full.to_vec();
         let blocks = encoded.par_chunks_exact(format.block_bytes());
         let opened: Vec<(SubGrid, Vec<SubGrid>)> = weights
@@ -78,11 +122,12 @@ impl Latent {
             })
             .collect();
         let latent = |held: SubGrid| LatentGrid { held, wanted: held, ..LatentGrid::default() };
+        let grids = opened.iter().flat_map(|(_, grids)| grids).step_by(form.run() / sub);
         Latent {
-            format,
+            form,
             moments: Moments::new(weights.len()),
             weights,
-            grids: opened.iter().flat_map(|(_, grids)| grids).copied().map(latent).collect(),
+            grids: grids.copied().map(latent).collect(),
             units: opened.iter().map(|(unit, _)| *unit).collect(),
         }
     }
@@ -95,11 +140,11 @@ impl Latent {
 
     /// The weights as the file will hold them.
     pub fn evaluate(&self, out: &mut [f32]) {
-        let (sub, levels) = (sub_len(self.format), Levels::of(self.format));
-        let tasks = out.par_chunks_mut(TASK).zip(self.weights.par_chunks(TASK));
-        tasks.zip(self.grids.par_chunks(TASK / sub)).for_each(|((out, weights), grids)| {
-            let evaluate = Evaluate { levels, weights, grids, out };
-            match sub {
+        let (form, task) = (self.form, self.form.task());
+        let tasks = out.par_chunks_mut(task).zip(self.weights.par_chunks(task));
+        tasks.zip(self.grids.par_chunks(task / form.run())).for_each(|((out, weights), grids)| {
+            let evaluate = Evaluate { form, weights, grids, out };
+            match sub_len(form.format) {
                 16 => Level::widest().run(BySubs::<_, 16>(evaluate)),
                 _ => Level::widest().run(BySubs::<_, 32>(evaluate)),
             }
@@ -108,17 +153,17 @@ impl Latent {
 
     /// One step along the gradients of what was evaluated.
     pub fn step(&mut self, step: Step, rates: Rates, gradients: &[f32]) {
-        let (format, sub) = (self.format, sub_len(self.format));
+        let (form, task) = (self.form, self.form.task());
         let Moments { means, squares } = &mut self.moments;
-        let weights = self.weights.par_chunks_mut(TASK).zip(gradients.par_chunks(TASK));
-        let moments = means.par_chunks_mut(TASK).zip(squares.par_chunks_mut(TASK));
-        let units = self.units.par_chunks(TASK / format.block_len());
-        let grids = self.grids.par_chunks_mut(TASK / sub).zip(units);
+        let weights = self.weights.par_chunks_mut(task).zip(gradients.par_chunks(task));
+        let moments = means.par_chunks_mut(task).zip(squares.par_chunks_mut(task));
+        let units = self.units.par_chunks(task / form.format.block_len());
+        let grids = self.grids.par_chunks_mut(task / form.run()).zip(units);
         weights.zip(moments).zip(grids).for_each(
             |(((weights, gradients), (means, squares)), (grids, units))| {
                 let numbers = Numbers { weights, gradients, means, squares };
-                let descend = Descend { format, step, rates, numbers, grids, units };
-                match sub {
+                let descend = Descend { form, step, rates, numbers, grids, units };
+                match sub_len(form.format) {
                     16 => Level::widest().run(BySubs::<_, 16>(descend)),
                     _ => Level::widest().run(BySubs::<_, 32>(descend)),
                 }
@@ -141,25 +186,23 @@ impl Latent {
     /// The blocks that hold what is evaluated: `encoded`, of which it was made, with other grids
     /// and codes.
     pub fn export(&self, encoded: &[u8]) -> Vec<u8> {
-        let (format, len, sub) = (self.format, self.format.block_len(), sub_len(self.format));
-        let levels = Levels::of(format);
+        let Form { format, levels, .. } = self.form;
+        let (len, sub, run) = (format.block_len(), sub_len(format), self.form.run());
         let mut out = encoded.to_vec();
-        let blocks = out.par_chunks_exact_mut(format.block_bytes());
-        let grids = self.grids.par_chunks_exact(len / sub);
-        blocks.zip(self.weights.par_chunks_exact(len)).zip(grids).for_each(
-            |((block, weights), grids)| {
-                for (k, grid) in grids.iter().enumerate() {
-                    set_grid(format, block, k, grid.held);
-                }
-                let code = |(i, &weight): (usize, &f32)| {
-                    let mut level = [grids[i / sub].held.place(weight)];
-                    levels.round(&mut level);
-                    levels.code(level[0])
-                };
-                let codes: Vec<u8> = weights.iter().enumerate().map(code).collect();
-                set_codes(format, block, &codes);
-            },
-        );
+        let blocks = out.par_chunks_exact_mut(format.block_bytes()).enumerate();
+        blocks.zip(self.weights.par_chunks_exact(len)).for_each(|((at, block), weights)| {
+            let grid = |i: usize| self.grids[(at * len + i) / run].held;
+            for k in 0..len / sub {
+                set_grid(format, block, k, grid(k * sub));
+            }
+            let code = |(i, &weight): (usize, &f32)| {
+                let mut level = [grid(i).place(weight)];
+                levels.round(&mut level);
+                levels.code(level[0])
+            };
+            let codes: Vec<u8> = weights.iter().enumerate().map(code).collect();
+            set_codes(format, block, &codes);
+        });
         out
     }
 }
@@ -182,7 +225,7 @@ struct BySubs<T, const N: usize>(T);
 
 /// Weights to round.
 struct Evaluate<'a> {
-    levels: Levels,
+    form: Form,
     weights: &'a [f32],
     grids: &'a [LatentGrid],
     out: &'a mut [f32],
@@ -193,10 +236,12 @@ impl<const N: usize> WithSimd for BySubs<Evaluate<'_>, N> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Evaluate { levels, weights, grids, out } = self.0;
+        let Evaluate { form, weights, grids, out } = self.0;
+        let (levels, subs_of_grid) = (form.levels, form.run() / N);
         let subs = out.as_chunks_mut::<N>().0.iter_mut().zip(weights.as_chunks::<N>().0);
-        for ((out, weights), LatentGrid { held, .. }) in subs.zip(grids) {
-            *out = places(*held, weights);
+        for (i, (out, weights)) in subs.enumerate() {
+            let held = grids[i / subs_of_grid].held;
+            *out = places(held, weights);
             levels.round(out);
             for out in out {
                 *out = held.scale * *out + held.min;
@@ -226,7 +271,7 @@ struct Numbers<'a> {
 
 /// A step to take.
 struct Descend<'a> {
-    format: Format,
+    form: Form,
     step: Step,
     rates: Rates,
     numbers: Numbers<'a>,
@@ -240,18 +285,25 @@ impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Descend { format, step, rates, numbers, grids, units } = self.0;
-        let levels = Levels::of(format);
-        let (subs_of_block, anchor) = (format.block_len() / N, anchor(format));
+        let Descend { form, step, rates, numbers, grids, units } = self.0;
+        let (format, levels) = (form.format, form.levels);
+        let (subs_of_block, subs_of_grid) = (format.block_len() / N, form.run() / N);
+        let anchor = anchor(format);
         let Numbers { weights, gradients, means, squares } = numbers;
         let weights = weights.as_chunks_mut::<N>().0.iter_mut().zip(gradients.as_chunks::<N>().0);
         let moments = means.as_chunks_mut::<N>().0.iter_mut().zip(squares.as_chunks_mut::<N>().0);
-        let subs = weights.zip(moments).zip(grids);
-        for (i, (((weights, gradients), (means, squares)), grid)) in subs.enumerate() {
-            let slopes =
+        let mut slopes = SubGrid::default();
+        for (i, ((weights, gradients), (means, squares))) in weights.zip(moments).enumerate() {
+            let grid = &mut grids[i / subs_of_grid];
+            let of_sub =
                 descend(levels, step, rates, grid.held, weights, gradients, means, squares);
-            grid.descend(step, rates, anchor, slopes);
-            grid.hold(format, units[i / subs_of_block]);
+            slopes.scale += of_sub.scale;
+            slopes.min += of_sub.min;
+            if (i + 1).is_multiple_of(subs_of_grid) {
+                grid.descend(step, rates, anchor, slopes);
+                grid.hold(form, units[i / subs_of_block]);
+                slopes = SubGrid::default();
+            }
         }
     }
 }
@@ -260,7 +312,7 @@ impl<const N: usize> WithSimd for BySubs<Descend<'_>, N> {
 /// make it so. From the lowest level the whole grid would move to one side.
 pub fn anchor(format: Format) -> f32 {
     match Levels::of(format) {
-        Levels::Even { low, high } if has_min(format) => 0.5 * f32::from(low + high),
+        Levels::Even { low, high, .. } if has_min(format) => 0.5 * f32::from(low + high),
         _ => 0.0,
     }
 }
@@ -331,9 +383,9 @@ impl LatentGrid {
     /// Rounds what is wanted to what the file can hold. Beyond the last multiple of a super-block's
     /// unit it stops where the way back is as short as within.
     #[inline(always)]
-    fn hold(&mut self, format: Format, unit: SubGrid) {
-        let LatentGrid { held, wanted, .. } = self;
-        *held = nearest_grid(format, unit, *wanted);
+    fn hold(&mut self, form: Form, unit: SubGrid) {
+        let (LatentGrid { held, wanted, .. }, format) = (self, form.format);
+        *held = form.nearest(unit, *wanted);
         if sub_len(format) < format.block_len() {
             wanted.scale = within(wanted.scale, held.scale, 0.5 * unit.scale.abs());
             wanted.min = within(wanted.min, held.min, 0.5 * unit.min.abs());

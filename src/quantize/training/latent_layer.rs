@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::block::codes::Levels;
 use crate::gguf::Format;
 use crate::model::{DenseLayer, Gain, Map};
+use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::Encoded;
 
 use super::adam::Step;
@@ -50,7 +51,8 @@ impl<'t> LatentLayer<'t> {
         longest: StepLengths,
     ) -> LatentLayer<'t> {
         let matrix = |&(map, start): &(Map, &'t Encoded)| {
-            let latent = Latent::new(start.format, &start.bytes, &weights[map].values);
+            let Encoded { format, shared, ref bytes, .. } = *start;
+            let latent = Latent::new(format, shared, bytes, &weights[map].values);
             let rates = rates(start.format, latent.typical_scale(), longest);
             LatentMatrix { map, start, latent, rates }
         };
@@ -93,10 +95,12 @@ impl<'t> LatentLayer<'t> {
         matrices.chain(gains).collect()
     }
 
-    /// The format of each of the [contents](Self::contents).
-    pub fn formats(&self) -> BTreeMap<&'static str, Format> {
-        let matrices = self.matrices.iter().map(|matrix| (matrix.map.part(), matrix.start.format));
-        matrices.chain(self.gains.iter().map(|(gain, _)| (gain.part(), Format::F32))).collect()
+    /// What each of the [contents](Self::contents) is encoded in.
+    pub fn candidates(&self) -> BTreeMap<&'static str, Candidate> {
+        let matrices = self.matrices.iter();
+        let matrices = matrices.map(|matrix| (matrix.map.part(), matrix.start.candidate()));
+        let single = Candidate::encoded(Format::F32);
+        matrices.chain(self.gains.iter().map(|(gain, _)| (gain.part(), single))).collect()
     }
 
     /// Shows every number that steps change.

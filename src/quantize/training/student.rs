@@ -11,6 +11,7 @@ use crate::gguf::Format;
 use crate::model::{
     DenseLayer, LayerPlace, Model, ModelError, Stepwise, Tape, norm_backward, rms_norm,
 };
+use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::Encodings;
 
 use super::adam::Step;
@@ -110,13 +111,13 @@ impl<'t> Student<'t> {
         Ok(sum)
     }
 
-    /// The formats of all that is trained, by the names of the tensors.
-    pub fn formats(&self) -> BTreeMap<String, Format> {
+    /// What all that is trained is encoded in, by the names of the tensors.
+    pub fn candidates(&self) -> BTreeMap<String, Candidate> {
         let of_layer = |(number, layer): (usize, &LatentLayer)| {
-            let parts = layer.formats().into_iter();
-            parts.map(|(part, format)| (name(number, part), format)).collect::<Vec<_>>()
+            let parts = layer.candidates().into_iter();
+            parts.map(|(part, to)| (name(number, part), to)).collect::<Vec<_>>()
         };
-        let norm = (OUTPUT_NORM.into(), Format::F32);
+        let norm = (OUTPUT_NORM.into(), Candidate::encoded(Format::F32));
         self.layers.iter().enumerate().flat_map(of_layer).chain([norm]).collect()
     }
 

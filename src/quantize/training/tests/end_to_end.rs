@@ -13,6 +13,7 @@ use crate::block::codes::sub_len;
 use crate::gguf::Format;
 use crate::model::{Gain, Map, Model, Session, Unobserved, Wanted};
 use crate::progress::{Amount, Progress, Silent};
+use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
 use crate::quantize::search::SearchError;
 use crate::threads;
@@ -242,8 +243,7 @@ fn gradients_are_those_of_the_loss() {
                 let moved = values.iter().zip(&steps).map(|(x, step)| x + sign * step);
                 let bytes: Vec<u8> = moved.flat_map(|x| x.to_le_bytes()).collect();
                 let bytes = Work::Forgetful.remember_bytes::<SearchError>("", None, || Ok(bytes));
-                let encoded =
-                    Encoded { format: Format::F32, bytes: bytes.unwrap(), is_exact: false };
+                let encoded = Encoded::new(Candidate::encoded(Format::F32), bytes.unwrap());
                 to.insert(name.clone(), encoded);
             }
             for (gradient, step) in gradients[name].iter().zip(&steps) {

@@ -2,17 +2,38 @@ use super::super::adam::Step;
 use super::super::latent::{Latent, Rates, anchor};
 use super::numbers;
 use crate::block::codes::{Levels, SubGrid, has_min, sub_len, unit};
-use crate::block::{self, can_encode};
+use crate::block::{self, SharedScale, can_encode};
 use crate::gguf::Format;
 
-fn encodable() -> impl Iterator<Item = Format> {
-    Format::all().filter(|&format| can_encode(format))
+/// A format, and what its blocks share.
+type Form = (Format, Option<SharedScale>);
+
+/// All that rows of [`ROW`] weights may be encoded in.
+fn forms() -> impl Iterator<Item = Form> {
+    let formats = Format::all().filter(|&format| can_encode(format));
+    let shared = [SharedScale::Row(ROW), SharedScale::Tile(128), SharedScale::Tile(64)];
+    let shared = shared.map(|shared| (shared.format(), Some(shared)));
+    formats.map(|format| (format, None)).chain(shared)
 }
 
-fn encoded(format: Format, values: &[f32]) -> Vec<u8> {
-    let mut bytes = vec![0; format.bytes_of(values.len() as u64).unwrap() as usize];
-    block::encode(format, values, 512, None, &mut bytes);
+const ROW: usize = 512;
+
+fn encoded((format, shared): Form, values: &[f32]) -> Vec<u8> {
+    encoded_rows((format, shared), ROW, values)
+}
+
+fn encoded_rows((format, shared): Form, row_len: usize, values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; format.size_of(values.len())];
+    match shared {
+        None => block::encode(format, values, row_len, None, &mut bytes),
+        Some(shared) => block::encode_shared(shared, values, row_len, None, &mut bytes),
+    }
     bytes
+}
+
+/// Weights that have one grid.
+fn run((format, shared): Form) -> usize {
+    shared.map_or_else(|| sub_len(format), SharedScale::columns)
 }
 
 fn decoded(format: Format, bytes: &[u8]) -> Vec<f32> {
@@ -25,27 +46,27 @@ const RATES: Rates = Rates { weights: 3e-3, scales: 1e-4, mins: 1e-3 };
 
 #[test]
 fn what_is_exported_decodes_to_what_was_evaluated() {
-    for format in encodable() {
+    for form @ (format, shared) in forms() {
         // More than one task; some blocks of zeros; some weights far out.
         let mut full = numbers(20 * 1024, 1);
         full[512..1024].fill(0.0);
         full.iter_mut().step_by(97).for_each(|x| *x *= 5.0);
-        let start = encoded(format, &full);
+        let start = encoded(form, &full);
         // Weights that the encoding was not made of.
         let others: Vec<f32> =
             full.iter().zip(numbers(full.len(), 2)).map(|(x, y)| x + 0.2 * y).collect();
-        let mut latent = Latent::new(format, &start, &others);
+        let mut latent = Latent::new(format, shared, &start, &others);
         let mut evaluated = vec![f32::NAN; full.len()];
         latent.evaluate(&mut evaluated);
-        assert_eq!(evaluated, decoded(format, &start), "{format} begins as it is encoded");
-        assert_eq!(decoded(format, &latent.export(&start)), evaluated, "{format}");
+        assert_eq!(evaluated, decoded(format, &start), "{form:?} begins as it is encoded");
+        assert_eq!(decoded(format, &latent.export(&start)), evaluated, "{form:?}");
         for step in 1..=20 {
             latent.step(Step::new(step), RATES, &numbers(full.len(), 3 + step % 3));
         }
         latent.evaluate(&mut evaluated);
         let exported = latent.export(&start);
-        assert_ne!(exported, start, "{format} learns");
-        assert_eq!(evaluated, decoded(format, &exported), "{format}");
+        assert_ne!(exported, start, "{form:?} learns");
+        assert_eq!(evaluated, decoded(format, &exported), "{form:?}");
     }
 }
 
@@ -53,12 +74,12 @@ fn what_is_exported_decodes_to_what_was_evaluated() {
 /// another measure; both are learnt.
 #[test]
 fn weights_and_grids_learn() {
-    for format in encodable() {
+    for form @ (format, shared) in forms() {
         let full = numbers(8 * 512, 1);
         // What counts is the sum over 8 neighbours, and the target has grown by a twentieth.
         let target: Vec<f32> = full.iter().map(|x| 1.05 * x).collect();
-        let start = encoded(format, &full);
-        let mut latent = Latent::new(format, &start, &full);
+        let start = encoded(form, &full);
+        let mut latent = Latent::new(format, shared, &start, &full);
         let held = |latent: &mut Latent| -> Vec<f32> {
             let grids = Numbers::of(latent, full.len()).grids;
             grids.iter().map(|[held, ..]| held.scale).collect()
@@ -83,10 +104,10 @@ fn weights_and_grids_learn() {
             latent.step(Step::new(step), rates, &gradients);
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
-        assert!(last < 0.5 * first, "{format}: {first} became {last}");
+        assert!(last < 0.5 * first, "{form:?}: {first} became {last}");
         let after = held(&mut latent);
         let moved = before.iter().zip(&after).filter(|(before, after)| before != after).count();
-        assert!(4 * moved > before.len(), "{format}: {moved} of {} scales moved", before.len());
+        assert!(4 * moved > before.len(), "{form:?}: {moved} of {} scales moved", before.len());
     }
 }
 
@@ -131,15 +152,16 @@ fn straight_through(levels: Levels, at: SubGrid, near: [f64; 2], weight: f32) ->
 
 #[test]
 fn gradients_of_grids_are_those_of_what_passes_rounding() {
-    for format in encodable() {
-        let (levels, sub) = (Levels::of(format), sub_len(format));
+    for form @ (format, shared) in forms() {
+        let levels = shared.map_or_else(|| Levels::of(format), SharedScale::levels);
+        let sub = run(form);
         let mut full = numbers(4 * 512, 1);
         // A sub-block that may have no extent, and weights beyond the ends of their grids.
         full[512..512 + sub].fill(-0.5);
-        let start = encoded(format, &full);
+        let start = encoded(form, &full);
         full.iter_mut().step_by(13).for_each(|x| *x *= 3.0);
         full[512..512 + sub].fill(-0.5);
-        let mut latent = Latent::new(format, &start, &full);
+        let mut latent = Latent::new(format, shared, &start, &full);
         let gradients = numbers(full.len(), 2);
         let before = Numbers::of(&mut latent, full.len());
         let still = Rates { weights: 0.0, scales: 0.0, mins: 0.0 };
@@ -171,7 +193,7 @@ fn gradients_of_grids_are_those_of_what_passes_rounding() {
                 let found = f64::from(found) / 0.1;
                 assert!(
                     (found - expected).abs() < 1e-3 * (1.0 + expected.abs()),
-                    "{format}, sub-block {k}, {i}: {found} for {expected}"
+                    "{form:?}, run {k}, {i}: {found} for {expected}"
                 );
             }
         }
@@ -182,8 +204,8 @@ fn gradients_of_grids_are_those_of_what_passes_rounding() {
 fn what_is_wanted_stays_near_what_can_be_held() {
     for format in [Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::IQ4_XS] {
         let full = numbers(4 * 256, 1);
-        let start = encoded(format, &full);
-        let mut latent = Latent::new(format, &start, &full);
+        let start = encoded((format, None), &full);
+        let mut latent = Latent::new(format, None, &start, &full);
         let far = Rates { weights: 0.0, scales: 1e-2, mins: 1e-2 };
         let gradients = numbers(full.len(), 2);
         (1..=50).for_each(|step| latent.step(Step::new(step), far, &gradients));
@@ -200,6 +222,55 @@ fn what_is_wanted_stays_near_what_can_be_held() {
                 );
                 assert!(near(held.min, wanted.min, unit.min), "{format}: {held:?} {wanted:?}");
             }
+        }
+    }
+}
+
+/// Runs that are longer than what one task takes, shorter, and none of its parts.
+#[test]
+fn scales_that_are_shared_stay_so_whoever_adds_up_their_gradients() {
+    for (shared, row_len) in [
+        (SharedScale::Row(20 * 1024), 20 * 1024),
+        (SharedScale::Row(16 * 1024), 16 * 1024),
+        (SharedScale::Row(608), 608),
+        (SharedScale::Tile(128), 640),
+        (SharedScale::Tile(32), 608),
+    ] {
+        let form = (shared.format(), Some(shared));
+        let rows = (50 * 1024 / row_len).max(2);
+        let full = numbers(rows * row_len, 1);
+        let start = encoded_rows(form, row_len, &full);
+        let trained = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut latent = Latent::new(form.0, form.1, &start, &full);
+                let mut values = vec![0.0; full.len()];
+                let rates = Rates { scales: 1e-3, ..RATES };
+                for step in 1..=5 {
+                    // Towards weights that are larger by a twentieth.
+                    latent.evaluate(&mut values);
+                    let pairs = values.iter().zip(&full);
+                    let gradients: Vec<f32> = pairs.map(|(y, x)| y - 1.05 * x).collect();
+                    latent.step(Step::new(step), rates, &gradients);
+                }
+                latent.export(&start)
+            })
+        };
+        let exported = trained(1);
+        assert_eq!(exported, trained(3), "{shared:?}");
+        let scales = |bytes: &[u8]| -> Vec<f32> {
+            let blocks = bytes.chunks(form.0.block_bytes());
+            blocks.map(|block| unit(form.0, block).scale).collect()
+        };
+        for run in scales(&exported).chunks(shared.columns() / 32) {
+            assert!(run.iter().all(|scale| scale.to_bits() == run[0].to_bits()), "{shared:?}");
+            assert_eq!(shared.round(run[0]), run[0], "{shared:?}");
+        }
+        let moved = scales(&exported).iter().zip(&scales(&start)).filter(|(a, b)| a != b).count();
+        assert!(2 * moved > exported.len() / form.0.block_bytes(), "{shared:?}: {moved}");
+        if let SharedScale::Row(_) = shared {
+            let codes = exported.chunks(34).flat_map(|block| &block[2..]);
+            assert!(codes.map(|&byte| byte as i8).min() >= Some(-127));
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use crate::block;
 use crate::gguf::{Format, Gguf};
 use crate::model::layer_part;
+use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings};
 use crate::quantize::search::SearchError;
 use crate::work::Work;
@@ -34,7 +35,7 @@ fn quantized() -> Encodings {
         let mut bytes = vec![0; format.bytes_of(tensor.elements()).unwrap() as usize];
         block::encode(format, &values, tensor.row_len(), None, &mut bytes);
         let bytes = Work::Forgetful.remember_bytes::<SearchError>("", None, || Ok(bytes)).unwrap();
-        encodings.insert(tensor.name.clone(), Encoded { format, bytes, is_exact: false });
+        encodings.insert(tensor.name.clone(), Encoded::new(Candidate::encoded(format), bytes));
     }
     encodings
 }
