@@ -199,11 +199,11 @@ struct QuantizeArgs {
     #[arg(long, default_value = "cpu", value_parser = hardware, help_heading = "Target")]
     hardware: Hardware,
 
-    /// How the folder OUT.tpu that --hardware tpu writes beside OUT.gguf is laid out:
-    /// compressed-tensors, as vLLM, MaxText and transformers load it, or qwix, for JAX programs with
-    /// qwix's quantized arrays [default: compressed-tensors]
+    /// The folder OUT.tpu that --hardware tpu writes beside OUT.gguf, with the same weights as TPU
+    /// programs load them: compressed-tensors, for vLLM, MaxText and transformers; qwix, for JAX
+    /// programs with qwix's quantized arrays; none, for no folder [default: compressed-tensors]
     #[arg(long, value_name = "LAYOUT", value_parser = tpu_layout, help_heading = "Target")]
-    tpu_layout: Option<Layout>,
+    tpu_layout: Option<TpuLayout>,
 
     /// Memory of that machine in GB (10^9 bytes): weights and KV cache must fit [default: what this
     /// machine has, or 8 if that cannot be found]
@@ -419,13 +419,14 @@ impl QuantizeArgs {
             bail!("--compare-recipes: needs --effort standard or thorough; fast measures nothing");
         }
         if let (Some(layout), false) = (args.tpu_layout, args.hardware == Hardware::Tpu) {
-            bail!("--tpu-layout {}: needs --hardware tpu", layout.name());
+            let name = layout.0.map_or(NO_PACK, Layout::name);
+            bail!("--tpu-layout {name}: needs --hardware tpu");
         }
         let (force, dry_run, threads) = (args.force, args.dry_run, args.threads);
         let (eval_text, report) = (args.eval_text, args.report);
         let compare_recipes = args.compare_recipes;
         let opencog = args.opencog.request();
-        let tpu_layout = args.tpu_layout.unwrap_or_default();
+        let tpu_layout = args.tpu_layout.map_or(Some(Layout::default()), |layout| layout.0);
         let llama_bench = args.llama_bench;
         let job = Job {
             input,
@@ -468,9 +469,19 @@ fn program(path: PathBuf) -> Result<PathBuf, String> {
     }
 }
 
-fn tpu_layout(name: &str) -> Result<Layout, String> {
+/// How the folder for a TPU is laid out, if there is to be one.
+#[derive(Debug, Clone, Copy)]
+struct TpuLayout(Option<Layout>);
+
+/// The layout of no folder.
+const NO_PACK: &str = "none";
+
+fn tpu_layout(name: &str) -> Result<TpuLayout, String> {
     let layout = Layout::ALL.into_iter().find(|layout| layout.name() == name);
-    layout.ok_or_else(|| "expected compressed-tensors or qwix".into())
+    match layout.is_some() || name == NO_PACK {
+        true => Ok(TpuLayout(layout)),
+        false => Err("expected compressed-tensors, qwix or none".into()),
+    }
 }
 
 fn strategy(name: &str) -> Result<Strategy, String> {

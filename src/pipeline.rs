@@ -49,8 +49,9 @@ pub struct Job {
     pub report: Option<ReportFile>,
     /// Whether llama.cpp's usual recipes are encoded and measured too, to compare.
     pub compare_recipes: bool,
-    /// How the pack for a TPU is laid out; if the model is for other hardware, there is none.
-    pub tpu_layout: Layout,
+    /// How the pack for a TPU is laid out; `None` for no pack, of which there is none for other
+    /// hardware, either.
+    pub tpu_layout: Option<Layout>,
     /// Whether an existing output is replaced.
     pub force: bool,
     /// Whether only the plan is made, and nothing written.
@@ -70,11 +71,17 @@ impl Job {
             llama_bench: None,
             report: None,
             compare_recipes: false,
-            tpu_layout: Layout::default(),
+            tpu_layout: Some(Layout::default()),
             force: false,
             dry_run: false,
             threads: None,
         }
+    }
+
+    /// The folder for a TPU and its layout, if there is to be one.
+    pub fn pack(&self, config: &Config) -> Option<(PathBuf, Layout)> {
+        let layout = self.tpu_layout.filter(|_| config.hardware == Hardware::Tpu)?;
+        Some((tpu::pack_of(&self.output), layout))
     }
 
     /// Checks what can be checked without looking at files.
@@ -98,8 +105,11 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
     if is_new {
         OutputFile::check(&job.output, job.force)?;
     }
-    if config.hardware == Hardware::Tpu {
-        check_pack(&gguf, job, is_new)?;
+    if let Some((pack, _)) = job.pack(config) {
+        if is_new {
+            OutputFolder::check(&pack, job.force, tpu::is_of_pack)?;
+        }
+        tpu::check(&gguf).map_err(|e| Error::pack(&job.input, e))?;
     }
     // Before the model is worked on: what is broken is known at once, and the model names it.
     let companion = Companion::beside(&gguf, job)?;
@@ -148,15 +158,6 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         report.warnings.push(error.to_string());
     }
     Ok(report)
-}
-
-/// Whether there will be a pack and can be the folder, as far as that is known before the work.
-fn check_pack(gguf: &Gguf, job: &Job, is_new: bool) -> Result<(), Error> {
-    let target = tpu::pack_of(&job.output);
-    if is_new {
-        OutputFolder::check(&target, job.force, tpu::is_of_pack)?;
-    }
-    tpu::check(gguf).map_err(|e| Error::pack(&job.input, e))
 }
 
 /// Where the state of the run is kept.

@@ -8,7 +8,6 @@ use crate::Error;
 use crate::companion::{Companion, companion_of};
 use crate::config::Config;
 use crate::gguf::{Gguf, folder_of};
-use crate::hardware::{Hardware, tpu};
 use crate::pipeline::{Job, below_target};
 use crate::report::ReportFile;
 
@@ -25,21 +24,23 @@ pub fn refuse_same_files(gguf: &Gguf, job: &Job, config: &Config) -> Result<(), 
     }
     let report = job.report.as_ref().map(ReportFile::path);
     refuse_same(&read, &outputs, report)?;
-    match config.hardware {
-        Hardware::Tpu => refuse_same_as_pack(&read, &outputs, job),
-        Hardware::Cpu | Hardware::Gpu => Ok(()),
+    match job.pack(config) {
+        Some((pack, _)) => refuse_same_as_pack(pack, &read, &outputs, report),
+        None => Ok(()),
     }
 }
 
 /// Refuses a pack that is one of the other files, or in which one of them lies.
-fn refuse_same_as_pack(read: &[&Path], outputs: &[PathBuf], job: &Job) -> Result<(), Error> {
-    let pack = tpu::pack_of(&job.output);
+fn refuse_same_as_pack(
+    pack: PathBuf,
+    read: &[&Path],
+    outputs: &[PathBuf],
+    report: Option<&Path>,
+) -> Result<(), Error> {
     let others = read.iter().copied().chain(outputs.iter().map(PathBuf::as_path));
     for pack in [below_target(&pack), pack] {
         let clashes = |file: &&Path| is_same(file, &pack) || is_same(folder_of(file), &pack);
-        if let Some(file) =
-            others.clone().chain(job.report.as_ref().map(ReportFile::path)).find(clashes)
-        {
+        if let Some(file) = others.clone().chain(report).find(clashes) {
             return Err(Error::PackIsOther { pack, file: file.into() });
         }
     }

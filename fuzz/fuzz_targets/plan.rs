@@ -6,7 +6,6 @@ use std::hint::black_box;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use opencog_qat::companion::Request;
 use opencog_qat::config::{Effort, Strategy};
-use opencog_qat::hardware::tpu::Layout;
 use opencog_qat::pipeline::{self, Job};
 use opencog_qat::progress::Silent;
 use opencog_qat::{Config, report};
@@ -25,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
         eval_text: None,
         llama_bench: None,
         report: None,
-        tpu_layout: Layout::default(),
+        tpu_layout: None,
         force: false,
         dry_run: true,
         threads: Some(1),

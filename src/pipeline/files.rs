@@ -7,7 +7,7 @@ use crate::Error;
 use crate::companion::Companion;
 use crate::config::{Config, Effort};
 use crate::gguf::{self, OutputFile, OutputFolder};
-use crate::hardware::{Hardware, tpu};
+use crate::hardware::tpu::{self, Layout};
 use crate::report::{Report, ReportFile};
 use crate::sha256;
 use crate::work::{Work, WorkError};
@@ -23,7 +23,7 @@ pub struct Files {
     /// None in a dry run.
     pub model: Option<OutputFile>,
     /// The pack, if the model is for a TPU; none in a dry run.
-    pub pack: Option<OutputFolder>,
+    pub pack: Option<(OutputFolder, Layout)>,
     /// Where one was asked for.
     report: Option<(ReportFile, OutputFile)>,
 }
@@ -87,7 +87,7 @@ impl Files {
             model => model.map_or(Ok(()), OutputFile::commit),
         };
         let name_pack = || match pack {
-            Some(pack) => commit_before(pack, report, name_model),
+            Some((pack, _)) => commit_before(pack, report, name_model),
             None => name_model(),
         };
         match companion {
@@ -112,21 +112,17 @@ fn pack(
     config: &Config,
     work: &Work,
     may_miss: bool,
-) -> Result<Option<OutputFolder>, Error> {
-    if config.hardware != Hardware::Tpu {
-        return Ok(None);
-    }
-    let target = tpu::pack_of(&job.output);
+) -> Result<Option<(OutputFolder, Layout)>, Error> {
+    let Some((target, layout)) = job.pack(config) else { return Ok(None) };
     if may_miss {
         OutputFolder::check(&below_target(&target), true, tpu::is_of_pack)?;
     }
     // A run of this command that was killed as it gave its outputs their names made what is there.
     let force = job.force || work.recall::<String>(WRITTEN).is_some();
-    match job.dry_run {
-        true => OutputFolder::check(&target, force, tpu::is_of_pack).map(|()| None),
-        false => OutputFolder::create(&target, force, tpu::is_of_pack).map(Some),
-    }
-    .map_err(Error::from)
+    Ok(match job.dry_run {
+        true => OutputFolder::check(&target, force, tpu::is_of_pack).map(|()| None)?,
+        false => Some((OutputFolder::create(&target, force, tpu::is_of_pack)?, layout)),
+    })
 }
 
 /// Gives the pack its name and then the model its own; if that fails, a pack that is new is deleted

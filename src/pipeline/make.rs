@@ -6,7 +6,7 @@ use crate::Error;
 use crate::companion::Companion;
 use crate::config::Config;
 use crate::gguf::{Gguf, OutputFolder, encoded_size};
-use crate::hardware::tpu;
+use crate::hardware::tpu::{self, Layout};
 use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::output_metadata;
@@ -73,8 +73,8 @@ impl Make<'_, '_> {
             let stored = store(gguf, &plan, &metadata, &importance, &encodings, output, progress);
             let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
             clock.lap("encode and write");
-            if let Some(folder) = &files.pack {
-                pack = Some(write_pack(output.path(), job, folder)?);
+            if let Some((folder, layout)) = &files.pack {
+                pack = Some(write_pack(output.path(), job, folder, *layout)?);
                 clock.lap("pack");
             }
             if let Ok(outputs) = &outputs {
@@ -147,12 +147,17 @@ impl Make<'_, '_> {
 }
 
 /// Fills the pack with the model that was written to `model`.
-fn write_pack(model: &Path, job: &Job, folder: &OutputFolder) -> Result<PackReport, Error> {
+fn write_pack(
+    model: &Path,
+    job: &Job,
+    folder: &OutputFolder,
+    layout: Layout,
+) -> Result<PackReport, Error> {
     let gguf = Gguf::open(model)?;
-    let bytes = tpu::write(&gguf, job.tpu_layout, folder);
+    let bytes = tpu::write(&gguf, layout, folder);
     Ok(PackReport {
         folder: folder.target().into(),
-        layout: job.tpu_layout.name(),
+        layout: layout.name(),
         bytes: bytes.map_err(|e| Error::pack(&job.input, e))?,
     })
 }

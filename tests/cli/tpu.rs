@@ -10,6 +10,8 @@ use predicates::prelude::*;
 use crate::folder::{Folder, Report};
 use crate::models::{Model, stored, weights};
 
+// Models made by `Model::llama` cannot be run, and so not be packed: theirs is `--tpu-layout none`.
+
 /// Little text.
 const LITTLE: &str = "--batches 1 --batch-size 8 --seq-len 64";
 
@@ -149,15 +151,15 @@ fn rows_that_128_does_not_divide_have_smaller_tiles_and_that_is_told() {
     let model =
         Model::llama(192, Format::F16).weights("blk.0.wide.weight", Format::F16, &[256, 12]);
     let folder = Folder::with(&model);
-    let report = folder.quantize("--hardware tpu --bits 4:4");
+    let report = folder.quantize("--hardware tpu --tpu-layout none --bits 4:4");
     check(&folder);
     let told = "8 tensors have rows that 128 does not divide: scales of int4 are shared by fewer \
                 inputs there, by 64 in token_embd.weight, whose rows have 192";
     assert!(report.warnings.iter().any(|warning| warning == told), "{:?}", report.warnings);
-    let report = folder.quantize("--hardware tpu --bits 8:8");
+    let report = folder.quantize("--hardware tpu --tpu-layout none --bits 8:8");
     assert!(!report.warnings.iter().any(|warning| warning.contains("128")), "no int4");
     let folder = Folder::with(&Model::llama(128, Format::F16));
-    let report = folder.quantize("--hardware tpu --bits 4:4");
+    let report = folder.quantize("--hardware tpu --tpu-layout none --bits 4:4");
     assert!(!report.warnings.iter().any(|warning| warning.contains("128")));
 }
 
@@ -177,14 +179,14 @@ fn tensors_that_are_loaded_as_one_have_one_format_even_where_one_is_out_of_reach
         };
     }
     let folder = Folder::with(&model);
-    let report = folder.quantize("--hardware tpu --bpw 5.8");
+    let report = folder.quantize("--hardware tpu --tpu-layout none --bpw 5.8");
     for part in ["attn_q", "attn_k", "attn_v"] {
         assert_eq!(report.tensor(&format!("blk.1.{part}.weight")).format, "Q8_0", "{part}");
     }
     let [int4, _] = check(&folder);
     assert!(int4 > 0);
     folder.refused_with(
-        "--hardware tpu --effort fast --strategy fixed --force in.gguf out.gguf",
+        "--hardware tpu --tpu-layout none --effort fast --strategy fixed --force in.gguf out.gguf",
         "are loaded as one on a TPU, and need one format",
     );
 }
@@ -199,15 +201,18 @@ fn what_is_in_blocks_already_is_on_no_such_grid() {
     };
     let folder = Folder::with(&blocks(Format::Q8_0));
     let expected = "tensor blk.1.ffn_down.weight is kept in Q8_0, whose blocks share no scales";
-    folder.refused_with("--hardware tpu --effort fast in.gguf out.gguf", expected);
+    folder
+        .refused_with("--hardware tpu --tpu-layout none --effort fast in.gguf out.gguf", expected);
     // It may be encoded again, in as many bits.
-    let report = folder.quantize("--hardware tpu --allow-requantize");
+    let report = folder.quantize("--hardware tpu --tpu-layout none --allow-requantize");
     check(&folder);
     assert!(["Q4_0", "Q8_0"].contains(&&*report.tensor("blk.1.ffn_down.weight").format));
     let folder = Folder::with(&blocks(Format::IQ4_XS));
     let expected = "tensor blk.1.ffn_down.weight is kept in IQ4_XS";
-    folder
-        .refused_with("--hardware tpu --effort fast --allow-requantize in.gguf out.gguf", expected);
+    folder.refused_with(
+        "--hardware tpu --tpu-layout none --effort fast --allow-requantize in.gguf out.gguf",
+        expected,
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::assert::OutputAssertExt as _;
+use assert_cmd::assert::OutputAssertExt;
 use opencog_qat::gguf::{Format, Gguf, Value};
 use predicates::prelude::*;
 
@@ -149,6 +149,9 @@ fn what_cannot_be_packed_is_refused_before_the_work() {
         .refused_with(&args, "which the loaders' LlamaForCausalLM has no place for");
     let spelled = model().key("tokenizer.ggml.pre", Value::string("tekken"));
     Folder::with(&spelled).refused_with(&args, "its tokenizer: the tokenizer is of kind");
+    let folder = Folder::with(&spelled);
+    folder.run(&format!("{FLAGS} --tpu-layout none in.gguf out.gguf")).success();
+    assert_eq!(folder.names(), ["in.gguf", "out.gguf"]);
     let folder = Folder::with(&model());
     folder
         .refused_with(&format!("{FLAGS} in.gguf out.tpu"), "out.tpu: the folder for the TPU would");
@@ -162,5 +165,5 @@ fn a_layout_is_of_tpus_only() {
     let run = folder.run("--tpu-layout qwix in.gguf out.gguf").code(2);
     run.stderr(predicate::str::contains("--tpu-layout qwix: needs --hardware tpu"));
     let run = folder.run("--hardware tpu --tpu-layout maxtext in.gguf out.gguf").code(2);
-    run.stderr(predicate::str::contains("expected compressed-tensors or qwix"));
+    run.stderr(predicate::str::contains("expected compressed-tensors, qwix or none"));
 }

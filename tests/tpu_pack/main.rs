@@ -11,16 +11,17 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use opencog_qat::gguf::{Format, Gguf, OutputFolder};
+use opencog_qat::gguf::{Format, Gguf, Metadata, OutputFolder, TensorInfo, Writer};
 use opencog_qat::hardware::tpu::{self, Layout};
 use opencog_qat::model::{Model, Session, Tokenizer, Unobserved, Wanted};
-use random_models::{VARIANTS, fetched, vocabulary};
+use random_models::{VARIANTS, Variant, Vocabulary, fetched, vocabulary};
 use serde_json::json;
 use snapped::{mixed, snapped};
 use tempfile::TempDir;
 
 /// What no loader's model can do; all others must be packed.
-const WITHOUT_TWIN: [(&str, &str); 3] = [
+const WITHOUT_TWIN: [(&str, &str); 4] = [
+    ("llama-rope-freqs", "no rule of Llama 3"),
     ("llama-rope-linear", "multiplied by 1.1"),
     ("qwen2-untied", "output head has a bias"),
     ("gemma3-swa-yarn", "multiplied by 1.2"),
@@ -30,7 +31,7 @@ const WITHOUT_TWIN: [(&str, &str); 3] = [
 fn random_models_of_every_architecture() {
     let Some(witness) = Witness::found() else { return };
     for (i, variant) in VARIANTS.iter().enumerate() {
-        let gguf = Gguf::from_bytes(variant.name, variant.file()).unwrap();
+        let gguf = Gguf::from_bytes(variant.name, file(variant)).unwrap();
         let snapped = snapped(&gguf, mixed);
         let without = WITHOUT_TWIN.iter().find(|(name, _)| *name == variant.name);
         if let Some((name, fault)) = without {
@@ -44,6 +45,71 @@ fn random_models_of_every_architecture() {
         witness.job(variant.name, &snapped, Layout::ALL[i % 2], &text, 48);
     }
     witness.agrees();
+}
+
+/// The model of a variant. Not all characters of the random models' SentencePiece vocabulary are
+/// tokens, as those of a real one are, so that they get their other vocabulary, which is smaller.
+fn file(variant: &Variant) -> Vec<u8> {
+    let gguf = Gguf::from_bytes(variant.name, variant.file()).unwrap();
+    let mut metadata = gguf.metadata().clone();
+    if variant.vocabulary == Vocabulary::Spm {
+        let fault = tpu::check(&gguf).unwrap_err().to_string();
+        assert!(fault.contains("no token for"), "{fault}");
+        metadata.remove_prefix("tokenizer.");
+        Vocabulary::Bpe { pre: "qwen2", bos: true }.describe(&mut metadata);
+    }
+    written(&gguf, &metadata, |_| None)
+}
+
+/// The model with other metadata and other bytes in tensors.
+fn written(
+    gguf: &Gguf,
+    metadata: &Metadata,
+    bytes: impl Fn(&TensorInfo) -> Option<Vec<u8>>,
+) -> Vec<u8> {
+    let specs: Vec<_> = gguf.tensors().iter().map(TensorInfo::spec).collect();
+    let mut writer = Writer::new(Vec::new(), Path::new("x"), metadata, &specs).unwrap();
+    for tensor in gguf.tensors() {
+        let bytes = bytes(tensor).unwrap_or_else(|| gguf.data(tensor).to_vec());
+        writer.tensor_bytes(&bytes).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// Llama 3.1 and later: the file has what the loaders compute from four numbers.
+#[test]
+fn frequencies_of_llama_3() {
+    let Some(witness) = Witness::found() else { return };
+    let variant = VARIANTS.iter().find(|variant| variant.rope_freqs).unwrap();
+    let gguf = Gguf::from_bytes(variant.name, variant.file()).unwrap();
+    let divisors = llama_3_divisors(500_000.0, variant.head as usize, 32.0);
+    let bytes = written(&gguf, gguf.metadata(), |tensor| {
+        let bytes = divisors.iter().flat_map(|divisor| divisor.to_le_bytes()).collect();
+        (tensor.name == "rope_freqs.weight").then_some(bytes)
+    });
+    let snapped = snapped(&Gguf::from_bytes(variant.name, bytes).unwrap(), mixed);
+    let text: String = vocabulary::text().chars().take(400).collect();
+    let job = witness.job("llama-3", &snapped, Layout::default(), &text, 48);
+    let config = fs::read_to_string(job.join("model.tpu/config.json")).unwrap();
+    assert!(config.contains("\"llama3\"") && config.contains("\"factor\": 32.0"), "{config}");
+    witness.agrees();
+}
+
+/// As llama.cpp's converter computes `rope_freqs.weight` (`LlamaModel.generate_extra_tensors`).
+fn llama_3_divisors(base: f64, head: usize, factor: f64) -> Vec<f32> {
+    let divisor = |pair: usize| {
+        let frequency = 1.0 / base.powf((2 * pair) as f64 / head as f64);
+        let wave = std::f64::consts::TAU / frequency;
+        if wave < 8192.0 / 4.0 {
+            1.0
+        } else if wave > 8192.0 {
+            factor
+        } else {
+            let smooth = (8192.0 / wave - 1.0) / (4.0 - 1.0);
+            1.0 / ((1.0 - smooth) / factor + smooth)
+        }
+    };
+    (0..head / 2).map(|pair| divisor(pair) as f32).collect()
 }
 
 #[test]

@@ -25,7 +25,8 @@ from tokenizers import Tokenizer
 from forward import logits
 from weights import weights
 
-LIMIT = 1e-4
+# Some 500 times what the order of additions makes.
+LIMIT = 1e-8
 # Gains of Gemma's norms: half the spacing of numbers near -1, which one is added to.
 NEAR = 2.0**-24
 

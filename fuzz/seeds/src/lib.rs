@@ -10,7 +10,6 @@ use opencog_qat::Config;
 use opencog_qat::companion::{self, PackJob, Request};
 use opencog_qat::config::Effort;
 use opencog_qat::gguf::Format;
-use opencog_qat::hardware::tpu::Layout;
 use opencog_qat::pipeline::{self, Job};
 use opencog_qat::progress::Silent;
 use tempfile::TempDir;
@@ -71,7 +70,7 @@ fn quantized(model: &[u8]) -> Vec<u8> {
         eval_text: None,
         llama_bench: None,
         report: None,
-        tpu_layout: Layout::default(),
+        tpu_layout: None,
         force: true,
         dry_run: false,
         threads: Some(1),

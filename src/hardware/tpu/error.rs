@@ -7,13 +7,16 @@ use crate::model::{ModelError, TokenizerError};
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// It cannot be run here, and so neither rebuilt.
-    #[error("it cannot be packed for a TPU: {0}")]
+    #[error("it cannot be packed for a TPU: {0}; --tpu-layout none packs nothing")]
     Model(#[from] ModelError),
     /// Its tokenizer cannot be written down.
-    #[error("it cannot be packed for a TPU: its tokenizer: {0}")]
+    #[error("it cannot be packed for a TPU: its tokenizer: {0}; --tpu-layout none packs nothing")]
     Tokenizer(#[from] TokenizerError),
     /// It does what the loaders' model of this architecture does not.
-    #[error("it cannot be packed for a TPU: {0}, which the loaders' {1} has no place for")]
+    #[error(
+        "it cannot be packed for a TPU: {0}, which the loaders' {1} has no place for; --tpu-layout \
+         none packs nothing"
+    )]
     NoTwin(String, &'static str),
     /// A matrix in a format that a TPU does not multiply.
     #[error(

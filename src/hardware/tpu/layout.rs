@@ -21,6 +21,9 @@ pub enum Layout {
     /// | int4, a scale a tile | `weight_packed` I32 `[out, in / 8]` (value + 8, the low nibble first), `weight_scale` BF16 `[out, in / tile]`, `weight_shape` I64 `[2]` |
     /// | floats | `weight` |
     ///
+    /// That scale is exact; a loader that widens int4 to BF16, as transformers does with
+    /// `dequantize=True`, rounds the weights once more.
+    ///
     /// Token embeddings and the output head are floats, F32 where the GGUF file has them quantized:
     /// vLLM's back end for TPUs quantizes linear layers alone.
     #[default]
@@ -319,7 +322,7 @@ mod tests {
         let codes = format.block_bytes() - 2;
         let block = |block: usize| {
             let scale = half::f16::from_f32(0.5 / (1 + block / 2) as f32);
-            let codes = (0..codes).map(move |i| ((block % 2 * codes + i) as u8).wrapping_mul(7));
+            let codes = (0..codes).map(move |i| ((block % 2 * codes + i) * 7) as u8);
             scale.to_le_bytes().into_iter().chain(codes)
         };
         (0..4).flat_map(block).collect()

@@ -2,7 +2,9 @@
 
 use half::{bf16, f16};
 
+use crate::block::SharedScale;
 use crate::gguf::Format;
+use crate::hardware::Hardware;
 use crate::model::Matrix;
 
 use super::error::PackError;
@@ -54,11 +56,6 @@ pub enum Grid {
     Tile(usize),
 }
 
-/// Columns of a tile in rows of this length: 128, or what remains of that to divide the row.
-fn tile_len(columns: usize) -> usize {
-    [128, 64].into_iter().find(|&tile| columns.is_multiple_of(tile)).unwrap_or(BLOCK)
-}
-
 impl<'a> Rows<'a> {
     /// The bytes of row `row` of the pack.
     pub fn row(&self, row: usize) -> &'a [u8] {
@@ -75,11 +72,14 @@ impl<'a> Rows<'a> {
     /// The grid that they lie on; for messages, `name` says whose rows they are.
     pub fn grid(&self, name: &str) -> Result<Grid, PackError> {
         let columns = self.matrix.columns;
-        let (grid, tile) = match self.matrix.format {
-            Format::F32 | Format::F16 | Format::BF16 => return Ok(Grid::Floats),
-            Format::Q8_0 => (Grid::Row, columns),
-            Format::Q4_0 => (Grid::Tile(tile_len(columns)), tile_len(columns)),
-            format => return Err(PackError::Format { module: name.into(), format }),
+        let format = self.matrix.format;
+        if matches!(format, Format::F32 | Format::F16 | Format::BF16) {
+            return Ok(Grid::Floats);
+        }
+        let (grid, tile) = match Hardware::Tpu.shared_scale(format, columns) {
+            Some(SharedScale::Row(_)) => (Grid::Row, columns),
+            Some(SharedScale::Tile(tile)) => (Grid::Tile(tile), tile),
+            None => return Err(PackError::Format { module: name.into(), format }),
         };
         for row in 0..self.matrix.rows {
             self.check_scales(row, tile).map_err(|fault| PackError::Scales {
@@ -195,11 +195,6 @@ mod tests {
         assert!(fault.to_string().contains("no BF16"), "{fault}");
         let fault = rows(Format::Q6_K, &[0; 210], Order::AsStored).grid("q_proj").unwrap_err();
         assert!(fault.to_string().contains("Q6_K"), "{fault}");
-    }
-
-    #[test]
-    fn tiles_divide_their_rows() {
-        assert_eq!([256, 576, 1536, 96, 32].map(tile_len), [128, 64, 128, 32, 32]);
     }
 
     #[test]

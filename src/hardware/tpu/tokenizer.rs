@@ -40,14 +40,17 @@ impl TokenizerFiles {
         let vocabulary = tokenizer.vocabulary();
         if let Some(id) = (0..vocabulary.len()).find(|&id| text(vocabulary, id).is_none()) {
             let fault = format!("has token {id}, which is no UTF-8 and so cannot be in JSON");
-            return Err(TokenizerError::Malformed { key: "tokenizer.ggml.tokens".into(), fault });
+            return Err(malformed(fault));
         }
         let merges = match tokenizer.spelling() {
             Spelling::Bytes { .. } => {
                 let listed = metadata.get(MERGES).and_then(|value| value.as_array()?.as_strings());
                 Merges::Listed(listed.cloned().unwrap_or_default())
             }
-            Spelling::Characters { scores, .. } => Merges::OfTokens(merges(vocabulary, scores)),
+            Spelling::Characters { scores, .. } => {
+                refuse_lone_characters(vocabulary)?;
+                Merges::OfTokens(merges(vocabulary, scores))
+            }
         };
         let id = |key| metadata.get(key).and_then(|value| value.as_u64());
         let id = |key| id(key).filter(|&id| id < vocabulary.len().into()).map(|id| id as u32);
@@ -137,6 +140,28 @@ impl TokenizerFiles {
         let named = parts.into_iter().filter_map(|(part, id)| Some((part, id?)));
         named.map(|(part, id)| (part.to_string(), json!(shown(vocabulary, id)))).collect()
     }
+}
+
+fn malformed(fault: String) -> TokenizerError {
+    TokenizerError::Malformed { key: "tokenizer.ggml.tokens".into(), fault }
+}
+
+/// Characters are merged by their text here, and by their tokens there: one that is no token would
+/// never become part of a longer one.
+fn refuse_lone_characters(vocabulary: &Vocabulary) -> Result<(), TokenizerError> {
+    let mut buffer = [0; 4];
+    for id in (0..vocabulary.len()).filter(|&id| vocabulary.kind(id) == TokenKind::Normal) {
+        let text = shown(vocabulary, id);
+        let alone =
+            text.chars().find(|c| vocabulary.id(c.encode_utf8(&mut buffer).as_bytes()).is_none());
+        if let Some(character) = alone {
+            return Err(malformed(format!(
+                "has {text:?}, but no token for {character:?} in it, which Hugging Face's tokenizers \
+                 need to make it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A token as the file spells it; checked to be UTF-8.
@@ -347,7 +372,7 @@ mod tests {
 
     #[test]
     fn characters_are_merged_by_score() {
-        let tokens = ["<unk>", "<s>", "</s>", "\u{2581}", "a", "b", "ab", "\u{2581}ab", "aa"];
+        let tokens = ["<unk>", "<s>", "</s>", SPACE, "a", "b", "ab", "\u{2581}ab", "aa"];
         let mut metadata = metadata("llama", &tokens);
         let scores = vec![0.0, 0.0, 0.0, -9.0, -9.0, -9.0, -2.0, -1.0, -3.0];
         metadata.set("tokenizer.ggml.scores", gguf::Value::Array(Array::F32(scores)));
@@ -386,8 +411,13 @@ mod tests {
 
     #[test]
     fn a_vocabulary_of_another_kind_is_refused() {
-        let mut metadata = metadata("gpt2", &["a"]);
-        metadata.set("tokenizer.ggml.pre", gguf::Value::string("tekken"));
-        assert!(TokenizerFiles::read(&metadata).is_err());
+        let mut other = metadata("gpt2", &["a"]);
+        other.set("tokenizer.ggml.pre", gguf::Value::string("tekken"));
+        assert!(TokenizerFiles::read(&other).is_err());
+        let mut lone = metadata("llama", &["<unk>", "<s>", "</s>", "a", "ab"]);
+        let kinds = gguf::Value::Array(Array::I32(vec![2, 3, 3, 1, 1]));
+        lone.set("tokenizer.ggml.token_type", kinds);
+        let fault = TokenizerFiles::read(&lone).unwrap_err().to_string();
+        assert!(fault.contains("no token for 'b'"), "{fault}");
     }
 }
