@@ -106,6 +106,11 @@ def check(browser, path, width, scheme):
     page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true })")
     faults += [f"all open: {fault}" for fault in page.evaluate(FAULTS) if "wide in a" in fault]
     if width == 1600 and scheme == "light":
+        page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = false })")
+        page.emulate_media(media="print")
+        hidden = "[...document.querySelectorAll('details td')].filter((e) => !e.checkVisibility()).length"
+        if count := page.evaluate(hidden):
+            faults.append(f"{count} cells are not printed")
         pdf = page.pdf(format="A4")
         if not pdf.startswith(b"%PDF") or len(pdf) < 4000:
             faults.append("it does not print")

@@ -19,8 +19,13 @@ pub fn html(text: &str) -> String {
 /// Text in a paragraph or a table of Markdown: on one line, none of it markup.
 pub fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    let mut before = None;
+    while let Some(c) = chars.next() {
+        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         match c {
+            // Within a word it is no markup, and names are full of it.
+            '_' if is_letter(before) && is_letter(chars.peek().copied()) => escaped.push(c),
             // A tag, an entity or an autolink, in every dialect.
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
@@ -32,6 +37,7 @@ pub fn markdown(text: &str) -> String {
             }
             c => escaped.push(visible(c)),
         }
+        before = Some(c);
     }
     // What would begin a list, a heading or a rule.
     match escaped.chars().next() {
@@ -96,6 +102,7 @@ mod tests {
         assert_eq!(html("a\u{202e}b\u{7}"), "a\u{fffd}b\u{2407}");
         assert_eq!(markdown("a|b\n`c` [d](e) <f>"), "a\\|b \\`c\\` \\[d\\](e) &lt;f&gt;");
         assert_eq!(markdown("- x"), "\\- x");
+        assert_eq!(markdown("Q4_K_M _a_ b__c"), "Q4_K_M \\_a\\_ b\\_\\_c");
         assert_eq!(yaml("a: \"b\"\n\u{1}"), "\"a: \\\"b\\\"\\n\\U00000001\"");
         assert_eq!(shell("a b'c"), "'a b'\\''c'");
         assert_eq!(shell("models/x-1.gguf"), "models/x-1.gguf");
@@ -122,7 +129,7 @@ mod tests {
             prop_assert!(!escaped.contains(['<', '>', '\n', '\r']));
             let mut escape = false;
             for c in escaped.chars() {
-                prop_assert!(escape || !"`|[]*_#".contains(c), "{}", escaped);
+                prop_assert!(escape || !"`|[]*#".contains(c), "{}", escaped);
                 escape = c == '\\' && !escape;
             }
         }

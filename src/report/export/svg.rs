@@ -134,41 +134,68 @@ fn draw(out: &mut String, mark: Mark, colour: String, points: &[(f64, f64, &Poin
     }
 }
 
-/// Writes labels beside their points, each where it covers no other at any width.
+/// Where a label lies beside its point, in CSS pixels, and which of its ends is there.
+type LabelPlace = (f64, f64, &'static str);
+
+/// Places for labels, the best first.
+const LABEL_PLACES: [LabelPlace; 10] = [
+    (11.0, 4.0, "start"),
+    (-11.0, 4.0, "end"),
+    (0.0, -13.0, "middle"),
+    (0.0, 22.0, "middle"),
+    (9.0, -11.0, "start"),
+    (9.0, 19.0, "start"),
+    (-9.0, -11.0, "end"),
+    (-9.0, 19.0, "end"),
+    (0.0, -28.0, "middle"),
+    (0.0, 37.0, "middle"),
+];
+
+/// Writes labels beside their points.
 fn labels<'l>(out: &mut String, points: impl Iterator<Item = (f64, f64, &'l str)>) {
     let points: Vec<(f64, f64, &str)> = points.collect();
-    let mut taken: Vec<[f64; 4]> =
-        points.iter().map(|(x, y, _)| around(x * NARROW, *y, 7.0, 7.0)).collect();
-    for (x, y, label) in points {
-        let width = 7.2 * label.chars().count() as f64;
-        // To the right, to the left, above, below.
-        let places = [
-            (11.0, 4.0, "start", 11.0 + 0.5 * width),
-            (-11.0, 4.0, "end", -11.0 - 0.5 * width),
-            (0.0, -13.0, "middle", 0.0),
-            (0.0, 22.0, "middle", 0.0),
-        ];
-        let boxed = |(_, dy, _, middle): &(f64, f64, &str, f64)| {
-            around(x * NARROW + middle, y + dy - 4.0, 0.5 * width, 7.0)
-        };
-        let fits = |place: &&(f64, f64, &str, f64)| {
-            let [left, top, right, bottom] = boxed(place);
-            let inside = left >= -6.0 && right <= NARROW + 6.0 && top >= 0.0 && bottom <= HEIGHT;
-            inside && !taken.iter().any(|other| overlap(other, &[left, top, right, bottom]))
-        };
-        let place = places.iter().find(fits).unwrap_or(&places[2]);
-        taken.push(boxed(place));
-        let (dx, dy, anchor, _) = place;
-        let at = 100.0 * x;
+    for ((x, y, label), (dx, dy, anchor)) in points.iter().zip(label_places(&points)) {
+        let (at, label) = (100.0 * x, escape(label));
         put(
             out,
             format_args!(
                 "<svg x=\"{at:.2}%\" y=\"{y:.1}\"><text class=\"name\" x=\"{dx}\" y=\"{dy}\" \
-                 text-anchor=\"{anchor}\">{}</text></svg>",
-                escape(label)
+                 text-anchor=\"{anchor}\">{label}</text></svg>"
             ),
         );
     }
+}
+
+/// A place for each label: where it covers no other, nor a point, on a narrow page. On a wider one
+/// points are further apart.
+fn label_places(points: &[(f64, f64, &str)]) -> Vec<LabelPlace> {
+    let mut taken: Vec<[f64; 4]> =
+        points.iter().map(|(x, y, _)| around(x * NARROW, *y, 7.0, 7.0)).collect();
+    let place = |point: &(f64, f64, &str)| {
+        let faults = |place: &&LabelPlace| {
+            let boxed = label_box(point, place);
+            let [left, top, right, bottom] = boxed;
+            let inside =
+                left >= -6.0 && right <= NARROW + 6.0 && top >= -6.0 && bottom <= HEIGHT + 2.0;
+            let covered = taken.iter().filter(|other| overlap(other, &boxed)).count();
+            covered + if inside { 0 } else { 2 }
+        };
+        let place = *LABEL_PLACES.iter().min_by_key(faults).expect("there are some");
+        taken.push(label_box(point, &place));
+        place
+    };
+    points.iter().map(place).collect()
+}
+
+/// What a label covers on a narrow page.
+fn label_box((x, y, label): &(f64, f64, &str), (dx, dy, anchor): &LabelPlace) -> [f64; 4] {
+    let half = 3.6 * label.chars().count() as f64;
+    let middle = match *anchor {
+        "start" => x * NARROW + dx + half,
+        "end" => x * NARROW + dx - half,
+        _ => x * NARROW + dx,
+    };
+    around(middle, y + dy - 4.0, half, 7.0)
 }
 
 /// Left, top, right and bottom.
@@ -324,4 +351,35 @@ fn scale(out: &mut String, map: &HeatMap) {
 /// Appends what is formatted.
 fn put(out: &mut String, text: std::fmt::Arguments) {
     out.write_fmt(text).expect("writing to a string cannot fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_cover_no_other_where_there_is_room() {
+        let crowded = [
+            (0.05, 20.0, "this model"),
+            (0.13, 17.0, "Q4_K_M"),
+            (0.30, 120.0, "Q5_K_M"),
+            (0.33, 122.0, "Q5_K_S"),
+            (0.95, 275.0, "Q8_0"),
+            (0.97, 268.0, "another"),
+        ];
+        let places = label_places(&crowded);
+        let boxes: Vec<[f64; 4]> =
+            crowded.iter().zip(&places).map(|(point, place)| label_box(point, place)).collect();
+        for (i, a) in boxes.iter().enumerate() {
+            assert!(
+                boxes[..i].iter().all(|b| !overlap(a, b)),
+                "{} at {:?}",
+                crowded[i].2,
+                places[i]
+            );
+        }
+        let inside = |[left, _, right, _]: &[f64; 4]| *left >= -6.0 && *right <= NARROW + 6.0;
+        assert!(boxes.iter().all(inside), "{boxes:?}");
+        assert_eq!(label_places(&[(0.5, 100.0, "alone")]), [LABEL_PLACES[0]]);
+    }
 }

@@ -19,7 +19,9 @@ pub fn section(report: &Report) -> Option<Section> {
         let text = "This was a dry run: nothing was written.".into();
         notes.insert(0, Note { tone: Tone::Plain, text });
     }
-    if let Some(reason) = &report.unmeasured {
+    // A warning says why, where measuring was asked for.
+    let is_said = |reason: &String| report.warnings.iter().any(|it| it.contains(&reason[..]));
+    if let Some(reason) = report.unmeasured.as_ref().filter(|reason| !is_said(reason)) {
         let text = format!("What was lost is not measured: {reason}");
         notes.push(Note { tone: Tone::Plain, text });
     }
