@@ -17,7 +17,7 @@ const PROGRAM: &str = "llama-bench";
 /// Tokens of the prompt that is read.
 pub const PROMPT_TOKENS: usize = 512;
 /// Tokens that are generated.
-pub const GENERATED_TOKENS: usize = 32;
+pub const GENERATED_TOKENS: usize = 64;
 /// Runs of each model.
 const ROUNDS: usize = 3;
 /// How often a run is looked after.

@@ -1,7 +1,7 @@
 //! How fast a model runs on this machine, and what of the machine that uses: measured by llama-bench,
 //! or estimated from what a token takes of each matrix.
 //!
-//! Speeds are those that llama-bench is asked for: 32 tokens written from nothing, and 512 tokens of
+//! Speeds are those that llama-bench is asked for: 64 tokens written from nothing, and 512 tokens of
 //! a prompt read at once.
 
 use serde::Serialize;

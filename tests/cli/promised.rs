@@ -134,7 +134,7 @@ echo " {\"backends\": \"CPU\", \"n_prompt\": 0, \"n_gen\": 32, \"avg_ts\": $g}]"
         let asked = String::from_utf8(folder.read("asked.txt")).unwrap();
         let asked: Vec<&str> = asked.lines().collect();
         assert_eq!(asked.len(), 6, "in turn: {asked:?}");
-        assert!(asked.iter().step_by(2).all(|line| line.starts_with("-m in.gguf -p 512 -n 32")));
+        assert!(asked.iter().step_by(2).all(|line| line.starts_with("-m in.gguf -p 512 -n 64")));
         assert!(asked[1].contains("-t 2 ") && asked[1].ends_with("-ngl 0 -o json"), "{asked:?}");
     }
 
