@@ -141,7 +141,7 @@ fn encode_with(
     assert_eq!(format.bytes_of(values.len() as u64), Some(out.len() as u64), "{format} lengths");
     let fits = importance.is_none_or(|importance| importance.len() == row_len);
     assert!(fits, "one importance for each column");
-    let weights = importance.and_then(|importance| column_weights(importance));
+    let weights = importance.and_then(column_weights);
     let importance = weights.as_ref().map(|(raised, raw)| (&raised[..], &raw[..]));
     let rows = Rows { values, row_len, importance, reference };
     encode_at(Level::widest(), format, rows, out);
