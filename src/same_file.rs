@@ -38,7 +38,7 @@ fn refuse_same_as_pack(
     report: Option<&Path>,
 ) -> Result<(), Error> {
     let others = read.iter().copied().chain(outputs.iter().map(PathBuf::as_path));
-    for pack in [below_target(&pack), pack] {
+    for pack in [pack.clone(), below_target(&pack)] {
         let clashes = |file: &&Path| is_same(file, &pack) || is_same(folder_of(file), &pack);
         if let Some(file) = others.clone().chain(report).find(clashes) {
             return Err(Error::PackIsOther { pack, file: file.into() });

@@ -162,8 +162,8 @@ fn what_cannot_be_packed_is_refused_before_the_work() {
 #[test]
 fn a_layout_is_of_tpus_only() {
     let folder = Folder::with(&model());
-    let run = folder.run("--tpu-layout qwix in.gguf out.gguf").code(2);
-    run.stderr(predicate::str::contains("--tpu-layout qwix: needs --hardware tpu"));
+    folder
+        .refused_with("--tpu-layout qwix in.gguf out.gguf", "--tpu-layout qwix: needs --hardware");
     let run = folder.run("--hardware tpu --tpu-layout maxtext in.gguf out.gguf").code(2);
     run.stderr(predicate::str::contains("expected compressed-tensors, qwix or none"));
 }

@@ -11,9 +11,14 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use opencog_qat::companion::Request;
+use opencog_qat::config::{Config, Effort, Goal};
 use opencog_qat::gguf::{Format, Gguf, Metadata, OutputFolder, TensorInfo, Writer};
+use opencog_qat::hardware::Hardware;
 use opencog_qat::hardware::tpu::{self, Layout};
 use opencog_qat::model::{Model, Session, Tokenizer, Unobserved, Wanted};
+use opencog_qat::progress::Silent;
+use opencog_qat::{Job, pipeline};
 use random_models::{VARIANTS, Variant, Vocabulary, fetched, vocabulary};
 use serde_json::json;
 use snapped::{mixed, snapped};
@@ -116,10 +121,12 @@ fn llama_3_divisors(base: f64, head: usize, factor: f64) -> Vec<f32> {
 fn the_model_in_the_box() {
     let Some(witness) = Witness::found() else { return };
     let tiny = Gguf::open(&tiny()).unwrap();
-    let kinds: [(&str, fn(&str) -> Format); 3] =
-        [("int8", |_| Format::Q8_0), ("int4", |_| Format::Q4_0), ("mixed", mixed)];
-    for (kind, choose) in kinds {
-        let snapped = snapped(&tiny, choose);
+    let snapped: [(&str, Vec<u8>); 3] = [
+        ("int8", snapped(&tiny, |_| Format::Q8_0)),
+        ("int4", snapped(&tiny, |_| Format::Q4_0)),
+        ("mixed", snapped(&tiny, mixed)),
+    ];
+    for (kind, snapped) in snapped {
         for layout in Layout::ALL {
             let name = format!("tiny {kind} {}", layout.name());
             witness.job(&name, &snapped, layout, &prose(), 256);
@@ -147,6 +154,36 @@ fn on_a_real_model(name: &str, model: &Path, tokens: usize) {
     let text = fs::read_to_string(fetched::wikitext()).unwrap();
     for layout in Layout::ALL {
         witness.job(&format!("{name} {}", layout.name()), &snapped, layout, &text, tokens);
+    }
+    witness.agrees();
+}
+
+/// What the program itself makes, a mixture of int4 and int8.
+#[test]
+fn the_pack_of_a_run() {
+    let Some(witness) = Witness::found() else { return };
+    for layout in Layout::ALL {
+        let folder = witness.folder.path().join(format!("run {}", layout.name()));
+        fs::create_dir(&folder).unwrap();
+        let goal = Goal { bpw: Some(6.0), ..Goal::default() };
+        let (hardware, effort) = (Hardware::Tpu, Effort::Fast);
+        let config = Config { hardware, effort, goal, ..Config::default() };
+        let job = Job {
+            input: tiny(),
+            output: folder.join("model.gguf"),
+            opencog: Request::default(),
+            eval_text: None,
+            report: None,
+            tpu_layout: Some(layout),
+            force: false,
+            dry_run: false,
+            threads: None,
+        };
+        let report = pipeline::run(&job, &config, &Silent).unwrap();
+        assert_eq!(report.pack.unwrap().folder, folder.join("model.tpu"));
+        let config = fs::read_to_string(folder.join("model.tpu/config.json")).unwrap();
+        assert!(config.contains("int4") || config.contains("mixed-precision"), "{config}");
+        witness.describe(&folder, &prose(), 256);
     }
     witness.agrees();
 }
@@ -215,7 +252,13 @@ impl Witness {
         folder.commit().unwrap();
         let files = fs::read_dir(&target).unwrap().map(|file| file.unwrap().metadata().unwrap());
         assert_eq!(files.map(|file| file.len()).sum::<u64>(), bytes, "{name}");
+        self.describe(&job, text, count);
+        job
+    }
 
+    /// Adds to a model and its pack what we make of the first `count` tokens of a text.
+    fn describe(&self, job: &Path, text: &str, count: usize) {
+        let gguf = Gguf::open(&job.join("model.gguf")).unwrap();
         let tokenizer = Tokenizer::read(gguf.metadata()).unwrap();
         let texts = texts(text, &tokenizer);
         fs::write(job.join("texts.json"), serde_json::to_vec(&texts).unwrap()).unwrap();
@@ -225,7 +268,6 @@ impl Witness {
         write(&job.join("tokens.u32"), tokens.iter().map(|token| token.to_le_bytes()));
         let logits = logits(&Model::of(&gguf).unwrap(), &tokens);
         write(&job.join("logits.f32"), logits.iter().map(|logit| logit.to_le_bytes()));
-        job
     }
 
     fn asked(&self, jobs: &[PathBuf]) -> Output {

@@ -226,7 +226,10 @@ impl<'m> Part<'m> {
             Content::Codes(rows) => each_row_of_codes(&rows, |codes| out.write_all(codes)),
             Content::Packed(rows) => each_row_of_codes(&rows, |codes| {
                 // The first of two codes is in the low nibble, and the first pair in the low byte.
-                let pair = |pair: &[u8; 2]| (pair[0] + 8) & 15 | (pair[1] + 8) << 4;
+                let pair = |pair: &[u8; 2]| {
+                    let [low, high] = pair.map(|code| code.wrapping_add(8));
+                    low & 15 | high << 4
+                };
                 let packed: Vec<u8> = codes.as_chunks().0.iter().map(pair).collect();
                 out.write_all(&packed)
             }),
