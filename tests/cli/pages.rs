@@ -36,7 +36,9 @@ fn the_extension_decides_and_others_are_bad_usage() {
 #[test]
 fn a_run_has_a_page_and_a_card_that_say_what_its_json_says() {
     let folder = Folder::with_tiny();
-    folder.run(&format!("{LITTLE} --bpw 5 --report r.json in.gguf out.gguf")).success();
+    folder
+        .run(&format!("{LITTLE} --formats Q4_K,Q6_K --bpw 5 --report r.json in.gguf out.gguf"))
+        .success();
     let report = json(&folder, "r.json");
     let output = number(&report, "/metrics/output_bytes");
     assert_eq!(output, folder.read("out.gguf").len() as f64);
@@ -44,7 +46,11 @@ fn a_run_has_a_page_and_a_card_that_say_what_its_json_says() {
     let hash = report["output_sha256"].as_str().unwrap().to_string();
     assert_eq!(hash.len(), 64);
     for name in ["r.html", "r.md"] {
-        folder.run(&format!("{LITTLE} --bpw 5 --force --report {name} in.gguf out.gguf")).success();
+        folder
+            .run(&format!(
+                "{LITTLE} --formats Q4_K,Q6_K --bpw 5 --force --report {name} in.gguf out.gguf"
+            ))
+            .success();
         let told = text(&folder, name);
         for part in [&bpw[..], &hash, "out.gguf", "Formats by role", "Size against loss"] {
             assert!(told.contains(part), "{name}: {part}");
@@ -54,9 +60,10 @@ fn a_run_has_a_page_and_a_card_that_say_what_its_json_says() {
         }
     }
     let (page, card) = (text(&folder, "r.html"), text(&folder, "r.md"));
-    assert!(page.contains("<svg") && page.contains("Along the text") && !page.contains("http"));
-    let head =
-        "---\nquantized_by: \"opencog-qat\"\ntags:\n- \"gguf\"\n- \"quantized\"\n---\n\n# out";
+    assert!(page.contains("<svg") && page.contains("Along the text"));
+    assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("<script"));
+    let head = "---\nlicense: \"mit\"\nlanguage:\n- \"en\"\nquantized_by: \"opencog-qat\"\n\
+                tags:\n- \"gguf\"\n- \"quantized\"\n---\n\n# out.gguf\n";
     assert!(card.starts_with(head), "{card}");
     assert!(card.contains("llama-cli -m out.gguf"), "{card}");
 }
@@ -111,7 +118,7 @@ fn recipes_are_compared_if_that_is_asked_for() {
     let folder = Folder::with_tiny();
     let fast = "--compare-recipes --effort fast in.gguf out.gguf";
     folder.refused_with(fast, "--compare-recipes: needs --effort standard or thorough");
-    let flags = format!("{LITTLE} --bpw 5 --report r.json");
+    let flags = format!("{LITTLE} --formats Q4_K,Q6_K --bpw 5 --report r.json");
     folder.run(&format!("{flags} in.gguf plain.gguf")).success();
     assert!(json(&folder, "r.json")["recipes"].is_null());
     folder.run(&format!("{flags} --compare-recipes in.gguf out.gguf")).success();
@@ -126,7 +133,7 @@ fn recipes_are_compared_if_that_is_asked_for() {
     assert!(klds[0] > klds[1] && klds[1] > klds[3] && klds[3] > 0.0, "{klds:?}");
     folder
         .run(&format!(
-            "{LITTLE} --bpw 5 --compare-recipes --dry-run --report r.md in.gguf other.gguf"
+            "{LITTLE} --formats Q4_K,Q6_K --bpw 5 --compare-recipes --dry-run --report r.md in.gguf other.gguf"
         ))
         .success();
     let card = text(&folder, "r.md");
