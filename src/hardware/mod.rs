@@ -6,10 +6,12 @@ mod cpu;
 mod gpu;
 mod memory;
 mod speed;
+mod workload;
 
-pub use cpu::{ATTENTION, InstructionSet, LAYER, REFERENCE};
+pub use cpu::InstructionSet;
 pub use memory::Memory;
 pub use speed::{Cost, SpeedFloor, Time};
+pub use workload::{SpeedUp, Utilisation, Workload};
 
 /// What kind of machine runs the quantized model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,12 +9,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::gguf::TensorSpec;
-use crate::hardware::{Hardware, SpeedFloor};
+use crate::hardware::{Hardware, SpeedFloor, SpeedUp, Utilisation, Workload};
 use crate::model::{Phase, Role, layer_part};
 use crate::quantize::Record;
-use crate::validate::{
-    Alignment, Ceilings, LayerAlignment, MemoryUse, SpeedUp, Speeds, Utilisation, Workload,
-};
+use crate::validate::{Alignment, Ceilings, LayerAlignment, MemoryUse, Speeds};
 
 use super::text::bytes;
 use super::{Run, TensorReport};
@@ -215,7 +213,7 @@ impl Figures {
 }
 
 fn memory(run: &Run, specs: &[TensorSpec]) -> Result<MemoryFigure, String> {
-    let bytes = MemoryUse::of(run.gguf, specs, run.config.hardware, run.context);
+    let bytes = MemoryUse::of(run.gguf, specs, run.config.hardware == Hardware::Cpu, run.context);
     let bytes = bytes.map_err(|reason| reason.to_string())?;
     let utilisation = bytes.utilisation(run.config.memory().bytes());
     Ok(MemoryFigure { bytes, needed: bytes.needed(), utilisation })
@@ -410,21 +408,24 @@ fn write_alignment(out: &mut String, figure: &AlignmentFigure) -> fmt::Result {
 
 fn write_worst(out: &mut String, worst: &Worst) -> fmt::Result {
     let Worst { layer, jensen_shannon, error, error_before, formats, largest, .. } = worst;
-    write!(
+    writeln!(
         out,
         "               layer {layer}: divergence {jensen_shannon:.2e} bits, error {error:.1e}, \
          {error_before:.1e} before it"
     )?;
     if let Some(LargestError { role, format, error, of_outputs, .. }) = largest {
         let what = if *of_outputs { "outputs" } else { "weights" };
-        write!(out, "; most by {role} in {format}, {error:.1e} of its {what}")?;
+        writeln!(
+            out,
+            "                 most by {role} in {format}: {error:.1e} of the square of its {what}"
+        )?;
+    }
+    if formats.is_empty() {
+        return Ok(());
     }
     let formats: Vec<String> =
         formats.iter().map(|(format, n)| format!("{format} x {n}")).collect();
-    match formats.is_empty() {
-        true => writeln!(out),
-        false => writeln!(out, "\n                 ({})", formats.join(", ")),
-    }
+    writeln!(out, "                 {}", formats.join(", "))
 }
 
 #[cfg(test)]
@@ -486,8 +487,9 @@ mod tests {
         assert!(figure.worst[2].largest.is_none());
         let mut out = String::new();
         write_alignment(&mut out, &figure).unwrap();
-        let line = "layer 1: divergence 9.00e-4 bits, error 2.0e-3, 1.0e-3 before it; most by ffn \
-                    down in Q4_K, 7.0e-3 of its weights\n                 (Q4_K x 2, Q6_K x 1)\n";
+        let line = "layer 1: divergence 9.00e-4 bits, error 2.0e-3, 1.0e-3 before it\n                 \
+                    most by ffn down in Q4_K: 7.0e-3 of the square of its weights\n                 \
+                    Q4_K x 2, Q6_K x 1\n";
         assert!(out.contains(line), "{out}");
     }
 }
