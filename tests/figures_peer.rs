@@ -9,11 +9,11 @@ use std::process::Command;
 
 use opencog_qat::config::{Config, Effort, Goal};
 use opencog_qat::gguf::{Format, Gguf, TensorSpec};
-use opencog_qat::hardware::{Hardware, InstructionSet, SpeedFloor};
+use opencog_qat::hardware::{InstructionSet, SpeedFloor, SpeedUp, Workload};
 use opencog_qat::model::Phase;
 use opencog_qat::pipeline::{self, Job};
 use opencog_qat::progress::Silent;
-use opencog_qat::validate::{Bench, Ceilings, MemoryUse, SpeedUp, Speeds, TimeLimits, Workload};
+use opencog_qat::validate::{Bench, Ceilings, MemoryUse, Speeds, TimeLimits};
 
 /// How far memory may be off.
 const MEMORY_TOLERANCE: f64 = 0.02;
@@ -131,7 +131,7 @@ fn memory_is_what_llama_cpp_allocates() {
         };
         for context in [512, 4096] {
             let gguf = Gguf::open(&model).unwrap();
-            let ours = MemoryUse::of(&gguf, &specs(&gguf), Hardware::Cpu, context).unwrap();
+            let ours = MemoryUse::of(&gguf, &specs(&gguf), true, context).unwrap();
             let log = log(&tool, &model, context);
             let all = |parts: &[&str]| -> f64 {
                 parts.iter().map(|what| mib(&log, what)).sum::<f64>() * f64::from(1 << 20)

@@ -14,7 +14,7 @@
 //! row and a layer take beside their weights.
 
 use crate::gguf::Format;
-use crate::model::Phase;
+use crate::model::{PerToken, Phase};
 
 use super::speed::Cost;
 
@@ -123,6 +123,17 @@ impl InstructionSet {
         let Cost { per_weight, per_row } = self.nanoseconds(format, phase);
         Cost { per_weight: per_weight / unit, per_row: per_row / unit }
     }
+}
+
+/// What a token takes beside its matrices, in times of a weight of Q4_0, with those instructions with
+/// which that is less: a floor is held to what formats decide.
+pub(super) fn relative_overhead(of: &PerToken, phase: Phase) -> f64 {
+    let nanoseconds = match phase {
+        Phase::Generation => of.layers as f64 * LAYER,
+        Phase::Prompt => of.attention / ATTENTION,
+    };
+    let units = [&AVX512, &AVX2].map(|set| set.nanoseconds(Q4_0, phase).per_weight);
+    nanoseconds / units[0].max(units[1])
 }
 
 /// Bytes against those of Q8_0 where they are what takes the time.

@@ -11,10 +11,12 @@ mod gpu;
 mod memory;
 mod speed;
 pub mod tpu;
+mod workload;
 
-pub use cpu::{ATTENTION, InstructionSet, LAYER, REFERENCE};
+pub use cpu::InstructionSet;
 pub use memory::Memory;
 pub use speed::{Cost, SpeedFloor, Time};
+pub use workload::{SpeedUp, Utilisation, Workload};
 
 /// What kind of machine runs the quantized model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -99,6 +99,14 @@ impl Hardware {
         }
     }
 
+    /// What a token takes beside its matrices. On a GPU and on a TPU nothing is known of it.
+    pub fn overhead(self, of: PerToken, phase: Phase) -> Time {
+        match self {
+            Hardware::Cpu => (cpu::relative_overhead(&of, phase) * PARTS).round() as Time,
+            Hardware::Gpu | Hardware::Tpu => 0,
+        }
+    }
+
     /// What a token takes in a tensor of this format.
     pub fn time(
         self,

@@ -46,7 +46,7 @@ pub use linear::{Linear, Matrix};
 pub use matmul::{Product, View, multiply};
 pub use norm::rms_norm;
 pub use overflow::{Extremes, InHalf, Overflow};
-pub use per_token::{PerToken, Phase};
+pub use per_token::{PROMPT_TOKENS, PerToken, Phase};
 pub use quantizable::may_quantize;
 pub use role::Role;
 pub use rope::{RopeScaling, Rotation};

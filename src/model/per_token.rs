@@ -3,7 +3,7 @@
 
 use crate::gguf::{Gguf, Shape};
 
-use super::{Role, architecture_name};
+use super::{ModelShape, Role, architecture_name, layer_part};
 
 /// What a model does with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,14 @@ pub struct PerToken {
     tied: bool,
     /// Experts that see a token, of those that there are; 1 of 1 in dense models.
     experts: (u64, u64),
+    /// Layers that it passes.
+    pub layers: usize,
+    /// Operations of attention for a token of a prompt of [`PROMPT_TOKENS`]; 0 where nobody knows.
+    pub attention: f64,
 }
+
+/// Tokens of the prompt that speeds are told of.
+pub const PROMPT_TOKENS: usize = 512;
 
 impl PerToken {
     /// Of this file.
@@ -46,7 +53,13 @@ impl PerToken {
         };
         let all = count("expert_count").unwrap_or(1);
         let used = count("expert_used_count").unwrap_or(all).min(all);
-        PerToken { tied: gguf.tensor("output.weight").is_none(), experts: (used, all) }
+        let layers = gguf.tensors().iter().filter_map(|tensor| layer_part(&tensor.name));
+        PerToken {
+            tied: gguf.tensor("output.weight").is_none(),
+            experts: (used, all),
+            layers: layers.map(|(layer, _)| layer + 1).max().unwrap_or(0),
+            attention: ModelShape::of(gguf.metadata()).map_or(0.0, |shape| attention(&shape)),
+        }
     }
 
     /// Weights of a tensor that one token is multiplied with. Vectors and embeddings that are looked
@@ -68,6 +81,19 @@ impl PerToken {
     }
 }
 
+/// Operations of attention for a token of a prompt, which sees half of it on the average, or its
+/// window.
+fn attention(shape: &ModelShape) -> f64 {
+    let seen = |layer| {
+        let window = shape.window_of(layer).unwrap_or(PROMPT_TOKENS).min(PROMPT_TOKENS) as f64;
+        // Tokens before the window is full see half of it on the average.
+        window - 0.5 * window * window / PROMPT_TOKENS as f64
+    };
+    let tokens: f64 = (0..shape.layers).map(seen).sum();
+    let of_token = shape.attention.heads * (shape.attention.key_len + shape.attention.value_len);
+    2.0 * of_token as f64 * tokens
+}
+
 /// Embeddings that are added to others.
 const ADDED: [&str; 2] = ["position_embd.weight", "token_types.weight"];
 
@@ -81,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_token_meets_matrices_and_the_head_once_it_is_written() {
-        let dense = PerToken { tied: true, experts: (1, 1) };
+        let dense = PerToken { tied: true, experts: (1, 1), layers: 1, attention: 0.0 };
         let matrix = shape(&[64, 32]);
         for phase in Phase::ALL {
             assert_eq!(dense.weights("blk.0.ffn_up.weight", &matrix, phase), 2048);
@@ -98,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_token_meets_some_experts() {
-        let sparse = PerToken { tied: false, experts: (2, 8) };
+        let sparse = PerToken { tied: false, experts: (2, 8), layers: 1, attention: 0.0 };
         let experts = shape(&[64, 32, 8]);
         let of = |name| sparse.weights(name, &experts, Phase::Generation);
         assert_eq!(of("blk.0.ffn_up_exps.weight"), 64 * 32 * 2);

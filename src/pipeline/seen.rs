@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::config::{Config, Effort};
 use crate::gguf::{Gguf, TensorSpec};
-use crate::hardware::{Hardware, InstructionSet};
+use crate::hardware::{Hardware, InstructionSet, Workload};
 use crate::model::Phase;
 use crate::progress::Progress;
 use crate::quantize::{Plan, Searchable};
 use crate::report::{RelativeSpeed, SpeedSource, SpeedsSeen};
-use crate::validate::{Bench, Ceilings, Speeds, TimeLimits, Workload, on_path};
+use crate::validate::{Bench, Ceilings, Speeds, TimeLimits, on_path};
 
 use super::Job;
 

@@ -25,7 +25,7 @@ pub fn within_room(groups: &[Vec<Item>], room: Room) -> Option<Vec<usize>> {
             state.take_if_better(step);
         }
         state.fill();
-        if price > 0.0 {
+        if room.time < Time::MAX {
             state.improve();
         }
         Some(state)
@@ -62,9 +62,9 @@ pub fn within_cost(groups: &[Vec<Item>], cost: f64, room: Room) -> Option<Vec<us
     found.min_by_key(|state| state.bytes.file).map(|state| state.chosen)
 }
 
-/// Bytes that a part of time is worth: 0 if the smallest options are fast enough; else the least
-/// price at which they are, and higher ones, as it is the bytes that may be short then; none where
-/// even the fastest are too slow.
+/// Bytes that a part of time is worth: 0 if no speed is asked for; about what it is worth in the
+/// smallest options if they are fast enough; else the least price at which they are, and higher ones,
+/// as it is the bytes that may be short then; none where even the fastest are too slow.
 fn prices_of_time(groups: &[Vec<Item>], room: Room) -> Vec<f64> {
     /// Halvings of the price: it is known to a millionth then.
     const HALVINGS: usize = 40;
@@ -72,8 +72,16 @@ fn prices_of_time(groups: &[Vec<Item>], room: Room) -> Vec<f64> {
         let times = groups.iter().map(|items| items[smallest(items, price)].time);
         times.sum::<Time>() <= room.time
     };
-    if is_fast(0.0) {
+    if room.time == Time::MAX {
         return vec![0.0];
+    }
+    if is_fast(0.0) {
+        // What loses less may be slow all the same.
+        let taken = || groups.iter().map(|items| items[smallest(items, 0.0)]);
+        let bytes: u64 = taken().map(|item| item.bytes.file).sum();
+        let time: Time = taken().map(|item| item.time).sum();
+        let mean = bytes as f64 / time.max(1) as f64;
+        return [0.0, 0.1, 0.3, 1.0, 3.0, 10.0].map(|times| times * mean).to_vec();
     }
     let (mut low, mut high) = (0.0, 1e-9);
     while !is_fast(high) {

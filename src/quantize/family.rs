@@ -10,7 +10,7 @@ use super::searchable::Searchable;
 ///
 /// The smallest is found tensor by tensor, as [`Search::run`] does: there predictions are furthest
 /// off, so that most is learnt. Each other one is made of the next smaller one, of which the tensors
-/// stay that keep their format, and then improved by exchanges.
+/// stay that keep their format. Exchanges improve them, the smallest first, until one gains nothing.
 ///
 /// # Errors
 /// Those of [`Search::run`]; and if the limit of one size alone makes tensors give up a lattice that
@@ -44,11 +44,12 @@ pub fn search_family(
     progressive.probe()?;
     let mut reached = progressive.quantize_by_sensitivity()?;
     let mut found: Vec<Option<Found>> = searches.iter().map(|_| None).collect();
+    let mut gains = true;
     for (place, &i) in order.iter().enumerate() {
         if place > 0 {
             reached = progressive.resize(&searches[i], &reached)?;
         }
-        reached = progressive.exchange(reached)?;
+        reached = progressive.exchange_while(&mut gains, reached)?;
         found[i] = Some(progressive.finish(reached.clone())?);
     }
     Ok(found.into_iter().flatten().collect())

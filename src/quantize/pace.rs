@@ -36,8 +36,10 @@ pub struct Pace {
     per_token: PerToken,
     /// What a token takes if every tensor that may be quantized is Q4_0.
     of_q4_0: Time,
-    /// What it takes in the tensors that stay as they are.
+    /// What it takes beside matrices, and in the tensors that stay as they are.
     kept: Time,
+    /// What it takes beside matrices.
+    overhead: Time,
 }
 
 impl Pace {
@@ -49,7 +51,8 @@ impl Pace {
     /// The same of a floor on a machine.
     pub fn new(gguf: &Gguf, hardware: Hardware, floor: SpeedFloor, options: &[Options]) -> Pace {
         let per_token = PerToken::of(gguf);
-        let mut pace = Pace { floor, hardware, per_token, of_q4_0: 0, kept: 0 };
+        let overhead = hardware.overhead(per_token, floor.phase);
+        let mut pace = Pace { floor, hardware, per_token, of_q4_0: 0, kept: overhead, overhead };
         for (tensor, options) in gguf.tensors().iter().zip(options) {
             match options {
                 Options::Formats(_) => pace.of_q4_0 += pace.time(tensor, Format::Q4_0),
@@ -92,7 +95,8 @@ impl Pace {
 
     fn whole_time(&self, plan: &Plan) -> Time {
         let specs = plan.tensors.iter().map(|tensor| &tensor.spec);
-        specs.map(|it| self.time_of(&it.name, &it.shape, it.format)).sum()
+        let matrices = specs.map(|it| self.time_of(&it.name, &it.shape, it.format));
+        self.overhead + matrices.sum::<Time>()
     }
 
     /// Why no plan is, if the fastest takes so long in the tensors whose formats are chosen.

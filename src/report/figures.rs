@@ -8,12 +8,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::gguf::TensorSpec;
-use crate::hardware::{Hardware, SpeedFloor};
+use crate::hardware::{Hardware, SpeedFloor, SpeedUp, Utilisation, Workload};
 use crate::model::{Phase, Role, layer_part};
 use crate::quantize::Record;
-use crate::validate::{
-    Alignment, Ceilings, LayerAlignment, MemoryUse, SpeedUp, Speeds, Utilisation, Workload,
-};
+use crate::validate::{Alignment, Ceilings, LayerAlignment, MemoryUse, Speeds};
 
 use super::{Run, TensorReport};
 
@@ -213,7 +211,7 @@ impl Figures {
 }
 
 fn memory(run: &Run, specs: &[TensorSpec]) -> Result<MemoryFigure, String> {
-    let bytes = MemoryUse::of(run.gguf, specs, run.config.hardware, run.context);
+    let bytes = MemoryUse::of(run.gguf, specs, run.config.hardware == Hardware::Cpu, run.context);
     let bytes = bytes.map_err(|reason| reason.to_string())?;
     let utilisation = bytes.utilisation(run.config.memory().bytes());
     Ok(MemoryFigure { bytes, needed: bytes.needed(), utilisation })
@@ -362,8 +360,11 @@ mod tests {
         assert_eq!((largest.role, largest.error), (Role::FfnDown, 7e-3));
         assert!(figure.worst[2].largest.is_none());
         let lines = told::figures::worst(first);
-        let line = "layer 1: divergence 9.00e-4 bits, error 2.0e-3, 1.0e-3 before it; most by ffn \
-                    down in Q4_K, 7.0e-3 of its weights";
-        assert_eq!(lines, [line, "  (Q4_K x 2, Q6_K x 1)"]);
+        let told = [
+            "layer 1: divergence 9.00e-4 bits, error 2.0e-3, 1.0e-3 before it",
+            "  most by ffn down in Q4_K: 7.0e-3 of the square of its weights",
+            "  Q4_K x 2, Q6_K x 1",
+        ];
+        assert_eq!(lines, told);
     }
 }

@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::PROMPT_TOKENS;
 use crate::progress::{Amount, Progress};
 
 /// What the program is called.
 const PROGRAM: &str = "llama-bench";
-/// Tokens of the prompt that is read.
-pub const PROMPT_TOKENS: usize = 512;
 /// Tokens that are generated.
-pub const GENERATED_TOKENS: usize = 64;
+const GENERATED_TOKENS: usize = 64;
 /// Runs of each model.
 const ROUNDS: usize = 3;
 /// How often a run is looked after.

@@ -4,7 +4,6 @@
 use serde::Serialize;
 
 use crate::gguf::{Format, Gguf, TensorSpec};
-use crate::hardware::Hardware;
 use crate::model::{ModelShape, PerToken, Phase, UnknownCache, architecture_name, kv_cache_bytes};
 
 /// Tokens that llama.cpp computes at once (`n_ubatch`).
@@ -34,19 +33,19 @@ pub struct MemoryUse {
 }
 
 impl MemoryUse {
-    /// Of a model that has these tensors in place of those of `gguf`, for `context` tokens; or why
-    /// nobody knows.
+    /// Of a model that has these tensors in place of those of `gguf`, for `context` tokens, and for a
+    /// CPU or not; or why nobody knows.
     pub fn of(
         gguf: &Gguf,
         specs: &[TensorSpec],
-        hardware: Hardware,
+        on_cpu: bool,
         context: u64,
     ) -> Result<MemoryUse, UnknownCache> {
         let bytes = |spec: &TensorSpec| spec.format.bytes_of(spec.shape.elements()).unwrap_or(0);
         let per_token = PerToken::of(gguf);
         let is_multiplied =
             |spec: &&TensorSpec| per_token.weights(&spec.name, &spec.shape, Phase::Generation) > 0;
-        let repacked = specs.iter().filter(|spec| hardware == Hardware::Cpu && is_repacked(spec));
+        let repacked = specs.iter().filter(|spec| on_cpu && is_repacked(spec));
         let context = context.saturating_add(CELLS - 1) / CELLS * CELLS;
         Ok(MemoryUse {
             weights: specs.iter().map(bytes).sum(),
@@ -151,7 +150,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");
         let gguf = Gguf::open(path.as_ref()).unwrap();
         let specs: Vec<TensorSpec> = gguf.tensors().iter().map(|tensor| tensor.spec()).collect();
-        MemoryUse::of(&gguf, &specs, Hardware::Cpu, context).unwrap()
+        MemoryUse::of(&gguf, &specs, true, context).unwrap()
     }
 
     /// What llama-completion of ggml 0.25.3 says of the model in the box, in MiB with two decimals.
@@ -177,8 +176,8 @@ mod tests {
         };
         let specs: Vec<TensorSpec> =
             gguf.tensors().iter().map(|tensor| in_q4_0(tensor.spec())).collect();
-        let on = |hardware| MemoryUse::of(&gguf, &specs, hardware, 512).unwrap();
-        let (cpu, gpu) = (on(Hardware::Cpu), on(Hardware::Gpu));
+        let on = |on_cpu| MemoryUse::of(&gguf, &specs, on_cpu, 512).unwrap();
+        let (cpu, gpu) = (on(true), on(false));
         // All but norms: the embedding is the head, too.
         assert!(cpu.repacked > cpu.weights * 9 / 10 && cpu.repacked < cpu.weights);
         assert_eq!(gpu, MemoryUse { repacked: 0, ..cpu });

@@ -3,7 +3,7 @@
 //! A text is cut into [`Chunks`]; both models predict the second half of each; what they say at one
 //! place becomes a [`Position`], and all places together [`Statistics`]. All of it follows
 //! llama-perplexity, whose figures people know. What the specification promises beside is here too:
-//! [`Workload`], [`Bench`] and [`Utilisation`] tell of speed, [`MemoryUse`] of memory, [`Alignment`]
+//! [`Bench`] and [`Ceilings`] tell of speed, [`MemoryUse`] of memory, [`Alignment`]
 //! of activations. [`LogitsWriter`] keeps the full-precision model's
 //! predictions in its file format, so that it can check ours.
 
@@ -19,7 +19,6 @@ pub mod opencog;
 mod position;
 mod reference;
 mod softmax;
-mod speed;
 mod statistics;
 
 pub use alignment::{Alignment, LayerAlignment, align};
@@ -32,5 +31,4 @@ pub use machine::Ceilings;
 pub use memory::MemoryUse;
 pub use position::{Likeliest, NotFinite, Position, Side};
 pub use reference::Reference;
-pub use speed::{SpeedUp, Utilisation, Workload};
 pub use statistics::{Estimate, Spread, Statistics, degradation_of};

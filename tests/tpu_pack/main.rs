@@ -11,7 +11,6 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use opencog_qat::companion::Request;
 use opencog_qat::config::{Config, Effort, Goal};
 use opencog_qat::gguf::{Format, Gguf, Metadata, OutputFolder, TensorInfo, Writer};
 use opencog_qat::hardware::Hardware;
@@ -168,17 +167,7 @@ fn the_pack_of_a_run() {
         let goal = Goal { bpw: Some(6.0), ..Goal::default() };
         let (hardware, effort) = (Hardware::Tpu, Effort::Fast);
         let config = Config { hardware, effort, goal, ..Config::default() };
-        let job = Job {
-            input: tiny(),
-            output: folder.join("model.gguf"),
-            opencog: Request::default(),
-            eval_text: None,
-            report: None,
-            tpu_layout: Some(layout),
-            force: false,
-            dry_run: false,
-            threads: None,
-        };
+        let job = Job { tpu_layout: Some(layout), ..Job::new(tiny(), folder.join("model.gguf")) };
         let report = pipeline::run(&job, &config, &Silent).unwrap();
         assert_eq!(report.pack.unwrap().folder, folder.join("model.tpu"));
         let config = fs::read_to_string(folder.join("model.tpu/config.json")).unwrap();

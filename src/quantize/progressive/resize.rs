@@ -23,4 +23,22 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         self.note(self.step_to(StepKind::Resize, &reached, encoded));
         Ok(reached)
     }
+
+    /// Exchanges formats at equal bytes, as long as that gained something at the size before: if it
+    /// does not, what the costliest tensors are predicted to lose is not far off at the next size,
+    /// either.
+    pub fn exchange_while(
+        &mut self,
+        gains: &mut bool,
+        reached: Reached,
+    ) -> Result<Reached, SearchError> {
+        if !*gains {
+            self.record.bound_by = Some(self.bound());
+            return Ok(reached);
+        }
+        let before = reached.choice.clone();
+        let better = self.exchange(reached)?;
+        *gains = better.choice != before;
+        Ok(better)
+    }
 }

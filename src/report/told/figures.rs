@@ -1,6 +1,7 @@
 //! The figures that the specification promises: speed, memory, use of the machine, and how far
 //! activations moved, layer by layer.
 
+use crate::hardware::Utilisation;
 use crate::report::document::{
     Axis, Fact, Figure, Mark, Note, Part, Picture, Plot, Point, Section, Series, Table, Tone, Unit,
 };
@@ -9,7 +10,7 @@ use crate::report::{
     AlignmentFigure, HardwareFigure, LargestError, MemoryFigure, RelativeSpeed, Report,
     SpeedFigure, SpeedSource, Worst,
 };
-use crate::validate::{Ceilings, LayerAlignment, MemoryUse, Utilisation};
+use crate::validate::{Ceilings, LayerAlignment, MemoryUse};
 
 /// All of them, a key and its value each.
 pub fn facts(report: &Report) -> Vec<Fact> {
@@ -88,7 +89,7 @@ pub fn layers(report: &Report) -> Option<Section> {
         }),
         table: Table::new(columns).with(alignment.layers.iter().map(row)),
     };
-    let named = |worst_of: &Worst| Note { tone: Tone::Plain, text: worst(worst_of).concat() };
+    let named = |worst_of: &Worst| Note { tone: Tone::Plain, text: one_line(worst(worst_of)) };
     let parts = vec![Part::Notes(badly.iter().map(named).collect()), Part::Figure(figure)];
     Section::of("alignment", "Alignment by layer", parts)
 }
@@ -172,21 +173,28 @@ fn alignment(figure: &AlignmentFigure) -> Fact {
     Fact { key: "alignment".into(), lines }
 }
 
+fn one_line(lines: Vec<String>) -> String {
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    lines.join("; ")
+}
+
 /// What is known of a layer that is badly aligned.
 pub fn worst(worst: &Worst) -> Vec<String> {
     let Worst { layer, jensen_shannon, error, error_before, formats, largest, .. } = worst;
-    let mut first = format!(
+    let mut lines = vec![format!(
         "layer {layer}: divergence {jensen_shannon:.2e} bits, error {error:.1e}, {error_before:.1e} \
          before it"
-    );
+    )];
     if let Some(LargestError { role, format, error, of_outputs, .. }) = largest {
         let what = if *of_outputs { "outputs" } else { "weights" };
-        first.push_str(&format!("; most by {role} in {format}, {error:.1e} of its {what}"));
+        let told = format!("  most by {role} in {format}: {error:.1e} of the square of its {what}");
+        lines.push(told);
     }
-    let formats: Vec<String> =
-        formats.iter().map(|(format, n)| format!("{format} x {n}")).collect();
-    let formats = (!formats.is_empty()).then(|| format!("  ({})", formats.join(", ")));
-    [first].into_iter().chain(formats).collect()
+    if !formats.is_empty() {
+        let formats = formats.iter().map(|(format, n)| format!("{format} x {n}"));
+        lines.push(format!("  {}", formats.collect::<Vec<_>>().join(", ")));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How fast a model runs on this machine, and what of the machine that uses: measured by llama-bench,
-//! or estimated from what a token takes of each matrix.
+//! How fast a model should run on this machine, from what a token takes of each matrix, and what of the
+//! machine a speed uses.
 //!
 //! Speeds are those that llama-bench is asked for: 64 tokens written from nothing, and 512 tokens of
 //! a prompt read at once.
@@ -7,19 +7,17 @@
 use serde::Serialize;
 
 use crate::gguf::{Format, Gguf, TensorSpec};
-use crate::hardware::{ATTENTION, Cost, InstructionSet, LAYER, REFERENCE};
-use crate::model::{ModelShape, PerToken, Phase, layer_part};
+use crate::model::{PROMPT_TOKENS, PerToken, Phase};
+use crate::validate::{Ceilings, Speeds};
 
-use super::llama_bench::{PROMPT_TOKENS, Speeds};
-use super::machine::Ceilings;
+use super::cpu::{ATTENTION, InstructionSet, LAYER, REFERENCE};
+use super::speed::Cost;
 
 /// What a model takes of a machine for one token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     matrices: Vec<Matrix>,
-    layers: usize,
-    /// Operations of attention for a token of a prompt.
-    attention: f64,
+    per_token: PerToken,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,18 +46,16 @@ impl Workload {
     /// Of a model like `gguf` with these tensors.
     pub fn of<'s>(gguf: &Gguf, specs: impl IntoIterator<Item = &'s TensorSpec>) -> Workload {
         let per_token = PerToken::of(gguf);
-        let (mut matrices, mut layers) = (Vec::new(), 0);
+        let mut matrices = Vec::new();
         for TensorSpec { name, format, shape } in specs {
             let of = |phase| per_token.weights(name, shape, phase);
             let (generation, prompt) = (of(Phase::Generation), of(Phase::Prompt));
-            layers = layers.max(layer_part(name).map_or(0, |(layer, _)| layer + 1));
             if generation > 0 {
                 let row_len = shape.row_len();
                 matrices.push(Matrix { format: *format, row_len, generation, prompt });
             }
         }
-        let attention = ModelShape::of(gguf.metadata()).map_or(0.0, |shape| attention(&shape));
-        Workload { matrices, layers, attention }
+        Workload { matrices, per_token }
     }
 
     /// Bytes of weights that are read for a token; those of a prompt share them.
@@ -74,7 +70,7 @@ impl Workload {
     /// Operations that are made for a token: two for each weight, and attention.
     pub fn flops(&self, phase: Phase) -> f64 {
         let weights: u64 = self.matrices.iter().map(|matrix| matrix.weights(phase)).sum();
-        let attention = if phase == Phase::Prompt { self.attention } else { 0.0 };
+        let attention = if phase == Phase::Prompt { self.per_token.attention } else { 0.0 };
         2.0 * weights as f64 + attention
     }
 
@@ -108,23 +104,12 @@ impl Workload {
         let matrices: f64 = self.matrices.iter().map(of_matrix).sum();
         matrices
             + match phase {
-                Phase::Generation => self.layers as f64 * LAYER,
-                Phase::Prompt => self.attention / ATTENTION * (REFERENCE.1 / on.flops_per_second),
+                Phase::Generation => self.per_token.layers as f64 * LAYER,
+                Phase::Prompt => {
+                    self.per_token.attention / ATTENTION * (REFERENCE.1 / on.flops_per_second)
+                }
             }
     }
-}
-
-/// Operations of attention for a token of a prompt, which sees half of it on the average, or its
-/// window.
-fn attention(shape: &ModelShape) -> f64 {
-    let seen = |layer| {
-        let window = shape.window_of(layer).unwrap_or(PROMPT_TOKENS).min(PROMPT_TOKENS) as f64;
-        // Tokens before the window is full see half of it on the average.
-        window - 0.5 * window * window / PROMPT_TOKENS as f64
-    };
-    let tokens: f64 = (0..shape.layers).map(seen).sum();
-    let of_token = shape.attention.heads * (shape.attention.key_len + shape.attention.value_len);
-    2.0 * of_token as f64 * tokens
 }
 
 /// How much faster one model is than another.
