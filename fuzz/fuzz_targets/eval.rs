@@ -41,6 +41,7 @@ fuzz_target!(|data: &[u8]| {
         context: (choice & 8 != 0).then_some(12),
         activations: if choice & 16 == 0 { Activations::Rounded } else { Activations::Float },
         logits: None,
+        report: None,
         force: false,
         seed: 0,
         threads: Some(1),

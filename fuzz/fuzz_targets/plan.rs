@@ -4,7 +4,6 @@
 use std::hint::black_box;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use opencog_qat::companion::Request;
 use opencog_qat::config::{Effort, Strategy};
 use opencog_qat::pipeline::{self, Job};
 use opencog_qat::progress::Silent;
@@ -18,16 +17,10 @@ fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {
 fuzz_target!(|data: &[u8]| {
     let choice = choice(data);
     let job = Job {
-        input: put("in.gguf", data),
-        output: path_of("out.gguf"),
-        opencog: Request::default(),
-        eval_text: None,
-        llama_bench: None,
-        report: None,
         tpu_layout: None,
-        force: false,
         dry_run: true,
         threads: Some(1),
+        ..Job::new(put("in.gguf", data), path_of("out.gguf"))
     };
     let strategy = if choice & 1 == 1 { Strategy::Fixed } else { Strategy::Search };
     let (portable, allow_requantize) = (choice & 2 != 0, choice & 4 != 0);

@@ -63,18 +63,7 @@ fn small(name: &str, matrices: &'static [Format]) -> Variant {
 fn quantized(model: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder for files");
     let (input, output) = (put(&folder, "in.gguf", model), folder.path().join("out.gguf"));
-    let job = Job {
-        input,
-        output: output.clone(),
-        opencog: Request::default(),
-        eval_text: None,
-        llama_bench: None,
-        report: None,
-        tpu_layout: None,
-        force: true,
-        dry_run: false,
-        threads: Some(1),
-    };
+    let job = Job { force: true, threads: Some(1), ..Job::new(input, output.clone()) };
     let config = Config { effort: Effort::Fast, ..Config::default() };
     pipeline::run(&job, &config, &Silent).expect("it can be quantized");
     fs::read(output).expect("it was written")
