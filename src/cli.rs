@@ -80,7 +80,7 @@ pub enum Command {
     Eval(EvalArgs),
 
     /// Make several sizes of a model from one text and one search: for people who publish GGUF files
-    Family(FamilyArgs),
+    Family(Box<FamilyArgs>),
 
     /// Pack OpenCog data (AtomSpace, MOSES, ECAN), write it as text again, or tell what there is
     #[command(subcommand, name = "opencog")]

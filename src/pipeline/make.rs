@@ -113,7 +113,7 @@ impl Make<'_, '_> {
             Ok(outputs) => {
                 let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
                 let Outputs { unread, diversity, .. } = outputs;
-                (short.or(overflow), unread.clone(), Some(diversity.clone()))
+                (short.or(overflow), unread.clone(), Some(*diversity))
             }
             Err(reason) => (Some(reason.clone()), None, None),
         };
