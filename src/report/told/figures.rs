@@ -14,12 +14,18 @@ use crate::validate::{Ceilings, LayerAlignment, MemoryUse};
 
 /// All of them, a key and its value each.
 pub fn facts(report: &Report) -> Vec<Fact> {
+    let mut facts = of_machine(report);
+    facts.extend(report.figures.alignment.iter().map(alignment));
+    facts
+}
+
+/// Those of speed, memory and the machine.
+fn of_machine(report: &Report) -> Vec<Fact> {
     let figures = &report.figures;
     let mut facts: Vec<Fact> = figures.speed_up.iter().map(speed_up).collect();
     facts.push(against_q4_0(&figures.against_q4_0));
     facts.extend(figures.memory.iter().map(memory));
     facts.extend(figures.hardware.iter().map(hardware));
-    facts.extend(figures.alignment.iter().map(alignment));
     facts
 }
 
@@ -30,7 +36,7 @@ pub fn section(report: &Report) -> Option<Section> {
         text: format!("{} is left out: {}", left_out.figure.replace('_', "-"), left_out.reason),
     });
     let notes: Vec<Note> = left_out.collect();
-    let mut parts = vec![Part::Facts(facts(report))];
+    let mut parts = vec![Part::Facts(of_machine(report))];
     if !notes.is_empty() {
         parts.push(Part::Notes(notes));
     }
