@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
         force: true,
     };
     bounded(data.len(), || {
-        let _ = black_box(companion::stats(&text, &[]));
+        let _ = black_box(companion::stats(&text, &[], None));
         if companion::pack(&pack).is_ok() {
             companion::export(&export).expect("what was packed can be read");
         }

@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
         force: true,
     };
     bounded(data.len(), || {
-        let _ = black_box(companion::stats(&file, &[]));
+        let _ = black_box(companion::stats(&file, &[], None));
         let _ = black_box(companion::query(&query));
         let _ = black_box(companion::export(&export));
     });
