@@ -13,6 +13,8 @@ use crate::report::document::{
 const STYLE: &str = include_str!("page.css");
 /// Rows of a table that are shown without being asked for.
 const ROWS: usize = 16;
+/// Rows of a figure's table that are shown at once.
+const FEW_ROWS: usize = 12;
 
 /// The document as a page.
 pub fn html(document: &Document) -> String {
@@ -144,9 +146,11 @@ impl Page {
             Picture::HeatMap(map) => svg::heat_map(map, &format!("{title}. {caption}")),
         };
         let (heading, caption) = (escape(title), escape(caption));
+        // A short table is shown at once.
+        let open = if table.rows.len() <= FEW_ROWS { " open" } else { "" };
         self.format(format_args!(
             "<figure>\n<figcaption><h3>{heading}</h3><p>{caption}</p></figcaption>\n{picture}\n\
-             <details><summary>The numbers</summary>\n"
+             <details{open}><summary>The numbers</summary>\n"
         ));
         self.table(table, title);
         self.put("</details>\n</figure>\n");
