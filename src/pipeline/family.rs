@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::Error;
 use crate::config::{Config, ConfigError, Goal};
-use crate::gguf::{Gguf, OutputFile, OutputFolder};
+use crate::gguf::{OutputFile, OutputFolder};
 use crate::input::open_model;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::provenance::{header, run_description};
-use crate::quantize::{Header, Searchable};
+use crate::quantize::Searchable;
 use crate::report::{FamilyReport, Report, ReportFormat};
 use crate::same_file::refuse_same_files;
 use crate::threads;
@@ -125,10 +125,13 @@ fn quantize_family(
     };
     clock.lap("open");
 
-    let configs = members.iter().map(|member| member.config(config));
-    let limits = configs.map(|config| limits(&job.input, config, &gguf, context));
-    let limits: Vec<(Header, (Config, Searchable))> = limits.collect::<Result<_, _>>()?;
-    let (headers, limits): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
+    let configs: Vec<Config> = members.iter().map(|member| member.config(config)).collect();
+    let headers = configs.iter().map(|config| header(&gguf, config, None));
+    let headers = headers.collect::<Result<Vec<_>, _>>().map_err(|e| Error::output(&gguf, e))?;
+    let flags: Vec<_> = configs.iter().zip(headers.iter().copied()).collect();
+    let searchable = Searchable::of_sizes(&gguf, &flags, context);
+    let searchable = searchable.map_err(|e| Error::plan(&job.input, e))?;
+    let limits: Vec<(Config, Searchable)> = configs.iter().cloned().zip(searchable).collect();
     let outputs = Outputs::see(&gguf, config, job.eval_text.as_deref(), &work, progress)?;
     clock.lap("write text");
 
@@ -186,19 +189,6 @@ fn quantize_family(
     // The models are there, and what was kept on the way is in nobody's way.
     let _ = work.finish(WRITTEN);
     Ok(report)
-}
-
-/// What a member's file has beside its tensors, and what may become of those.
-fn limits(
-    input: &Path,
-    config: Config,
-    gguf: &Gguf,
-    context: u64,
-) -> Result<(Header, (Config, Searchable)), Error> {
-    let header = header(gguf, &config, None).map_err(|e| Error::output(gguf, e))?;
-    let searchable = Searchable::new(gguf, &config, header, context);
-    let searchable = searchable.map_err(|e| Error::plan(input, e))?;
-    Ok((header, (config, searchable)))
 }
 
 #[cfg(test)]

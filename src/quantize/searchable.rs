@@ -54,8 +54,31 @@ impl Searchable {
         header: Header,
         context: u64,
     ) -> Result<Searchable, PlanError> {
+        Searchable::seen(gguf, &Inspection::of(gguf, config)?, config, header, context)
+    }
+
+    /// The same for each of these flags, which differ in the size that they ask for only: the weights
+    /// are looked at once.
+    pub fn of_sizes(
+        gguf: &Gguf,
+        flags: &[(&Config, Header)],
+        context: u64,
+    ) -> Result<Vec<Searchable>, PlanError> {
+        let Some((first, _)) = flags.first() else { return Ok(Vec::new()) };
+        let inspection = Inspection::of(gguf, first)?;
+        let seen = |&(config, header)| Searchable::seen(gguf, &inspection, config, header, context);
+        flags.iter().map(seen).collect()
+    }
+
+    /// The same of weights that were looked at.
+    fn seen(
+        gguf: &Gguf,
+        inspection: &Inspection,
+        config: &Config,
+        header: Header,
+        context: u64,
+    ) -> Result<Searchable, PlanError> {
         let kv_cache = kv_cache(gguf, config, context)?;
-        let inspection = Inspection::of(gguf, config)?;
         let options = inspection.options(config, Exactness::Kept)?;
         refuse_unportable(gguf, &options, config)?;
         refuse_off_grid(gguf, config.hardware, &options)?;
