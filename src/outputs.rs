@@ -19,7 +19,7 @@ use crate::progress::Progress;
 use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable, search_family};
 use crate::report::{Activations, Evaluation, TextSource};
 use crate::validate::{
-    Alignment, Along, Chunks, CompareError, Reference, Statistics, align, compare,
+    Alignment, Along, Chunks, CompareError, Position, Reference, Statistics, align, compare,
 };
 use crate::work::{Work, WorkError};
 
@@ -172,11 +172,10 @@ impl<'a> Outputs<'a> {
         progress: &dyn Progress,
         search: impl FnOnce(&mut dyn Judge) -> Result<T, SearchError>,
     ) -> Result<Result<T, String>, SearchError> {
-        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| source.is_own()) else {
+        let Some(mut referee) = self.referee(progress) else {
             return Ok(Err(TOO_LITTLE_TEXT.into()));
         };
-        let (model, reference) = (&self.model, &self.reference);
-        match search(&mut Referee { model, chunks, reference, progress }) {
+        match search(&mut referee) {
             Err(SearchError::Model(reason)) if reason.is_overflow() => Ok(Err(reason.to_string())),
             found => found.map(Ok),
         }
@@ -228,9 +227,7 @@ impl<'a> Outputs<'a> {
         });
         Ok(aligned.map_err(|reason| reason.to_string()))
     }
-}
 
-impl<'a> Outputs<'a> {
     /// The full-precision model.
     pub fn model(&self) -> &Model<'a> {
         &self.model
@@ -243,29 +240,14 @@ impl<'a> Outputs<'a> {
         model: &Model,
         progress: &dyn Progress,
     ) -> Result<Option<Statistics>, CompareError> {
-        let Some((_, chunks)) = self.texts.iter().find(|(source, _)| source.is_own()) else {
-            return Ok(None);
-        };
-        let reference = reference(&self.reference, &self.model, chunks)?;
-        let mut model = model.clone();
-        model.weights.round_activations();
-        let positions = reference.compare(&self.model, &model, usize::MAX, progress)?;
-        Ok(Some(Statistics::of(&positions)))
+        let Some(referee) = self.referee(progress) else { return Ok(None) };
+        Ok(Some(Statistics::of(&referee.positions(model, usize::MAX)?)))
     }
-}
 
-/// What the full-precision model makes of its own held-out text: read once.
-fn reference<'r>(
-    kept: &'r OnceCell<Reference>,
-    model: &Model,
-    chunks: &Chunks,
-) -> Result<&'r Reference, ModelError> {
-    match kept.get() {
-        Some(reference) => Ok(reference),
-        None => {
-            let read = Reference::read(model, chunks.clone())?;
-            Ok(kept.get_or_init(|| read))
-        }
+    /// Who measures models, if there is text enough of the full-precision model's own.
+    fn referee<'r>(&'r self, progress: &'r dyn Progress) -> Option<Referee<'r, 'a>> {
+        let (_, chunks) = self.texts.iter().find(|(source, _)| source.is_own())?;
+        Some(Referee { model: &self.model, chunks, reference: &self.reference, progress })
     }
 }
 
@@ -282,13 +264,29 @@ struct Referee<'r, 'a> {
     progress: &'r dyn Progress,
 }
 
-impl Judge for Referee<'_, '_> {
-    fn losses(&mut self, model: &Model, chunks: usize) -> Result<Losses, SearchError> {
-        let reference = reference(self.reference, self.model, self.chunks)?;
+impl Referee<'_, '_> {
+    /// How far a model is from the full-precision one at each scored position of the first `chunks`.
+    fn positions(&self, model: &Model, chunks: usize) -> Result<Vec<Position>, CompareError> {
         let mut model = model.clone();
         model.weights.round_activations();
-        let positions = reference.compare(self.model, &model, chunks, self.progress);
-        let positions = positions.map_err(|reason| match reason {
+        self.reference()?.compare(self.model, &model, chunks, self.progress)
+    }
+
+    /// What the full-precision model makes of the text: read once.
+    fn reference(&self) -> Result<&Reference, ModelError> {
+        match self.reference.get() {
+            Some(reference) => Ok(reference),
+            None => {
+                let read = Reference::read(self.model, self.chunks.clone())?;
+                Ok(self.reference.get_or_init(|| read))
+            }
+        }
+    }
+}
+
+impl Judge for Referee<'_, '_> {
+    fn losses(&mut self, model: &Model, chunks: usize) -> Result<Losses, SearchError> {
+        let positions = self.positions(model, chunks).map_err(|reason| match reason {
             CompareError::Model(reason) => SearchError::Model(reason),
             reason => SearchError::Measure(Box::new(reason)),
         })?;
