@@ -32,10 +32,8 @@ fn at_a_price(groups: &[Vec<Item>], room: Room, cost: f64) -> Option<Vec<usize>>
     let is_fast = |chosen: &Vec<usize>| time(groups, chosen) <= room.time;
     let fastest = fastest(groups, room.bytes).filter(is_fast)?;
     let at = |price: f64| {
-        let priced = |item: &Item| Item { cost: item.cost + price * item.time as f64, ..*item };
-        let groups: Vec<Vec<Item>> =
-            groups.iter().map(|items| items.iter().map(priced).collect()).collect();
-        knapsack::choose(&groups, room.bytes).filter(is_fast)
+        let priced = |item: &Item| item.cost + price * item.time as f64;
+        choose_by(priced, groups, room.bytes).filter(is_fast)
     };
     let middle = cost.max(f64::MIN_POSITIVE) / room.time.max(1) as f64;
     let (mut low, mut high) = (middle / 4096.0, middle * 4096.0);
@@ -52,9 +50,18 @@ fn at_a_price(groups: &[Vec<Item>], room: Room, cost: f64) -> Option<Vec<usize>>
 
 /// The option of each group that together take least time within `budget`.
 pub fn fastest(groups: &[Vec<Item>], budget: Bytes) -> Option<Vec<usize>> {
-    let by_time = |item: &Item| Item { cost: item.time as f64, ..*item };
+    choose_by(|item| item.time as f64, groups, budget)
+}
+
+/// The exact choice within `budget` if an item costs what `cost` says.
+fn choose_by(
+    cost: impl Fn(&Item) -> f64,
+    groups: &[Vec<Item>],
+    budget: Bytes,
+) -> Option<Vec<usize>> {
+    let with = |item: &Item| Item { cost: cost(item), ..*item };
     let groups: Vec<Vec<Item>> =
-        groups.iter().map(|items| items.iter().map(by_time).collect()).collect();
+        groups.iter().map(|items| items.iter().map(with).collect()).collect();
     knapsack::choose(&groups, budget)
 }
 
