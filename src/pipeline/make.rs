@@ -13,6 +13,7 @@ use crate::provenance::output_metadata;
 use crate::quantize::{Header, Plan, Record, Searchable, store};
 use crate::recipes::Compared;
 use crate::report::{Evaluation, Measured, PackReport, Report, Run, Seen, own};
+use crate::validate::degradation_of;
 use crate::work::Work;
 
 use super::files::{Files, below_target};
@@ -173,7 +174,7 @@ fn missed_target(
         return Some(format!("--accuracy {accuracy}: it could not be measured: {reason}"));
     }
     let allowed = config.allowed_degradation()?;
-    let searched = || search.map(|record| 1.0 - (-record.measured_kld).exp());
+    let searched = || search.map(|record| degradation_of(record.measured_kld));
     let found = own(evaluations).map(Evaluation::degradation_of_own_text).or_else(searched)?;
     (found > allowed).then(|| {
         let found = match found < 0.001 {
