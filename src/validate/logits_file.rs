@@ -4,7 +4,7 @@
 //! All numbers are little-endian: `_logits_`; context, vocabulary and chunks as 32-bit integers; the
 //! tokens of the text, 32 bits each; then, for each [scored](super::scored) position, logarithms of
 //! probabilities as 16-bit codes: scale and smallest logarithm as F32, a code for each token of the
-//! vocabulary, and one more where that is odd. What is more than 16 below the likeliest is stored
+//! vocabulary, and one more if that is odd. What is more than 16 below the likeliest is stored
 //! as if it were 16 below.
 
 mod codes;
