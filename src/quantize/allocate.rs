@@ -281,6 +281,24 @@ impl<'g> State<'g> {
     }
 }
 
+/// Bytes and costs of the choices that no exchange of bytes between groups betters, the smallest
+/// first: the lower convex hull over all groups.
+pub fn frontier(groups: &[Vec<Item>]) -> Vec<(u64, f64)> {
+    let mut at: Vec<usize> = groups.iter().map(|items| smallest(items, 0.0)).collect();
+    let chosen = groups.iter().zip(&at).map(|(items, &at)| items[at]);
+    let (mut bytes, mut cost) =
+        chosen.fold((0, 0.0), |(bytes, cost), item| (bytes + item.bytes.file, cost + item.cost));
+    let mut points = vec![(bytes, cost)];
+    for Step { group, to } in steps(groups, 0.0) {
+        let [before, after] = [at[group], to].map(|option| groups[group][option]);
+        (bytes, cost) =
+            (bytes + after.bytes.file - before.bytes.file, cost + after.cost - before.cost);
+        at[group] = to;
+        points.push((bytes, cost));
+    }
+    points
+}
+
 /// The steps along the lower convex hulls of all groups, those that gain most for each byte first;
 /// time counts as bytes at its price.
 fn steps(groups: &[Vec<Item>], price: f64) -> Vec<Step> {
@@ -376,6 +394,17 @@ mod tests {
                 // No single item is worth more than this.
                 let largest = groups.iter().flatten().map(|item| item.cost).fold(0.0, f64::max);
                 prop_assert!(cost <= least + largest, "{} for {}", cost, least);
+            }
+        }
+
+        #[test]
+        fn nothing_betters_the_frontier(groups in groups()) {
+            let points = frontier(&groups);
+            prop_assert!(points.is_sorted_by(|a, b| a.0 <= b.0 && a.1 > b.1));
+            for (bytes, cost) in points {
+                for other in all(&groups).into_iter().filter(|other| other.0 <= bytes) {
+                    prop_assert!(other.1 >= cost - 1e-9, "{:?} for {:?}", other, (bytes, cost));
+                }
             }
         }
 

@@ -34,6 +34,7 @@ mod survey;
 mod together;
 mod training;
 
+pub(crate) use allocate::frontier;
 pub use candidate::{Candidate, How};
 pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisation, output_error};
 pub use encode::{EncodeError, encode_tensor};
@@ -41,6 +42,7 @@ pub(crate) use encoded::with_encodings;
 pub use encoded::{Encoded, Encodings};
 pub use family::search_family;
 pub use kept_from::{KeptFrom, MARGIN};
+pub(crate) use knapsack::Item;
 pub use losses::{Gain, Losses};
 pub use lost::Lost;
 pub(crate) use pass::{PassContext, encode_plainly, forget_pass};
