@@ -5,15 +5,15 @@ use std::path::Path;
 use crate::Error;
 use crate::companion::Companion;
 use crate::config::Config;
-use crate::gguf::{Gguf, OutputFolder, encoded_size};
+use crate::gguf::{Gguf, Metadata, OutputFolder, encoded_size};
 use crate::hardware::tpu::{self, Layout};
 use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::output_metadata;
-use crate::quantize::{Header, Plan, Record, Searchable, store};
+use crate::quantize::{Header, Lost, Plan, Record, Searchable, store};
 use crate::recipes::Compared;
-use crate::report::{Evaluation, Measured, PackReport, Report, Run, Seen, own};
-use crate::validate::degradation_of;
+use crate::report::{Evaluation, Measured, PackReport, RecipeReport, Report, Run, Seen, own};
+use crate::validate::{Alignment, degradation_of};
 use crate::work::Work;
 
 use super::files::{Files, below_target};
@@ -37,6 +37,29 @@ pub struct Make<'m, 'a> {
     pub progress: &'m dyn Progress,
 }
 
+/// What came of the model on the disk.
+struct Written {
+    /// Of each tensor, if it was encoded.
+    lost: Vec<Option<Lost>>,
+    pack: Option<PackReport>,
+    /// On held-out text; or why nothing was measured.
+    evaluations: Result<Vec<Evaluation>, String>,
+    /// The same of activations.
+    alignment: Result<Alignment, String>,
+}
+
+impl Written {
+    /// Of a dry run. What is not written is not measured, and then the search has the last word.
+    fn nothing(decided: &Decided) -> Written {
+        Written {
+            lost: vec![None; decided.plan.tensors.len()],
+            pack: None,
+            evaluations: decided.unsearched.clone().map_or(Ok(Vec::new()), Err),
+            alignment: Err("nothing was written".into()),
+        }
+    }
+}
+
 impl Make<'_, '_> {
     /// Writes the model and its pack, if they are to be written, and measures it.
     pub fn model(
@@ -45,85 +68,39 @@ impl Make<'_, '_> {
         files: &mut Files,
         mut clock: Clock,
     ) -> Result<Report, Error> {
-        let Make {
-            job,
-            config,
-            gguf,
-            header,
-            outputs,
-            companion,
-            context,
-            work,
-            searchable,
-            progress,
-        } = *self;
-        let Decided { plan, encodings, importance, kept_from, search, unsearched } = decided;
-        let metadata = output_metadata(gguf.metadata(), config, companion, &plan);
+        let Make { job, config, gguf, companion, context, searchable, progress, .. } = *self;
+        let plan = &decided.plan;
+        let metadata = self.metadata(plan);
         debug_assert_eq!(
-            Ok(header.file_with(plan.bytes(header.alignment))),
+            Ok(self.header.file_with(plan.bytes(self.header.alignment))),
             encoded_size(&metadata, &plan.specs()),
             "limits were counted as the file will be"
         );
-        clock.lap(if search.is_some() { "search" } else { "plan" });
+        clock.lap(if decided.search.is_some() { "search" } else { "plan" });
+        let mut told = match files.model.is_some() {
+            true => self.write(&decided, &metadata, files, &mut clock)?,
+            false => Written::nothing(&decided),
+        };
 
-        let (mut lost, mut pack) = (vec![None; plan.tensors.len()], None);
-        // What is not written is not measured, and then the search has the last word.
-        let mut evaluations = unsearched.clone().map_or(Ok(Vec::new()), Err);
-        let mut alignment = Err("nothing was written".to_string());
-        if let Some(output) = files.model.take() {
-            let stored = store(gguf, &plan, &metadata, &importance, &encodings, output, progress);
-            let (output, measured) = stored.map_err(|e| Error::store(&job.input, e))?;
-            clock.lap("encode and write");
-            if let Some((folder, layout)) = &files.pack {
-                pack = Some(write_pack(output.path(), job, folder, *layout)?);
-                clock.lap("pack");
-            }
-            if let Ok(outputs) = &outputs {
-                evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
-                if evaluations.is_ok() {
-                    alignment = outputs.align(output.path())?;
-                }
-                clock.lap("measure");
-            }
-            output.sync()?;
-            clock.lap("sync to disk");
-            (files.model, lost) = (Some(output), measured);
-        }
-        let mut warnings = Vec::new();
         let written = files.model.as_ref().map(|model| model.path());
-        let finished = Finished { job, config, gguf, plan: &plan, written, progress };
+        let finished = Finished { job, config, gguf, plan, written, progress };
+        let mut warnings = Vec::new();
         let speeds = finished.speeds(&mut warnings);
         let against_q4_0 = finished.against_q4_0(searchable);
         clock.lap("look at speed");
+        let recipes = self.recipes(&mut clock)?;
 
-        let mut recipes = None;
-        if let (true, Ok(outputs)) = (job.compare_recipes, outputs) {
-            let compared = Compared { gguf, input: &job.input, outputs, work, progress };
-            let metadata = |plan: &Plan| output_metadata(gguf.metadata(), config, companion, plan);
-            recipes = Some(compared.recipes(metadata)?);
-            clock.lap("compare recipes");
+        if let (Err(_), Some(reason)) = (&told.alignment, self.unseen(&told.evaluations)) {
+            told.alignment = Err(reason);
         }
-
-        let (evaluations, overflow) = match evaluations {
-            Ok(evaluations) => (evaluations, None),
-            Err(reason) => (Vec::new(), Some(reason)),
-        };
-        let unaligned = overflow.as_ref().or(outputs.as_ref().err());
-        alignment = alignment.map_err(|reason| unaligned.cloned().unwrap_or(reason));
-        let (unmeasured, unread, diversity) = match outputs {
-            Ok(outputs) => {
-                let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
-                let Outputs { unread, diversity, .. } = outputs;
-                (short.or(overflow), unread.clone(), Some(*diversity))
-            }
-            Err(reason) => (Some(reason.clone()), None, None),
-        };
-        let missed = missed_target(config, &evaluations, search.as_ref(), unmeasured.as_deref());
-        let is_missed = missed.is_some();
+        let alignment = told.alignment;
+        let Decided { plan, kept_from, search, unsearched, .. } = decided;
+        let measured = self.measured(told.evaluations, search, unsearched);
+        let mut pack = told.pack;
+        let is_missed = measured.missed.is_some();
         if let (Some(pack), true) = (&mut pack, is_missed) {
             pack.folder = below_target(&pack.folder);
         }
-        let measured = Measured { evaluations, diversity, search, unsearched, unmeasured, missed };
         let mut report = Report::of(Run {
             job,
             written_to: if is_missed { below_target(&job.output) } else { job.output.clone() },
@@ -134,7 +111,7 @@ impl Make<'_, '_> {
             opencog: companion.map(|companion| companion.report.clone()),
             pack,
             context,
-            lost,
+            lost: told.lost,
             kept_from,
             measured,
             recipes,
@@ -142,8 +119,81 @@ impl Make<'_, '_> {
             stages: clock.stages,
         });
         report.warnings.extend(warnings);
-        report.warnings.extend(unread);
+        report.warnings.extend(self.outputs.as_ref().ok().and_then(|it| it.unread.clone()));
         Ok(report)
+    }
+
+    fn metadata(&self, plan: &Plan) -> Metadata {
+        output_metadata(self.gguf.metadata(), self.config, self.companion, plan)
+    }
+
+    /// Writes the model to its file and into its pack, and measures what is in the file.
+    fn write(
+        &self,
+        decided: &Decided,
+        metadata: &Metadata,
+        files: &mut Files,
+        clock: &mut Clock,
+    ) -> Result<Written, Error> {
+        let Make { job, gguf, progress, .. } = *self;
+        let Decided { plan, encodings, importance, .. } = decided;
+        let mut told = Written::nothing(decided);
+        let Some(output) = files.model.take() else { return Ok(told) };
+        let stored = store(gguf, plan, metadata, importance, encodings, output, progress);
+        let (output, lost) = stored.map_err(|e| Error::store(&job.input, e))?;
+        told.lost = lost;
+        clock.lap("encode and write");
+        if let Some((folder, layout)) = &files.pack {
+            told.pack = Some(write_pack(output.path(), job, folder, *layout)?);
+            clock.lap("pack");
+        }
+        if let Ok(outputs) = self.outputs {
+            told.evaluations = outputs.measure(&job.input, output.path(), &job.output, progress)?;
+            if told.evaluations.is_ok() {
+                told.alignment = outputs.align(output.path())?;
+            }
+            clock.lap("measure");
+        }
+        output.sync()?;
+        clock.lap("sync to disk");
+        files.model = Some(output);
+        Ok(told)
+    }
+
+    /// What llama-quantize's recipes lose, if that is asked for.
+    fn recipes(&self, clock: &mut Clock) -> Result<Option<Vec<RecipeReport>>, Error> {
+        let Make { job, gguf, outputs, work, progress, .. } = *self;
+        let (true, Ok(outputs)) = (job.compare_recipes, outputs) else { return Ok(None) };
+        let compared = Compared { gguf, input: &job.input, outputs, work, progress };
+        let recipes = compared.recipes(|plan| self.metadata(plan))?;
+        clock.lap("compare recipes");
+        Ok(Some(recipes))
+    }
+
+    /// Why outputs could not be looked at, if they could not.
+    fn unseen(&self, evaluations: &Result<Vec<Evaluation>, String>) -> Option<String> {
+        evaluations.as_ref().err().or(self.outputs.as_ref().err()).cloned()
+    }
+
+    /// What was measured, and whether it is what was asked for.
+    fn measured(
+        &self,
+        evaluations: Result<Vec<Evaluation>, String>,
+        search: Option<Record>,
+        unsearched: Option<String>,
+    ) -> Measured {
+        let overflow = evaluations.as_ref().err().cloned();
+        let evaluations = evaluations.unwrap_or_default();
+        let (unmeasured, diversity) = match self.outputs {
+            Ok(outputs) => {
+                let short = (!outputs.has_own_text()).then(|| TOO_LITTLE_TEXT.to_string());
+                (short.or(overflow), Some(outputs.diversity))
+            }
+            Err(reason) => (Some(reason.clone()), None),
+        };
+        let missed =
+            missed_target(self.config, &evaluations, search.as_ref(), unmeasured.as_deref());
+        Measured { evaluations, diversity, search, unsearched, unmeasured, missed }
     }
 }
 
