@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
 use crate::evaluate::EvaluationJob;
@@ -369,7 +369,8 @@ pub struct Telling {
 impl Cli {
     /// Reads the command line, or ends the process with exit code 2 and a message.
     pub fn parse_or_exit() -> Cli {
-        Cli::parse()
+        let command = Cli::command().mut_subcommand("family", family::with_own_help);
+        Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
     }
 
     /// The order to quantize, checked.

@@ -1,10 +1,9 @@
 //! The flags of `family`.
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, Command};
 
-use crate::config::{Config, Effort, Goal, Strategy};
-use crate::hardware::Hardware;
+use crate::config::{Config, ConfigError, Effort, Goal, Strategy};
 use crate::pipeline::{FamilyJob, Member};
 
 use super::{Order, QuantizeArgs, Telling, size};
@@ -12,7 +11,7 @@ use super::{Order, QuantizeArgs, Telling, size};
 /// What `family` is asked for.
 #[derive(Debug, Args)]
 pub struct FamilyArgs {
-    /// A model of each of these sizes: bytes as --size takes them, or bits per weight: 92MB,4.5bpw
+    /// A model of each of these sizes: bytes, or bits per weight: 92MB,1.5GiB,4.5bpw
     #[arg(long, value_name = "LIST", value_delimiter = ',', required = true, value_parser = member)]
     sizes: Vec<Member>,
 
@@ -56,15 +55,35 @@ impl FamilyArgs {
             let report = report.path().display();
             bail!("--report {report}: family writes README.md, family.html and family.json itself");
         }
-        if config.hardware == Hardware::Tpu {
-            bail!("--hardware tpu: family writes no packs; make each size by a run of its own");
+        if job.pack(&config).is_some() {
+            bail!(
+                "--hardware tpu: family writes no packs; add --tpu-layout none, or make each size \
+                 by a run of its own"
+            );
         }
         let job = FamilyJob::new(job, sizes)?;
         for member in &job.members {
-            member.config(&config).validate()?;
+            let of_list =
+                |error| ConfigError { flag: "--sizes", value: member.name.clone(), ..error };
+            member.config(&config).validate().map_err(of_list)?;
         }
         Ok(FamilyOrder { job, config, telling })
     }
+}
+
+/// The subcommand, whose help leaves out the flags that a family refuses.
+pub(super) fn with_own_help(command: Command) -> Command {
+    const REFUSED: [&str; 6] = ["size", "bpw", "reduction", "accuracy", "strategy", "report"];
+    let is_refused = |arg: &&clap::Arg| {
+        REFUSED.contains(&arg.get_id().as_str()) || arg.get_help_heading() == Some("OpenCog data")
+    };
+    let refused: Vec<_> =
+        command.get_arguments().filter(is_refused).map(|it| it.get_id().clone()).collect();
+    let command = command.mut_arg("output", |arg| {
+        arg.value_name("FOLDER")
+            .help("The folder to write: the models, README.md, family.html and family.json")
+    });
+    refused.into_iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.hide(true)))
 }
 
 /// One size, as it stands in the list.

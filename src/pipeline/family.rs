@@ -48,10 +48,13 @@ impl FamilyJob {
     /// Of a job whose output is the folder.
     ///
     /// # Errors
-    /// If two sizes have one name.
+    /// If two sizes are the same.
     pub fn new(job: Job, members: Vec<Member>) -> Result<FamilyJob, ConfigError> {
         let twice = members.iter().enumerate().find(|(i, member)| {
-            members[..*i].iter().any(|other| other.name.eq_ignore_ascii_case(&member.name))
+            let is_same = |other: &Member| {
+                other.name.eq_ignore_ascii_case(&member.name) || other.goal == member.goal
+            };
+            members[..*i].iter().any(is_same)
         });
         match twice {
             None => Ok(FamilyJob { job, members }),

@@ -69,9 +69,12 @@ fn what_a_family_cannot_be_is_refused_before_the_work() {
         ("--sizes 5bpw --size 2MB", "--size: family makes a model of each of --sizes"),
         ("--sizes 5bpw --accuracy 0.1", "--accuracy: family makes a model of each of --sizes"),
         ("--sizes 5bpw,5BPW", "--sizes 5BPW: stands in the list twice"),
+        ("--sizes 2100kB,2.1MB", "--sizes 2.1MB: stands in the list twice"),
         ("--sizes 5bpw --effort fast", "family searches"),
+        ("--sizes 5bpw --hardware tpu", "--hardware tpu: family writes no packs; add --tpu-layout"),
         ("--sizes 5bpw --report r.json", "--report r.json: family writes"),
-        ("--sizes 5bpw,0", "--size 0: must be more than 0 bytes"),
+        ("--sizes 5bpw,0", "--sizes 0: must be more than 0 bytes"),
+        ("--sizes 0bpw", "--sizes 0bpw: "),
     ] {
         folder.refused_with(&family(flags), fragment);
     }
@@ -79,4 +82,14 @@ fn what_a_family_cannot_be_is_refused_before_the_work() {
     folder.run(&format!("family {LITTLE} in.gguf out")).code(2);
     folder.refused_with(&family("--sizes 5bpw,1kB"), "--size 1000: the smallest file");
     assert_eq!(folder.names(), ["in.gguf"]);
+}
+
+#[test]
+fn its_help_is_of_what_it_takes() {
+    let help = Folder::empty().run("family --help").success();
+    let help = String::from_utf8(help.get_output().stdout.clone()).unwrap();
+    assert!(help.contains("<FOLDER>") && help.contains("--sizes") && help.contains("--speed"));
+    for refused in ["--size ", "--bpw", "--accuracy", "--report", "--atomspace", "OUT.gguf>"] {
+        assert!(!help.contains(refused), "{refused} in {help}");
+    }
 }
