@@ -167,12 +167,12 @@ fn checked_place(target: &Path, overwrite: bool, known: Known) -> Result<(&Path,
         }
         Ok(metadata) => metadata,
     };
-    if !overwrite {
-        return Err(exists(target));
-    }
     if !metadata.is_dir() {
         let what = "it is no folder, so that no folder can replace it; remove it";
         return Err(Error::parameter(target, what));
+    }
+    if !overwrite {
+        return Err(exists(target));
     }
     let failed = |source| Error::io(target, "cannot see what is in it", source);
     for entry in fs::read_dir(target).map_err(failed)? {
