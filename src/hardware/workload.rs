@@ -148,10 +148,7 @@ pub struct Utilisation {
 impl Utilisation {
     /// Of a model that runs at `speeds` on a machine with these ceilings.
     pub fn of(work: &Workload, speeds: &Speeds, ceilings: &Ceilings, phase: Phase) -> Utilisation {
-        let tokens = match phase {
-            Phase::Generation => speeds.generation,
-            Phase::Prompt => speeds.prompt,
-        };
+        let tokens = speeds.of(phase);
         let bytes_per_second = tokens * work.bytes(phase);
         let flops_per_second = tokens * work.flops(phase);
         Utilisation {

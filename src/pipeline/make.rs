@@ -7,11 +7,13 @@ use crate::companion::Companion;
 use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, OutputFolder, encoded_size};
 use crate::hardware::tpu::{self, Layout};
+use crate::model::kv_cache_bytes;
 use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
 use crate::provenance::output_metadata;
 use crate::quantize::{Header, Lost, Plan, Record, Searchable, store};
 use crate::recipes::Compared;
+use crate::report::numbers::bytes;
 use crate::report::{Evaluation, Measured, PackReport, RecipeReport, Report, Run, Seen, own};
 use crate::validate::{Alignment, degradation_of};
 use crate::work::Work;
@@ -95,8 +97,10 @@ impl Make<'_, '_> {
         }
         let alignment = told.alignment;
         let Decided { plan, kept_from, search, unsearched, .. } = decided;
-        let measured = self.measured(told.evaluations, search, unsearched);
+        let mut measured = self.measured(told.evaluations, search, unsearched);
         let mut pack = told.pack;
+        let beyond_memory = pack.as_ref().and_then(|pack| self.beyond_memory(pack));
+        measured.missed = measured.missed.or(beyond_memory);
         let is_missed = measured.missed.is_some();
         if let (Some(pack), true) = (&mut pack, is_missed) {
             pack.folder = below_target(&pack.folder);
@@ -168,6 +172,21 @@ impl Make<'_, '_> {
         let recipes = compared.recipes(|plan| self.metadata(plan))?;
         clock.lap("compare recipes");
         Ok(Some(recipes))
+    }
+
+    /// That a pack does not fit in the memory that was asked for, if it does not: plans are made by
+    /// the bytes of the file, and a pack may hold the embedding in more.
+    fn beyond_memory(&self, pack: &PackReport) -> Option<String> {
+        let memory = self.config.memory?;
+        let kv_cache = kv_cache_bytes(self.gguf.metadata(), self.gguf.tensors(), self.context);
+        let needed = pack.bytes.saturating_add(kv_cache.unwrap_or(0));
+        (needed > self.config.memory().bytes()).then(|| {
+            format!(
+                "--memory {memory}: the pack and its KV cache take {}; allow that much, a smaller \
+                 --context, or another --tpu-layout",
+                bytes(needed)
+            )
+        })
     }
 
     /// Why outputs could not be looked at, if they could not.

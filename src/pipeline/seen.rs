@@ -10,7 +10,7 @@ use crate::model::Phase;
 use crate::progress::Progress;
 use crate::quantize::{Plan, Searchable};
 use crate::report::{RelativeSpeed, SpeedSource, SpeedsSeen};
-use crate::validate::{Bench, Ceilings, Speeds, TimeLimits, on_path};
+use crate::validate::{Bench, Benched, Ceilings, Speeds, TimeLimits, on_path};
 
 use super::Job;
 
@@ -46,6 +46,7 @@ impl Finished<'_> {
         let program = named.map(Path::to_path_buf).or_else(on_path);
         let because = match program.as_deref().map(|program| self.measured(program, written)) {
             Some(Ok((source, [input, output]))) => {
+                warnings.extend(unsteady(&source));
                 return Ok(SpeedsSeen { source, input, output, ceilings });
             }
             Some(Err(reason)) => {
@@ -71,8 +72,9 @@ impl Finished<'_> {
         };
         let benched = bench.compare([&self.job.input, written], self.progress);
         let benched = benched.map_err(|reason| reason.to_string())?;
-        let (program, rounds, backends) = (program.into(), benched.rounds, benched.backends);
-        Ok((SpeedSource::Measured { program, rounds, backends }, benched.speeds))
+        let Benched { speeds, rounds, spread, backends } = benched;
+        let program = program.into();
+        Ok((SpeedSource::Measured { program, rounds, spread, backends }, speeds))
     }
 
     fn estimated(&self, ceilings: &Ceilings) -> [Speeds; 2] {
@@ -80,5 +82,18 @@ impl Finished<'_> {
         let before: Vec<TensorSpec> = gguf.tensors().iter().map(|it| it.spec()).collect();
         let set = InstructionSet::of_this_machine();
         [before, plan.specs()].map(|specs| Workload::of(gguf, &specs).estimate(ceilings, set))
+    }
+}
+
+/// That speeds are not to be relied on, if they are not.
+fn unsteady(source: &SpeedSource) -> Option<String> {
+    /// Runs of one model lie so far apart, over the median, on a machine that is busy.
+    const BUSY: f64 = 0.25;
+    match source {
+        SpeedSource::Measured { spread: Some(spread), .. } if *spread > BUSY => Some(format!(
+            "speeds were measured on a busy machine: runs of one model lie {:.0} % apart",
+            100.0 * spread
+        )),
+        _ => None,
     }
 }

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::gguf::TensorSpec;
 use crate::hardware::{Hardware, SpeedFloor, SpeedUp, Utilisation, Workload};
 use crate::model::{Phase, Role, layer_part};
 use crate::quantize::Record;
 use crate::validate::{Alignment, Ceilings, LayerAlignment, MemoryUse, Speeds};
 
+use super::numbers::bytes;
 use super::{Run, TensorReport};
 
 /// Layers that are named as the worst aligned.
@@ -80,7 +82,7 @@ pub struct SpeedFigure {
 }
 
 /// Where speeds come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "source", rename_all = "kebab-case")]
 pub enum SpeedSource {
     /// llama-bench measured them: medians of alternating runs.
@@ -90,6 +92,8 @@ pub enum SpeedSource {
         program: PathBuf,
         /// Runs of each model.
         rounds: usize,
+        /// How far runs of one model lie apart at most, over the median; of several runs.
+        spread: Option<f64>,
         /// The back ends of llama.cpp that it ran on.
         backends: String,
     },
@@ -124,6 +128,8 @@ pub struct MemoryFigure {
     pub bytes: MemoryUse,
     /// Weights, KV cache and compute buffers together.
     pub needed: u64,
+    /// What llama.cpp's own log adds up to: `needed`, and the repacked copies.
+    pub allocated: u64,
     /// `needed` over the memory of the machine.
     pub utilisation: f64,
 }
@@ -210,11 +216,30 @@ impl Figures {
     }
 }
 
+impl Figures {
+    /// That a model needs more than the memory it is for, if it does: the limit of a plan is on file
+    /// and KV cache.
+    pub(super) fn beyond_memory(&self, config: &Config) -> Option<String> {
+        let memory = self.memory.filter(|memory| memory.utilisation > 1.0)?;
+        Some(format!(
+            "with the {} that llama.cpp computes in, the model needs {}, more than {}: allow that \
+             much, or a smaller --context",
+            bytes(memory.bytes.compute),
+            bytes(memory.needed),
+            config.memory()
+        ))
+    }
+}
+
 fn memory(run: &Run, specs: &[TensorSpec]) -> Result<MemoryFigure, String> {
     let bytes = MemoryUse::of(run.gguf, specs, run.config.hardware == Hardware::Cpu, run.context);
-    let bytes = bytes.map_err(|reason| reason.to_string())?;
+    let mut bytes = bytes.map_err(|reason| reason.to_string())?;
+    if let Some(pack) = &run.pack {
+        bytes.weights = pack.bytes;
+    }
     let utilisation = bytes.utilisation(run.config.memory().bytes());
-    Ok(MemoryFigure { bytes, needed: bytes.needed(), utilisation })
+    let (needed, allocated) = (bytes.needed(), bytes.allocated());
+    Ok(MemoryFigure { bytes, needed, allocated, utilisation })
 }
 
 impl SpeedFigure {

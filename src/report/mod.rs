@@ -6,7 +6,7 @@ pub mod export;
 mod family;
 mod figures;
 mod inspect;
-mod numbers;
+pub(crate) mod numbers;
 mod opencog;
 mod origin;
 mod recipes;
@@ -43,9 +43,12 @@ use crate::calibrate::Diversity;
 use crate::config::{Config, Effort};
 use crate::gguf::{Gguf, Metadata, TensorSpec, encoded_size};
 use crate::hardware::Memory;
+use crate::hardware::tpu::Layout;
 use crate::model::{FUSED, Kind, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
 use crate::pipeline::Job;
 use crate::quantize::{Choice, KeptFrom, Lost, Plan, Planned, Record};
+
+use numbers::bytes;
 
 /// What a run did. Its fields are the JSON of `--report x.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -158,6 +161,22 @@ pub struct PackReport {
     pub layout: &'static str,
     /// Bytes of its files.
     pub bytes: u64,
+}
+
+impl PackReport {
+    /// That it is larger than the model that it came of, if it is.
+    fn inflated(&self, input: &Gguf) -> Option<String> {
+        let before: u64 = input.tensors().iter().map(|tensor| tensor.bytes()).sum();
+        (self.bytes > before).then(|| {
+            format!(
+                "the pack takes {} and the input {}: its layout has no quantized embedding; \
+                 --tpu-layout {} has one",
+                bytes(self.bytes),
+                bytes(before),
+                Layout::Qwix.name()
+            )
+        })
+    }
 }
 
 /// How long a stage took.
@@ -310,6 +329,10 @@ impl Report {
         let Run { job, config, gguf, plan, .. } = run;
         let tensors: Vec<TensorReport> =
             plan.tensors.iter().zip(&run.lost).map(TensorReport::of).collect();
+        let figures = Figures::of(&run, &tensors);
+        let mut warnings = warnings(&run);
+        warnings.extend(figures.beyond_memory(config));
+        warnings.extend(run.pack.as_ref().and_then(|pack| pack.inflated(gguf)));
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
@@ -323,8 +346,8 @@ impl Report {
             output_sha256: None,
             allowed_degradation: config.allowed_degradation(),
             metrics: Metrics::of(&run),
-            figures: Figures::of(&run, &tensors),
-            warnings: warnings(&run),
+            figures,
+            warnings,
             kept_from: run.kept_from,
             missed: run.measured.missed,
             evaluations: run.measured.evaluations,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::PROMPT_TOKENS;
+use crate::model::{PROMPT_TOKENS, Phase};
 use crate::progress::{Amount, Progress};
 
 /// What the program is called.
@@ -31,6 +31,16 @@ pub struct Speeds {
     pub prompt: f64,
 }
 
+impl Speeds {
+    /// That of a phase.
+    pub fn of(&self, phase: Phase) -> f64 {
+        match phase {
+            Phase::Generation => self.generation,
+            Phase::Prompt => self.prompt,
+        }
+    }
+}
+
 /// What a program measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Benched {
@@ -38,6 +48,9 @@ pub struct Benched {
     pub speeds: [Speeds; 2],
     /// Runs of each model.
     pub rounds: usize,
+    /// How far runs of one model lie apart at most: largest less smallest, over the median. `None`
+    /// of a single run.
+    pub spread: Option<f64>,
     /// Where the models ran, as llama.cpp names its back ends.
     pub backends: String,
 }
@@ -146,7 +159,8 @@ impl Bench<'_> {
         }
         progress.finish();
         let rounds = runs[0].len();
-        Ok(Benched { speeds: runs.map(|runs| median_speeds(&runs)), rounds, backends })
+        let spread = (rounds > 1).then(|| runs.iter().map(|runs| spread(runs)).fold(0.0, f64::max));
+        Ok(Benched { speeds: runs.map(|runs| median_speeds(&runs)), rounds, spread, backends })
     }
 
     /// Runs a model once.
@@ -238,7 +252,9 @@ fn parse(json: &str) -> Result<Ran, String> {
     let of = |what: &str, wanted: &dyn Fn(&Test) -> bool| {
         let test = tests.iter().find(|test| wanted(test));
         let test = test.ok_or_else(|| format!("it has no test of {what}"))?;
-        match test.avg_ts.is_finite() && test.avg_ts > 0.0 {
+        // No machine is faster.
+        const MOST: f64 = 1e9;
+        match test.avg_ts > 0.0 && test.avg_ts < MOST {
             true => Ok(test.avg_ts),
             false => Err(format!("{} tokens a second are no speed", test.avg_ts)),
         }
@@ -250,12 +266,26 @@ fn parse(json: &str) -> Result<Ran, String> {
 }
 
 fn median_speeds(runs: &[Speeds]) -> Speeds {
-    let median = |of: &dyn Fn(&Speeds) -> f64| {
-        let mut all: Vec<f64> = runs.iter().map(of).collect();
-        all.sort_by(f64::total_cmp);
+    let median = |of: Phase| {
+        let all = sorted(runs, of);
         all[all.len() / 2]
     };
-    Speeds { generation: median(&|it| it.generation), prompt: median(&|it| it.prompt) }
+    Speeds { generation: median(Phase::Generation), prompt: median(Phase::Prompt) }
+}
+
+fn spread(runs: &[Speeds]) -> f64 {
+    let of_phase = |phase| {
+        let all = sorted(runs, phase);
+        (all[all.len() - 1] - all[0]) / all[all.len() / 2]
+    };
+    Phase::ALL.into_iter().map(of_phase).fold(0.0, f64::max)
+}
+
+/// One speed of each run, the slowest first.
+fn sorted(runs: &[Speeds], of: Phase) -> Vec<f64> {
+    let mut all: Vec<f64> = runs.iter().map(|run| run.of(of)).collect();
+    all.sort_by(f64::total_cmp);
+    all
 }
 
 #[cfg(test)]
@@ -283,6 +313,7 @@ mod tests {
         assert!(fault("[]").contains("no test of generation"));
         assert!(fault(&json(0.0, 1.0)).contains("0 tokens a second are no speed"));
         assert!(fault(&json(1.0, -3.0)).contains("-3 tokens"));
+        assert!(fault(&json(1e300, 1.0)).contains("tokens a second are no speed"));
     }
 
     #[test]
@@ -290,6 +321,7 @@ mod tests {
         let run = |generation, prompt| Speeds { generation, prompt };
         let runs = [run(1.0, 30.0), run(9.0, 10.0), run(2.0, 20.0)];
         assert_eq!(median_speeds(&runs), run(2.0, 20.0));
+        assert_eq!(spread(&runs), 4.0, "of generation: from 1 to 9, about 2");
     }
 
     #[cfg(unix)]

@@ -60,6 +60,11 @@ impl MemoryUse {
         self.weights + self.kv_cache + self.compute
     }
 
+    /// Bytes that llama.cpp allocates and maps, as its log counts them: repacked weights twice.
+    pub fn allocated(&self) -> u64 {
+        self.needed() + self.repacked
+    }
+
     /// What is needed, over the memory of a machine in bytes.
     pub fn utilisation(&self, memory: u64) -> f64 {
         self.needed() as f64 / memory.max(1) as f64

@@ -167,3 +167,16 @@ fn a_layout_is_of_tpus_only() {
     let run = folder.run("--hardware tpu --tpu-layout maxtext in.gguf out.gguf").code(2);
     run.stderr(predicate::str::contains("expected compressed-tensors, qwix or none"));
 }
+
+#[test]
+fn a_pack_that_is_beyond_the_memory_misses_its_target() {
+    let folder = Folder::with(&model());
+    // The file and its KV cache fit, the pack with its embedding in F32 does not.
+    let flags = "--hardware tpu --effort fast --formats Q8_0 --context 64";
+    let run = folder.run(&format!("{flags} --memory 0.0045 in.gguf out.gguf")).code(3);
+    let told = "--memory 0.0045: the pack and its KV cache take ";
+    run.stderr(predicate::str::contains(told));
+    assert_eq!(folder.names(), ["in.gguf", "out.gguf.below-target", "out.tpu.below-target"]);
+    let run = folder.run(&format!("{flags} --memory 0.0045 --tpu-layout qwix in.gguf q.gguf"));
+    run.success().stderr(predicate::str::contains("the pack takes").not());
+}

@@ -7,7 +7,7 @@ use crate::report::document::{
 };
 use crate::report::numbers::{bytes, short};
 use crate::report::{
-    AlignmentFigure, HardwareFigure, LargestError, MemoryFigure, RelativeSpeed, Report,
+    AlignmentFigure, HardwareFigure, LargestError, LeftOut, MemoryFigure, RelativeSpeed, Report,
     SpeedFigure, SpeedSource, Worst,
 };
 use crate::validate::{Ceilings, LayerAlignment, MemoryUse};
@@ -16,7 +16,23 @@ use crate::validate::{Ceilings, LayerAlignment, MemoryUse};
 pub fn facts(report: &Report) -> Vec<Fact> {
     let mut facts = of_machine(report);
     facts.extend(report.figures.alignment.iter().map(alignment));
+    facts.extend(left_out(report));
     facts
+}
+
+/// What could not be had, with the reasons.
+fn left_out(report: &Report) -> Option<Fact> {
+    let mut lines: Vec<(String, &str)> = Vec::new();
+    for LeftOut { figure, reason } in &report.figures.left_out {
+        let figure = figure.replace('_', "-");
+        match lines.iter_mut().find(|line| line.1 == reason) {
+            Some((figures, _)) => *figures += &format!(", {figure}"),
+            None => lines.push((figure, reason)),
+        }
+    }
+    let lines: Vec<String> =
+        lines.into_iter().map(|(figures, reason)| format!("{figures}: {reason}")).collect();
+    (!lines.is_empty()).then(|| Fact { key: "left out".into(), lines })
 }
 
 /// Those of speed, memory and the machine.
@@ -103,10 +119,11 @@ pub fn layers(report: &Report) -> Option<Section> {
 fn speed_up(speed: &SpeedFigure) -> Fact {
     let SpeedFigure { source, on_target, input, output, ratio } = speed;
     let how = match source {
-        SpeedSource::Measured { rounds, .. } => {
-            let s = if *rounds == 1 { "" } else { "s" };
-            format!("measured by llama-bench, {rounds} run{s}")
+        SpeedSource::Measured { rounds, spread: Some(spread), .. } => {
+            let percent = 100.0 * spread;
+            format!("measured by llama-bench, {rounds} runs within {percent:.0} %")
         }
+        SpeedSource::Measured { .. } => "measured by llama-bench, in a single run".to_string(),
         SpeedSource::Estimated { .. } => "estimated".to_string(),
     };
     let on = if *on_target { "" } else { " on this machine, which is not the target" };
@@ -145,7 +162,8 @@ fn memory(memory: &MemoryFigure) -> Fact {
         "{share:.1} % of the memory: weights {weights}, KV cache {kv_cache}, buffers {compute}"
     )];
     if repacked > 0 {
-        lines.push(format!("with AVX2, {} of it as repacked copies", bytes(repacked)));
+        let allocated = bytes(memory.allocated);
+        lines.push(format!("with AVX2, {allocated} are allocated: {} repacked", bytes(repacked)));
     }
     Fact { key: "utilisation".into(), lines }
 }
