@@ -132,7 +132,8 @@ fn escaped(after: &str) -> Option<(char, &str)> {
             let digits: String = inner.chars().filter(|&char| char != '{').collect();
             let is_code = digits.len() <= 8 && digits.bytes().all(|b| b.is_ascii_hexdigit());
             let code = if digits.is_empty() { Some(0) } else { None };
-            let code = code.or_else(|| u32::from_str_radix(&digits, 16).ok()).filter(|_| is_code)?;
+            let code =
+                code.or_else(|| u32::from_str_radix(&digits, 16).ok()).filter(|_| is_code)?;
             return Some((char::from_u32(code)?, after));
         }
         _ => return None,

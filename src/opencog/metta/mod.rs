@@ -5,12 +5,18 @@
 //! store of atoms holds what a text says; the list of the atoms at the top, in their order and with
 //! those that stand there twice, lies beside it.
 
+mod ids;
 mod leaf;
+mod packed;
 mod print;
+pub mod query;
 mod read;
 mod sort;
 mod tokens;
+mod tops;
 
-pub use print::{print_within, sorts};
+pub use packed::PackedMetta;
+pub use print::{Printing, sorts};
 pub use read::{Commands, Metta, read};
 pub use sort::Sort;
+pub use tops::{Tops, VERSION, expand, is_in};

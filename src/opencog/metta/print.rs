@@ -9,54 +9,55 @@ pub fn sorts(types: &[AtomType]) -> Option<Vec<Sort>> {
     types.iter().map(Sort::of).collect()
 }
 
-/// An atom as text in one line, as Hyperon prints it, where `out` does not become longer than
-/// `most` by it; whether it did not. How deep it is nested costs no stack.
-///
-/// # Panics
-/// `sorts` are not those of the store's types.
-pub fn print_within(
-    store: &impl AtomStore,
-    sorts: &[Sort],
-    atom: AtomId,
-    most: usize,
-    out: &mut Vec<u8>,
-) -> bool {
-    if print_leaf(store, sorts, atom, out) {
-        return out.len() <= most;
-    }
-    out.push(b'(');
-    let mut open = vec![store.outgoing(atom)];
-    while let Some(rest) = open.last_mut().filter(|_| out.len() <= most) {
-        let Some(held) = rest.next() else {
-            out.push(b')');
-            open.pop();
-            continue;
-        };
-        separate(out);
-        if !print_leaf(store, sorts, held, out) {
-            out.push(b'(');
-            open.push(store.outgoing(held));
-        }
-    }
-    out.len() <= most
+/// An atom on its way to text in one line, as Hyperon prints it. How deep it is nested costs no
+/// stack, and how long it is no memory.
+#[derive(Debug)]
+pub struct Printing<'s, S> {
+    store: &'s S,
+    sorts: &'s [Sort],
+    /// What is still to be written, the next one last; none for a closing parenthesis.
+    rest: Vec<Option<AtomId>>,
 }
 
-/// A blank before the next atom of an expression, but not before the first.
+impl<'s, S: AtomStore> Printing<'s, S> {
+    /// Nothing of it is written yet. `sorts` are those of the store's types.
+    pub fn of(store: &'s S, sorts: &'s [Sort], atom: AtomId) -> Printing<'s, S> {
+        Printing { store, sorts, rest: vec![Some(atom)] }
+    }
+
+    /// Writes on until all is written or `out` is longer than `most`; whether all is. What is
+    /// written next depends on the last byte of `out`.
+    pub fn write(&mut self, most: usize, out: &mut Vec<u8>) -> bool {
+        while out.len() <= most {
+            let Some(next) = self.rest.pop() else { return true };
+            let Some(atom) = next else {
+                out.push(b')');
+                continue;
+            };
+            separate(out);
+            match self.store.name(atom) {
+                Some(name) => leaf::print(self.sort(atom), &name, out),
+                None => {
+                    out.push(b'(');
+                    self.rest.push(None);
+                    let held = self.rest.len();
+                    self.rest.extend(self.store.outgoing(atom).map(Some));
+                    self.rest[held..].reverse();
+                }
+            }
+        }
+        self.rest.is_empty()
+    }
+
+    fn sort(&self, atom: AtomId) -> Sort {
+        self.sorts[self.store.type_of(atom).index()]
+    }
+}
+
+/// A blank before the next atom, but not before the first in an expression or a line.
 pub(super) fn separate(out: &mut Vec<u8>) {
     // Nothing but an opening parenthesis ends with one.
-    if out.last() != Some(&b'(') {
+    if !matches!(out.last(), None | Some(b'(' | b'\n')) {
         out.push(b' ');
     }
-}
-
-/// Writes an atom if it is a leaf; whether it is one.
-pub(super) fn print_leaf(
-    store: &impl AtomStore,
-    sorts: &[Sort],
-    atom: AtomId,
-    out: &mut Vec<u8>,
-) -> bool {
-    let Some(name) = store.name(atom) else { return false };
-    leaf::print(sorts[store.type_of(atom).index()], &name, out);
-    true
 }

@@ -169,7 +169,7 @@ mod tests {
         let sorts = print::sorts(metta.space.types()).unwrap();
         let line = |&atom: &AtomId| {
             let mut out = Vec::new();
-            print::print_within(&metta.space, &sorts, atom, usize::MAX, &mut out);
+            print::Printing::of(&metta.space, &sorts, atom).write(usize::MAX, &mut out);
             String::from_utf8(out).unwrap()
         };
         metta.order.iter().map(line).collect()
@@ -198,10 +198,16 @@ mod tests {
 
     #[test]
     fn a_broken_text_is_refused_where_it_is_broken() {
-        assert_eq!(fault("(a\n (b c)"), "line 2, column 7: expected 1 more `)`, found the end of the text");
+        assert_eq!(
+            fault("(a\n (b c)"),
+            "line 2, column 7: expected 1 more `)`, found the end of the text"
+        );
         assert_eq!(fault("a)"), "line 1, column 2: expected an atom, found `)`");
         assert!(fault("(a $b#1)").starts_with("line 1, column 4: expected the name of a variable"));
-        assert!(fault("x\n 99999999999999999999 y").starts_with("line 2, column 2: expected an integer"));
+        assert!(
+            fault("x\n 99999999999999999999 y")
+                .starts_with("line 2, column 2: expected an integer")
+        );
     }
 
     #[test]
