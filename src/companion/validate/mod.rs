@@ -36,6 +36,9 @@ pub(super) fn validate(
             ecan.recall = Some(attention::recalled(codec));
         }
     }
+    if let (Some(metta), Some(atoms)) = (&data.metta, &mut told.atomspace) {
+        atoms.latency = Some(latency::compared(&metta.space, &opened.space()?));
+    }
     if let (Some(Programs { ensemble, table: Some(table) }), Some(moses)) =
         (&data.programs, &mut told.moses)
         && let Some(coded) = opened.programs()?

@@ -14,9 +14,11 @@ mod read;
 mod sort;
 mod tokens;
 mod tops;
+mod truth;
 
 pub use packed::PackedMetta;
 pub use print::{Printing, sorts};
 pub use read::{Commands, Metta, read};
 pub use sort::Sort;
 pub use tops::{Tops, VERSION, expand, is_in};
+pub use truth::Truths;

@@ -45,13 +45,18 @@ impl Metta {
             Form::AtRest => at_rest(&order, atoms),
             Form::Mapped => {
                 let mut open = vec![false; atoms];
-                for (atom, is_open) in hold_variables(&self.space).into_iter().enumerate() {
+                for (atom, is_open) in self.holds_variables().into_iter().enumerate() {
                     open[places[atom] as usize] = is_open;
                 }
                 mapped(&order, &open)
             }
         };
         [ordered.section(form), with_metadata(tops, order.len(), self.commands.count)]
+    }
+
+    /// Of each atom whether it is a variable or holds one.
+    pub fn holds_variables(&self) -> Vec<bool> {
+        hold_variables(&self.space)
     }
 }
 

@@ -4,8 +4,9 @@
 //! are its own. `(, A B ..)` is of several patterns that are met together. An answer comes as often
 //! as there are ways to it: an atom that is twice at the top matches twice.
 //!
-//! Numbers are as in Hyperon: `1` in a pattern is no `1.0` in an atom, but `0` is `0.0`, and a
-//! variable that stands for both of two numbers takes them for the same where they are equal.
+//! Numbers are as in Hyperon: a `1` of a pattern is a `1.0` of an atom only if there is no `1`
+//! anywhere, but `0` is `0.0`; a variable that stands for two numbers takes them for the same if they
+//! are equal.
 
 mod answer;
 mod pattern;

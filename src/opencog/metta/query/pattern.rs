@@ -17,8 +17,12 @@ pub(super) enum Known {
     Atom(AtomId),
     /// None: where the pattern has it, only a variable can match.
     Absent,
-    /// It holds a variable, or a number that is two atoms.
+    /// It is a variable, or holds one, or a number that may be several atoms.
     Open,
+    /// It is 0 or 0.0, and the companion has both: each is the other.
+    Zero,
+    /// It is a number that the companion does not have as it is written, but perhaps equal ones.
+    Equal,
 }
 
 /// A pattern that is asked for.
@@ -62,14 +66,14 @@ impl Pattern {
             Some((head, clauses)) if is_comma(head) => clauses.to_vec(),
             _ => vec![root],
         };
-        let store = Known::of(of);
+        let finder = Finder::new(of);
         let mut known: Vec<Known> = Vec::with_capacity(atoms);
         for atom in metta.space.atoms() {
             let sort = sorts[metta.space.type_of(atom).index()];
             let found = match metta.space.name(atom) {
-                Some(name) => store.leaf(sort, &name),
+                Some(name) => finder.leaf(sort, &name),
                 None => {
-                    store.expression(metta.space.outgoing(atom).map(|atom| known[atom.index()]))
+                    finder.expression(metta.space.outgoing(atom).map(|atom| known[atom.index()]))
                 }
             };
             known.push(found);
@@ -78,7 +82,7 @@ impl Pattern {
         let is_variable =
             |atom: &AtomId| sorts[metta.space.type_of(*atom).index()] == Sort::Variable;
         let variables = metta.space.atoms().filter(is_variable).collect();
-        let zeros = store.zeros;
+        let zeros = finder.zeros;
         Ok(Pattern { metta, sorts, clauses, variables, known, zeros })
     }
 }
@@ -90,68 +94,81 @@ struct Finder<'m, 'a> {
     zeros: Option<[AtomId; 2]>,
 }
 
-impl Known {
-    fn of<'m, 'a>(metta: &'m PackedMetta<'a>) -> Finder<'m, 'a> {
-        let space = &metta.space;
-        let types = Sort::ALL.map(|sort| space.find_type(sort.name(), sort.kind()));
+/// The two that Hyperon finds for each other, since their bits are the same; those of `-0.0` are not.
+const ZEROS: [(Sort, &[u8]); 2] = [(Sort::Integer, b"0"), (Sort::Float, b"0.0")];
+
+impl<'m, 'a> Finder<'m, 'a> {
+    fn new(metta: &'m PackedMetta<'a>) -> Finder<'m, 'a> {
+        let types = Sort::ALL.map(|sort| metta.space.find_type(sort.name(), sort.kind()));
         let mut finder = Finder { metta, types, zeros: None };
-        let zero = |(sort, name): (Sort, &[u8])| finder.find(sort, name);
-        if let [Some(integer), Some(float)] = ZEROS.map(zero) {
+        if let [Some(integer), Some(float)] = ZEROS.map(|(sort, name)| finder.find(sort, name)) {
             finder.zeros = Some([integer, float]);
         }
         finder
     }
-}
 
-/// The two that Hyperon takes for each other; `-0.0` is another number there.
-const ZEROS: [(Sort, &[u8]); 2] = [(Sort::Integer, b"0"), (Sort::Float, b"0.0")];
-
-impl Finder<'_, '_> {
     fn find(&self, sort: Sort, name: &[u8]) -> Option<AtomId> {
         self.metta.space.by_name(self.types[sort as usize]?, name)
     }
 
+    /// As in Hyperon, where a leaf is looked for as it is. A number that is nowhere in the space is
+    /// compared by value with all that is there: `1` is `1.0` if the space has no `1`.
     fn leaf(&self, sort: Sort, name: &[u8]) -> Known {
+        let is_zero = ZEROS.contains(&(sort, name));
         if sort == Sort::Variable {
             return Known::Open;
         }
-        let is_zero = ZEROS.contains(&(sort, name));
         if is_zero && self.zeros.is_some() {
-            return Known::Open;
+            return Known::Zero;
         }
-        let mut found = self.find(sort, name);
-        if is_zero {
-            found = ZEROS.iter().find_map(|&(sort, name)| self.find(sort, name));
+        let other_zero = || {
+            let mut zeros = ZEROS.iter().filter(|_| is_zero);
+            zeros.find_map(|&(sort, name)| self.find(sort, name))
+        };
+        match self.find(sort, name).or_else(other_zero) {
+            Some(atom) => Known::Atom(atom),
+            None if leaf::number_of(sort, name).is_some() => Known::Equal,
+            None => Known::Absent,
         }
-        found.map_or(Known::Absent, Known::Atom)
     }
 
     fn expression(&self, held: impl Iterator<Item = Known>) -> Known {
         let mut atoms = Vec::new();
-        let mut whole = Known::Absent;
-        let mut is_absent = false;
+        let (mut is_open, mut is_absent) = (false, false);
         for known in held {
             match known {
                 Known::Atom(atom) => atoms.push(atom),
                 Known::Absent => is_absent = true,
-                Known::Open => whole = Known::Open,
+                Known::Open | Known::Zero | Known::Equal => is_open = true,
             }
         }
-        if is_absent || whole == Known::Open {
-            return whole;
+        if is_open {
+            return Known::Open;
         }
-        let of = self.types[Sort::Expression as usize];
+        let of = self.types[Sort::Expression as usize].filter(|_| !is_absent);
         let found = of.and_then(|of| self.metta.space.by_outgoing(of, &atoms));
         found.map_or(Known::Absent, Known::Atom)
     }
 }
 
-/// Whether two leaves are the same where they stand in the same place of a pattern and of an atom.
-pub(super) fn are_same(a: (Sort, &[u8]), b: (Sort, &[u8])) -> bool {
-    a == b || ZEROS.contains(&a) && ZEROS.contains(&b)
+impl Pattern {
+    /// Whether a leaf of the pattern is this stored one, where they stand in the same place.
+    pub fn is(&self, leaf: AtomId, stored: AtomId, of: &PackedMetta) -> bool {
+        match self.known[leaf.index()] {
+            Known::Atom(atom) => atom == stored,
+            Known::Zero => self.zeros.is_some_and(|zeros| zeros.contains(&stored)),
+            Known::Equal => {
+                let sort = self.sorts[self.metta.space.type_of(leaf).index()];
+                let name = self.metta.space.name(leaf).unwrap_or_default();
+                let name_of_stored = of.space.name(stored).unwrap_or_default();
+                are_equal((sort, &name), (of.sort(stored), &name_of_stored))
+            }
+            Known::Absent | Known::Open => false,
+        }
+    }
 }
 
-/// Whether two leaves are the same where a variable stands for both.
+/// Whether two leaves are the same where a variable stands for both: numbers by their values.
 pub(super) fn are_equal(a: (Sort, &[u8]), b: (Sort, &[u8])) -> bool {
     let number = |(sort, name)| leaf::number_of(sort, name);
     let numbers = || Some(Number::equals(number(a)?, number(b)?));

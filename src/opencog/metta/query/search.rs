@@ -115,11 +115,13 @@ impl Search<'_, '_> {
                         best = (count, Start::Atom(atom, depth));
                     }
                 }
-                Known::Open if self.bindings.sort(term) == Sort::Expression => {
+                Known::Open | Known::Zero | Known::Equal
+                    if self.bindings.sort(term) == Sort::Expression =>
+                {
                     let held = self.bindings.held(term);
                     left.extend(held.into_iter().map(|term| (term, depth + 1)));
                 }
-                Known::Open => (),
+                Known::Open | Known::Zero | Known::Equal => (),
             }
         }
         best

@@ -73,6 +73,17 @@ fn numbers_are_told_apart_as_hyperon_does() {
     assert_eq!(answers("(p 0.0) (p -0.0) (p 0)", "(p 0)"), ["()", "()"]);
     assert_eq!(answers("(p 0.0) (p -0.0) (p 0)", "(p -0.0)"), ["()"]);
     assert_eq!(answers("(p 0.0)", "(p 0)"), ["()"]);
+    assert_eq!(answers("(p 1.0)", "(p 1)"), ["()"]);
+    assert_eq!(answers("(p (f 1))", "(p (f 1.0))"), ["()"]);
+    assert_eq!(answers("(p 1.0) (q (r 1))", "(p 1)"), [""; 0]);
+    assert_eq!(answers("(p -0.0)", "(p 0)"), ["()"]);
+    assert_eq!(answers("(p -0.0) (q 0)", "(p 0)"), [""; 0]);
+    assert_eq!(answers("(p 0) (p 0.0)", "(p -0.0)"), ["()", "()"]);
+    let large = "(p 9007199254740993) (p 9007199254740992)";
+    assert_eq!(answers(large, "(p 9007199254740992.0)"), ["()", "()"]);
+    assert_eq!(answers("(p 1.0) (r $a $a)", "(, (r $x 1) (p $x))"), ["1"]);
+    assert_eq!(answers("(p 1.0) (r $a $a) (s 1)", "(, (r $x 1) (p $x))"), [""; 0]);
+    assert_eq!(answers("(p \"1\")", "(p 1)"), [""; 0]);
     assert_eq!(answers("(p 0) (p (f 0.0)) (q 0.0) (q (f 0))", "(, (p $x) (q $x))").len(), 2);
     assert_eq!(answers("(p 1) (q 1.0)", "(, (p $x) (q $x))"), [""; 0]);
 }

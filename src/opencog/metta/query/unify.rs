@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::super::super::atomspace::{AtomId, AtomStore};
 use super::super::packed::PackedMetta;
 use super::super::sort::Sort;
-use super::pattern::{Pattern, are_equal, are_same};
+use super::pattern::{Pattern, are_equal};
 
 /// An atom and whose variables it has: those of the pattern (frame 0), or those of the stored atom
 /// that matched as the so manieth.
@@ -139,13 +139,8 @@ impl<'q, 'a> Bindings<'q, 'a> {
                     let pairs = a.into_iter().zip(b).map(|(a, b)| Pair { a, b, is_loose });
                     left.extend(pairs.rev());
                 }
-                (of_a, of_b) => {
-                    let (a, b) = (self.name(a), self.name(b));
-                    let are_alike = if is_loose { are_equal } else { are_same };
-                    if !are_alike((of_a, &a), (of_b, &b)) {
-                        return false;
-                    }
-                }
+                _ if !self.are_alike(a, b, is_loose) => return false,
+                _ => (),
             }
         }
         // What holds no variables is no value of which a variable is part.
@@ -160,6 +155,25 @@ impl<'q, 'a> Bindings<'q, 'a> {
             term = value.term;
         }
         Dereferenced { term, is_loose }
+    }
+
+    /// Whether two leaves, or a leaf and an expression, are the same.
+    fn are_alike(&self, a: Term, b: Term, is_loose: bool) -> bool {
+        match (a.frame, b.frame) {
+            _ if is_loose => {
+                are_equal((self.sort(a), &self.name(a)), (self.sort(b), &self.name(b)))
+            }
+            (0, 0) => a.atom == b.atom,
+            (0, _) => self.pattern.is(a.atom, b.atom, self.metta),
+            (_, 0) => self.pattern.is(b.atom, a.atom, self.metta),
+            _ => {
+                a.atom == b.atom
+                    || self
+                        .pattern
+                        .zeros
+                        .is_some_and(|zeros| zeros.contains(&a.atom) && zeros.contains(&b.atom))
+            }
+        }
     }
 
     fn set(&mut self, variable: Term, term: Term, since: u32) {
