@@ -8,8 +8,36 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
         b"+nan.0" => return Some(f64::NAN),
         _ => (),
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    plain(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok())
 }
+
+/// A number without exponent of so few digits that they are an integer which floats have, and which
+/// a power of ten divides that they have as well: the quotient is rounded once, and rightly.
+fn plain(text: &[u8]) -> Option<f64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let point = digits.iter().position(|&byte| byte == b'.');
+    let places = point.map_or(0, |point| digits.len() - point - 1);
+    let count = digits.len() - usize::from(point.is_some());
+    if !(1..=MOST_DIGITS).contains(&count) {
+        return None;
+    }
+    let mut integer = 0u64;
+    for (i, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => integer = 10 * integer + u64::from(byte - b'0'),
+            b'.' if Some(i) == point => (),
+            _ => return None,
+        }
+    }
+    let number = integer as f64 / POWERS_OF_TEN[places];
+    Some(if digits.len() < text.len() { -number } else { number })
+}
+
+/// The most digits of an integer that is below 2^53 whatever they are.
+const MOST_DIGITS: usize = 15;
+
+const POWERS_OF_TEN: [f64; MOST_DIGITS + 1] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 /// The shortest text that [`parse`] reads back as the same number.
 pub(super) fn print(out: &mut Vec<u8>, number: f64) {
@@ -66,6 +94,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_numbers_are_those_of_the_standard_library(
+            text in prop_oneof!["-?[0-9]{0,9}[.]?[0-9]{0,9}", "[-+.0-9e]{0,6}"],
+        ) {
+            let expected = text.parse::<f64>().ok().map(f64::to_bits);
+            prop_assert_eq!(parse(text.as_bytes()).map(f64::to_bits), expected, "{}", text);
+        }
+
         #[test]
         fn what_is_printed_is_read_back(bits: u64) {
             let number = f64::from_bits(bits);

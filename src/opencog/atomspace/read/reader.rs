@@ -8,8 +8,9 @@ use super::super::error::Error;
 use super::super::value::{AttentionValue, TruthValue, Value};
 use super::atoms::Frame;
 use super::heads::{Command, Head, Heads};
-use super::lexer::{Lexer, Position, Token};
+use super::lexer::{Lexer, Token};
 use super::options::{ReadOptions, ReadSummary, TvMerge};
+use super::recent::Recent;
 use super::skipped::quoted;
 
 /// Why a form is not taken.
@@ -40,6 +41,7 @@ pub(super) struct Reader<'a, R> {
     pub lexer: Lexer<R>,
     pub builder: &'a mut Builder,
     pub heads: Heads,
+    recent: Recent,
     /// The atoms that are open, outermost first, and what they hold and are given so far.
     pub frames: Vec<Frame>,
     pub members: Vec<AtomId>,
@@ -52,8 +54,6 @@ pub(super) struct Reader<'a, R> {
     pub scratch: Vec<u8>,
     pub summary: ReadSummary,
     tv_merge: TvMerge,
-    /// Where the form begins.
-    begin: Position,
     /// A token that was looked at and is read again.
     pushed_back: Option<Token>,
 }
@@ -76,6 +76,7 @@ impl<'a, R: Read> Reader<'a, R> {
             lexer: Lexer::new(source),
             builder,
             heads,
+            recent: Recent::default(),
             frames: Vec::new(),
             members: Vec::new(),
             given: Vec::new(),
@@ -84,7 +85,6 @@ impl<'a, R: Read> Reader<'a, R> {
             scratch: Vec::new(),
             summary: ReadSummary::default(),
             tv_merge: options.tv_merge,
-            begin: Position { line: 1, column: 1 },
             pushed_back: None,
         })
     }
@@ -113,7 +113,7 @@ impl<'a, R: Read> Reader<'a, R> {
 
     /// Reads a form after its `(`, or passes it over.
     fn form(&mut self) -> Result<(), Error> {
-        self.begin = self.lexer.position();
+        self.lexer.mark();
         let atoms_before = self.builder.atom_count();
         let written_before = self.summary.atoms_written;
         match self.expression() {
@@ -125,7 +125,8 @@ impl<'a, R: Read> Reader<'a, R> {
             Err(Stop::Broken(error)) => Err(error),
             Err(Stop::Skip(kind)) => {
                 self.pass_over()?;
-                self.summary.skipped.add(&kind, self.begin.line);
+                let line = self.lexer.marked().line;
+                self.summary.skipped.add(&kind, line);
                 self.summary.atoms_written = written_before;
                 self.forget(atoms_before);
                 Ok(())
@@ -135,13 +136,17 @@ impl<'a, R: Read> Reader<'a, R> {
 
     fn expression(&mut self) -> Result<(), Stop> {
         match self.next()? {
-            Token::Word => match self.heads.find(self.lexer.bytes()) {
+            Token::Word => match self.head() {
                 Head::Atom(typed) => self.atom(typed).map(drop),
                 Head::Command(Command::New) => {
                     let typed = self.symbol_type()?;
                     self.atom(typed).map(drop)
                 }
-                Head::Command(command) => self.command(command),
+                Head::Command(command) => {
+                    let done = self.command(command);
+                    self.recent.clear();
+                    done
+                }
                 _ => Err(Stop::Skip(format!(
                     "({} ..)",
                     quoted(self.lexer.bytes()).trim_matches('`')
@@ -152,8 +157,25 @@ impl<'a, R: Read> Reader<'a, R> {
         }
     }
 
+    /// What the last word means as the first of an expression.
+    #[inline(always)]
+    pub fn head(&mut self) -> Head {
+        match self.recent.find(self.lexer.bytes()) {
+            Some(head) => head,
+            None => self.new_head(),
+        }
+    }
+
+    #[cold]
+    fn new_head(&mut self) -> Head {
+        let word = self.lexer.bytes();
+        let head = self.heads.find(word);
+        self.recent.keep(word, head);
+        head
+    }
+
     /// The next token; the text must not end here.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Token, Stop> {
         if let Some(token) = self.pushed_back.take() {
             return Ok(token);
@@ -170,8 +192,8 @@ impl<'a, R: Read> Reader<'a, R> {
     }
 
     #[cold]
-    fn endless(&self) -> Error {
-        self.begin.error("the expression that begins here never ends")
+    fn endless(&mut self) -> Error {
+        self.lexer.marked().error("the expression that begins here never ends")
     }
 
     /// The text is broken at the last token.
