@@ -57,7 +57,15 @@ impl fmt::Display for Answer {
 /// The file cannot be read or is broken, the pattern is none, or the answer too long.
 pub fn query(job: &QueryJob) -> Result<Answer, Error> {
     match read::is_gguf(&job.file)? {
-        true => answer(&Opened::open(&job.file)?.space()?, job),
+        true => {
+            let opened = Opened::open(&job.file)?;
+            let space = opened.space()?;
+            let answer = answer(&space, job);
+            match space.fault() {
+                Some(fault) => Err(fault.into()),
+                None => answer,
+            }
+        }
         false => {
             let request = Request { aliases: job.aliases.clone(), ..Request::default() };
             answer(&read::atomspace(&job.file, &request)?.0, job)

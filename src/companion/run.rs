@@ -137,7 +137,7 @@ fn export_atoms(
     path: &Path,
 ) -> Result<(OutputFile, ExportSummary), Error> {
     let ExportJob { companion, target, force, .. } = job;
-    let space = opened.space()?;
+    let space = opened.whole_space()?;
     let mut file = BufWriter::new(OutputFile::create(path, *force)?);
     let summary = atomspace::export::export(&space, *target, &mut file);
     let summary = summary.map_err(|error| match error {

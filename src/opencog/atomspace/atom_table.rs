@@ -29,14 +29,6 @@ impl Content<'_> {
         };
         (hash >> 32) as u32
     }
-
-    #[inline]
-    fn is_of(self, atoms: &Atoms, atom: AtomId) -> bool {
-        match self {
-            Content::Name(name) => atoms.name(atom) == name,
-            Content::Outgoing(outgoing) => atoms.outgoing(atom) == outgoing,
-        }
-    }
 }
 
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -77,104 +69,69 @@ fn hash_of_outgoing(seed: u64, outgoing: &[AtomId]) -> u64 {
     rest.iter().fold(state, |state, atom| fold(state, atom.0.into()))
 }
 
-/// An atom in the table.
-#[derive(Debug, Clone, Copy)]
+/// An atom in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot {
     hash: u32,
-    /// [`NONE`] where the slot is free; no atom has that id.
-    atom: AtomId,
+    /// What leads to the atom; [`NOTHING`] where the slot is free.
+    to: u32,
 }
 
-const NONE: AtomId = AtomId(u32::MAX);
+/// No atom has this id, and no name has its head here.
+const NOTHING: u32 = u32::MAX;
 
-const FREE: Slot = Slot { hash: 0, atom: NONE };
+const FREE: Slot = Slot { hash: 0, to: NOTHING };
 
 /// The least slots of a table that has any, as a power of two.
 const LEAST_BITS: u32 = 6;
 
-/// The atoms by what they are. A type is one of nodes or one of links, so that a name is never
-/// compared with an outgoing set.
-#[derive(Debug, Clone)]
-pub(super) struct AtomTable {
+/// Where hashes lead to.
+#[derive(Debug, Clone, Default)]
+struct Slots {
     /// A power of two of them, of which at most three quarters are taken, or none.
     slots: Vec<Slot>,
     /// What is left of a hash when it is shifted by this is a place.
     shift: u32,
     taken: usize,
-    /// Another one in each run, so that no text is written of which all atoms have one place.
-    seed: u64,
 }
 
-impl Default for AtomTable {
-    fn default() -> Self {
-        let seed = RandomState::new().hash_one(0);
-        AtomTable { slots: Vec::new(), shift: 0, taken: 0, seed }
-    }
-}
-
-impl AtomTable {
-    pub fn find(&self, atoms: &Atoms, of: TypeId, content: Content) -> Option<AtomId> {
-        self.look_up(atoms, of, content, content.hash(of, self.seed)).ok()
-    }
-
-    /// The atom of this content, or the place of the free slot where it is to be.
-    #[inline]
-    fn look_up(
-        &self,
-        atoms: &Atoms,
-        of: TypeId,
-        content: Content,
-        hash: u32,
-    ) -> Result<AtomId, usize> {
+impl Slots {
+    /// What `is` makes of one that a hash leads to, or the free slot where it is to be.
+    #[inline(always)]
+    fn find<T>(&self, hash: u32, is: impl Fn(u32) -> Option<T>) -> Result<T, usize> {
         if self.slots.is_empty() {
             return Err(0);
         }
         let mut at = (hash >> self.shift) as usize;
         loop {
             let slot = self.slots[at];
-            if slot.atom == NONE {
+            if slot.to == NOTHING {
                 return Err(at);
             }
             if slot.hash == hash
-                && atoms.type_of(slot.atom) == of
-                && content.is_of(atoms, slot.atom)
+                && let Some(found) = is(slot.to)
             {
-                return Ok(slot.atom);
+                return Ok(found);
             }
             at = (at + 1) & (self.slots.len() - 1);
         }
     }
 
-    /// The atom's id, and whether it is new and was put at the end of `atoms`.
+    /// Takes the free slot that was found for a hash.
     #[inline]
-    pub fn intern(
-        &mut self,
-        atoms: &mut Atoms,
-        of: TypeId,
-        content: Content,
-    ) -> Result<(AtomId, bool), Error> {
-        let hash = content.hash(of, self.seed);
-        let mut place = match self.look_up(atoms, of, content, hash) {
-            Ok(atom) => return Ok((atom, false)),
-            Err(place) => place,
-        };
-        let atom = match content {
-            Content::Name(name) => atoms.push_node(of, name)?,
-            Content::Outgoing(outgoing) => atoms.push_link(of, outgoing)?,
-        };
+    fn take(&mut self, mut place: usize, slot: Slot) {
         if 4 * (self.taken + 1) > 3 * self.slots.len() {
             self.grow();
-            place = self.free_from(hash);
+            place = self.free_from(slot.hash);
         }
-        self.slots[place] = Slot { hash, atom };
+        self.slots[place] = slot;
         self.taken += 1;
-        Ok((atom, true))
     }
 
     /// The first free slot for a hash.
     fn free_from(&self, hash: u32) -> usize {
         let mut at = (hash >> self.shift) as usize;
-        while self.slots[at].atom != NONE {
+        while self.slots[at] != FREE {
             at = (at + 1) & (self.slots.len() - 1);
         }
         at
@@ -186,41 +143,27 @@ impl AtomTable {
             0 => LEAST_BITS,
             some => some.ilog2() + 1,
         };
-        // Of 2^32 atoms three quarters are more than there are.
+        // Three quarters of 2^32 are more than memory has room for.
         self.shift = u32::BITS - bits;
         let old = std::mem::replace(&mut self.slots, vec![FREE; 1 << bits]);
-        for slot in old.into_iter().filter(|slot| slot.atom != NONE) {
+        for slot in old.into_iter().filter(|&slot| slot != FREE) {
             let place = self.free_from(slot.hash);
             self.slots[place] = slot;
         }
     }
 
-    /// Takes the last atom out of both again.
-    pub fn remove_last(&mut self, atoms: &mut Atoms, is_node: bool) {
-        let Some(last) = atoms.len().checked_sub(1) else { return };
-        let atom = AtomId(last as u32);
-        let content = match is_node {
-            true => Content::Name(atoms.name(atom)),
-            false => Content::Outgoing(atoms.outgoing(atom)),
-        };
-        let hash = content.hash(atoms.type_of(atom), self.seed);
-        self.remove(hash, atom);
-        atoms.pop(is_node);
-    }
-
-    /// Takes an atom out of its slot, which those after it move up to that would not be found
-    /// past a free one.
-    fn remove(&mut self, hash: u32, atom: AtomId) {
+    /// Frees a slot, to which those after it move up that would not be found past a free one.
+    fn free(&mut self, slot: Slot) {
         let mask = self.slots.len() - 1;
-        let mut free = (hash >> self.shift) as usize;
-        while self.slots[free].atom != atom {
+        let mut free = (slot.hash >> self.shift) as usize;
+        while self.slots[free] != slot {
             free = (free + 1) & mask;
         }
         let mut at = free;
         loop {
             at = (at + 1) & mask;
             let slot = self.slots[at];
-            if slot.atom == NONE {
+            if slot == FREE {
                 break;
             }
             let wanted = (slot.hash >> self.shift) as usize;
@@ -231,6 +174,95 @@ impl AtomTable {
         }
         self.slots[free] = FREE;
         self.taken -= 1;
+    }
+}
+
+/// The atoms by what they are, nodes apart from links: there are fewer, and they are asked for more.
+#[derive(Debug, Clone)]
+pub(super) struct AtomTable {
+    /// To the heads of names.
+    nodes: Slots,
+    /// To ids.
+    links: Slots,
+    /// Another one in each run, so that no text is written of which all atoms have one place.
+    seed: u64,
+}
+
+impl Default for AtomTable {
+    fn default() -> Self {
+        let seed = RandomState::new().hash_one(0);
+        AtomTable { nodes: Slots::default(), links: Slots::default(), seed }
+    }
+}
+
+impl AtomTable {
+    pub fn find(&self, atoms: &Atoms, of: TypeId, content: Content) -> Option<AtomId> {
+        self.look_up(atoms, of, content, content.hash(of, self.seed)).ok()
+    }
+
+    /// The atom of this content, or the place of the free slot where it is to be.
+    #[inline(always)]
+    fn look_up(
+        &self,
+        atoms: &Atoms,
+        of: TypeId,
+        content: Content,
+        hash: u32,
+    ) -> Result<AtomId, usize> {
+        match content {
+            Content::Name(name) => self.nodes.find(hash, |head| atoms.node_if(head, of, name)),
+            Content::Outgoing(outgoing) => self.links.find(hash, |link| {
+                let link = AtomId(link);
+                (atoms.type_of(link) == of && atoms.outgoing(link) == outgoing).then_some(link)
+            }),
+        }
+    }
+
+    /// The atom's id, and whether it is new and was put at the end of `atoms`.
+    #[inline(always)]
+    pub fn intern(
+        &mut self,
+        atoms: &mut Atoms,
+        of: TypeId,
+        content: Content,
+    ) -> Result<(AtomId, bool), Error> {
+        let hash = content.hash(of, self.seed);
+        let place = match self.look_up(atoms, of, content, hash) {
+            Ok(atom) => return Ok((atom, false)),
+            Err(place) => place,
+        };
+        let atom = match content {
+            Content::Name(name) => {
+                let atom = atoms.push_node(of, name)?;
+                self.nodes.take(place, Slot { hash, to: atoms.head(atom) });
+                atom
+            }
+            Content::Outgoing(outgoing) => {
+                let atom = atoms.push_link(of, outgoing)?;
+                self.links.take(place, Slot { hash, to: atom.0 });
+                atom
+            }
+        };
+        Ok((atom, true))
+    }
+
+    /// Takes an atom out of the table, so that it is found no more; `is_node` tells what it is.
+    pub fn remove(&mut self, atoms: &Atoms, atom: AtomId, is_node: bool) {
+        let of = atoms.type_of(atom);
+        if is_node {
+            let hash = Content::Name(atoms.name(atom)).hash(of, self.seed);
+            self.nodes.free(Slot { hash, to: atoms.head(atom) });
+        } else {
+            let hash = Content::Outgoing(atoms.outgoing(atom)).hash(of, self.seed);
+            self.links.free(Slot { hash, to: atom.0 });
+        }
+    }
+
+    /// Takes the last atom out of both again.
+    pub fn remove_last(&mut self, atoms: &mut Atoms, is_node: bool) {
+        let Some(last) = atoms.len().checked_sub(1) else { return };
+        self.remove(atoms, AtomId(last as u32), is_node);
+        atoms.pop(is_node);
     }
 }
 
@@ -269,8 +301,8 @@ mod tests {
             table.intern(&mut atoms, of, Content::Name(name.as_bytes())).unwrap();
         }
         let mut run = 0;
-        for slot in &table.slots {
-            run = if slot.atom == NONE { 0 } else { run + 1 };
+        for slot in &table.nodes.slots {
+            run = if *slot == FREE { 0 } else { run + 1 };
             longest = longest.max(run);
         }
         assert!(longest < 400, "a run of {longest} slots");
@@ -298,7 +330,7 @@ mod tests {
                     let (of, name) = known.pop().unwrap();
                     prop_assert_eq!(table.find(&atoms, of, Content::Name(&name)), None);
                 }
-                prop_assert_eq!(table.taken, known.len());
+                prop_assert_eq!(table.nodes.taken, known.len());
             }
             for (i, (of, name)) in known.iter().enumerate() {
                 let found = table.find(&atoms, *of, Content::Name(name));

@@ -8,6 +8,7 @@ use super::types::TypeId;
 /// All of it lies together, since whoever asks for one asks for the others.
 #[derive(Debug, Clone, Copy)]
 struct Record {
+    /// Where the head of a name begins, or what a link holds.
     start: u32,
     of: TypeId,
     /// [`LONG`] where the length does not fit: then it stands before the content.
@@ -15,6 +16,10 @@ struct Record {
 }
 
 const LONG: u16 = u16::MAX;
+
+/// Bytes of the head of a name: the node, its type, the length as in a [`Record`]. By it a node is
+/// known where its name lies.
+const HEAD: usize = 8;
 
 /// The atoms by id.
 #[derive(Debug, Clone, Default)]
@@ -43,12 +48,34 @@ impl Atoms {
     #[inline]
     pub fn name(&self, node: AtomId) -> &[u8] {
         let record = self.records[node.index()];
-        let start = record.start as usize;
-        let len = match record.len {
-            LONG => self.long_name(start),
-            len => len.into(),
-        };
-        &self.names[start..start + len]
+        self.name_after(record.start as usize, record.len)
+    }
+
+    /// The name after a head that begins here and has this length.
+    #[inline]
+    fn name_after(&self, head: usize, len: u16) -> &[u8] {
+        let rest = &self.names[head + HEAD..];
+        match len {
+            LONG => long_name(rest),
+            len => &rest[..len.into()],
+        }
+    }
+
+    /// Where the head of a node's name lies, by which [`Atoms::node_if`] knows it.
+    pub fn head(&self, node: AtomId) -> u32 {
+        self.records[node.index()].start
+    }
+
+    /// The node whose name has its head here, if it is of this type and name.
+    #[inline(always)]
+    pub fn node_if(&self, head: u32, of: TypeId, name: &[u8]) -> Option<AtomId> {
+        let head = head as usize;
+        let expected = (u32::from(of.0), u32::from(split(name.len()).0));
+        let found = u64::from_le_bytes(*self.names.get(head..)?.first_chunk()?);
+        let both = (found >> 32) as u32;
+        let is = (both & 0xffff, both >> 16) == expected
+            && same_bytes(self.name_after(head, expected.1 as u16), name);
+        is.then_some(AtomId(found as u32))
     }
 
     /// What an atom that is a link holds.
@@ -63,26 +90,25 @@ impl Atoms {
         &self.members[start..start + len]
     }
 
-    #[cold]
-    fn long_name(&self, start: usize) -> usize {
-        let len = self.names[..start].last_chunk().copied().map_or(0, u32::from_le_bytes);
-        len as usize
-    }
-
     pub fn push_node(&mut self, of: TypeId, name: &[u8]) -> Result<AtomId, Error> {
         let (len, long) = split(name.len());
+        let bytes = HEAD + size_of::<u32>() + name.len();
+        let start = self.names.len();
+        let atom = self.push(of, len, start, bytes, "bytes of names")?;
+        let head = u64::from(len) << 48 | u64::from(of.0) << 32 | u64::from(atom.0);
+        self.names.extend_from_slice(&head.to_le_bytes());
         if let Some(long) = long {
             self.names.extend_from_slice(&long.to_le_bytes());
         }
-        let atom = self.push(of, len, self.names.len(), name.len(), "bytes of names")?;
         self.names.extend_from_slice(name);
         Ok(atom)
     }
 
     pub fn push_link(&mut self, of: TypeId, outgoing: &[AtomId]) -> Result<AtomId, Error> {
         let (len, long) = split(outgoing.len());
+        let start = self.members.len() + usize::from(long.is_some());
+        let atom = self.push(of, len, start, outgoing.len(), "members of links")?;
         self.members.extend(long.map(AtomId));
-        let atom = self.push(of, len, self.members.len(), outgoing.len(), "members of links")?;
         self.members.extend_from_slice(outgoing);
         Ok(atom)
     }
@@ -109,20 +135,39 @@ impl Atoms {
     /// Takes the last atom out again; `is_node` tells what it is.
     pub fn pop(&mut self, is_node: bool) {
         let Some(Record { start, len, .. }) = self.records.pop() else { return };
-        let start = start as usize;
-        match (is_node, len == LONG) {
-            (true, is_long) => self.names.truncate(start - if is_long { 4 } else { 0 }),
-            (false, is_long) => self.members.truncate(start - usize::from(is_long)),
+        match is_node {
+            true => self.names.truncate(start as usize),
+            false => self.members.truncate(start as usize - usize::from(len == LONG)),
         }
     }
 }
 
 /// A length as a record has it, and the number that stands before the content where it is long.
 /// One that is too long for both is refused with its content.
+#[inline]
 fn split(len: usize) -> (u16, Option<u32>) {
-    match u16::try_from(len) {
-        Ok(short) if short != LONG => (short, None),
-        _ => (LONG, Some(len as u32)),
+    match len < usize::from(LONG) {
+        true => (len as u16, None),
+        false => (LONG, Some(len as u32)),
+    }
+}
+
+#[cold]
+fn long_name(rest: &[u8]) -> &[u8] {
+    let (len, name) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+    &name[..u32::from_le_bytes(*len) as usize]
+}
+
+/// Whether bytes are the same: names are too short for a call to compare them.
+#[inline(always)]
+fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() || a.len() > 32 {
+        return a == b;
+    }
+    let (words, others) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(last), Some(other)) => words.0 == others.0 && last == other,
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
     }
 }
 
@@ -146,6 +191,10 @@ mod tests {
             atoms.pop(true);
             assert_eq!((atoms.len(), atoms.names.len(), atoms.members.len()), before);
             atoms.push_node(of, &name).unwrap();
+            let head = atoms.head(node);
+            assert_eq!(atoms.node_if(head, of, &name), Some(node));
+            assert_eq!(atoms.node_if(head, of, &[&name[..], b"y"].concat()), None);
+            assert_eq!(atoms.node_if(head, TypeId(6), &name), None);
         }
         assert_eq!(atoms.name(AtomId(5)).len(), 200_000);
     }

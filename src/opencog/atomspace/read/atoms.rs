@@ -69,7 +69,7 @@ impl<R: Read> Reader<'_, R> {
                 self.open(typed);
             }
             Head::Truth(kind) => {
-                let truth = self.truth(kind)?;
+                let truth = self.truth_again(kind)?;
                 self.given.push(Given::Truth(Some(truth)));
             }
             Head::Attention => {

@@ -48,6 +48,8 @@ pub(super) struct Lexer<R> {
     /// Where the last text or word lies in the buffer.
     token: Range<usize>,
     has_escapes: bool,
+    /// How many bytes were in the buffer before those that are.
+    dropped: u64,
     /// How many `(` are open.
     depth: usize,
     /// Where the last token begins.
@@ -72,6 +74,7 @@ impl<R: Read> Lexer<R> {
             end: 0,
             token: 0..0,
             has_escapes: false,
+            dropped: 0,
             depth: 0,
             start: 0,
             mark: 0,
@@ -83,12 +86,34 @@ impl<R: Read> Lexer<R> {
         }
     }
 
+    /// What follows, as far as it was read.
+    #[inline]
+    pub fn ahead(&self) -> &[u8] {
+        &self.buffer[self.at..self.end]
+    }
+
+    /// How many bytes were passed.
+    #[inline]
+    pub fn passed(&self) -> u64 {
+        self.dropped + self.at as u64
+    }
+
+    /// Passes bytes that follow and end with the `)` of the innermost open expression, the last token
+    /// then.
+    #[inline]
+    pub fn pass_closed(&mut self, len: usize) {
+        self.at += len;
+        self.start = self.at - 1;
+        self.depth -= 1;
+    }
+
     /// The bytes of the last text, its escapes still in it, or of the last word.
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[self.token.clone()]
     }
 
     /// The last text, if there are escapes in it: without them, in `out`.
+    #[inline]
     pub fn unescape<'a>(&'a self, out: &'a mut Vec<u8>) -> &'a [u8] {
         if !self.has_escapes {
             return self.bytes();
@@ -242,6 +267,7 @@ impl<R: Read> Lexer<R> {
             self.marked();
             self.count_lines(self.start);
             self.mark = 0;
+            self.dropped += self.start as u64;
             self.buffer.copy_within(self.start..self.end, 0);
             self.at -= self.start;
             self.end -= self.start;

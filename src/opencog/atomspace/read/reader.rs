@@ -5,12 +5,12 @@ use std::io::Read;
 use super::super::atom_store::AtomId;
 use super::super::builder::{Added, Builder};
 use super::super::error::Error;
-use super::super::value::{AttentionValue, TruthValue, Value};
+use super::super::value::{AttentionValue, TruthKind, TruthValue, Value};
 use super::atoms::Frame;
 use super::heads::{Command, Head, Heads};
 use super::lexer::{Lexer, Token};
 use super::options::{ReadOptions, ReadSummary, TvMerge};
-use super::recent::Recent;
+use super::recent::{Recent, RecentTruths};
 use super::skipped::quoted;
 
 /// Why a form is not taken.
@@ -42,6 +42,7 @@ pub(super) struct Reader<'a, R> {
     pub builder: &'a mut Builder,
     pub heads: Heads,
     recent: Recent,
+    recent_truths: RecentTruths,
     /// The atoms that are open, outermost first, and what they hold and are given so far.
     pub frames: Vec<Frame>,
     pub members: Vec<AtomId>,
@@ -77,6 +78,7 @@ impl<'a, R: Read> Reader<'a, R> {
             builder,
             heads,
             recent: Recent::default(),
+            recent_truths: RecentTruths::default(),
             frames: Vec::new(),
             members: Vec::new(),
             given: Vec::new(),
@@ -119,7 +121,9 @@ impl<'a, R: Read> Reader<'a, R> {
         match self.expression() {
             Ok(()) => {
                 self.summary.forms += 1;
-                self.assign();
+                if !self.assigned.is_empty() {
+                    self.assign();
+                }
                 Ok(())
             }
             Err(Stop::Broken(error)) => Err(error),
@@ -172,6 +176,22 @@ impl<'a, R: Read> Reader<'a, R> {
         let head = self.heads.find(word);
         self.recent.keep(word, head);
         head
+    }
+
+    /// A truth value after its word, as it was read before if it was.
+    pub fn truth_again(&mut self, kind: TruthKind) -> Result<TruthValue, Stop> {
+        let ahead = self.lexer.ahead();
+        if let Some((value, len)) = self.recent_truths.find(kind, ahead) {
+            self.lexer.pass_closed(len);
+            return Ok(value);
+        }
+        let (text, from) = (ahead.first_chunk().copied(), self.lexer.passed());
+        let value = self.truth(kind)?;
+        if let Some(text) = text {
+            let len = (self.lexer.passed() - from) as usize;
+            self.recent_truths.keep(kind, &text, len, value);
+        }
+        Ok(value)
     }
 
     /// The next token; the text must not end here.
