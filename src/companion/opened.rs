@@ -79,16 +79,23 @@ impl Opened {
         self.gguf.tensors().iter().map(|tensor| (&tensor.name[..], tensor.bytes()))
     }
 
-    /// The atoms, which must be there.
+    /// The atoms, which must be there. After answers [`PackedSpace::fault`] is to be asked.
     pub fn space(&self) -> Result<PackedSpace<'_>, Error> {
         Ok(PackedSpace::of(self.mapped())?)
+    }
+
+    /// The atoms, which must be there, for who reads them all: the whole file is checked before.
+    pub fn whole_space(&self) -> Result<PackedSpace<'_>, Error> {
+        let space = self.space()?;
+        space.verify()?;
+        Ok(space)
     }
 
     /// What is to be told of the atoms, if there are any.
     pub fn atomspace(&self) -> Result<Option<AtomSpaceReport>, Error> {
         let Some(form) = self.form else { return Ok(None) };
         let bytes = self.bytes_of("atomspace.") + self.bytes_of("metta.");
-        let space = self.space()?;
+        let space = self.whole_space()?;
         let metta = self.metta()?.map(|metta| super::metta::told_of(&metta.tops));
         let report = AtomSpaceReport { metta, ..AtomSpaceReport::of(&space, form, bytes) };
         Ok(Some(report.with_codec(space.truth_codec())))

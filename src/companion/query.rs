@@ -65,11 +65,7 @@ impl fmt::Display for Answer {
 /// The file cannot be read or is broken, the pattern is none, or the answer too long.
 pub fn query(job: &QueryJob) -> Result<Answer, Error> {
     if read::is_gguf(&job.file)? {
-        let opened = Opened::open(&job.file)?;
-        return match opened.metta()? {
-            Some(metta) => answer_of_metta(&metta, job),
-            None => answer(&opened.space()?, job),
-        };
+        return answer_of_companion(&Opened::open(&job.file)?, job);
     }
     match Language::of(&job.file, !job.aliases.is_empty())? {
         Language::Metta => {
@@ -80,6 +76,21 @@ pub fn query(job: &QueryJob) -> Result<Answer, Error> {
             let request = Request { aliases: job.aliases.clone(), ..Request::default() };
             answer(&read::atomspace(&job.file, &request)?.0, job)
         }
+    }
+}
+
+/// The answer of a companion, unless a part of it that was read is broken.
+fn answer_of_companion(opened: &Opened, job: &QueryJob) -> Result<Answer, Error> {
+    let (answer, fault) = match opened.metta()? {
+        Some(metta) => (answer_of_metta(&metta, job), metta.space.fault()),
+        None => {
+            let space = opened.space()?;
+            (answer(&space, job), space.fault())
+        }
+    };
+    match fault {
+        Some(fault) => Err(fault.into()),
+        None => answer,
     }
 }
 

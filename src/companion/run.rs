@@ -179,7 +179,7 @@ fn export_atoms(
         (Some(ExportTarget::AtomSpace(target)), None) => target,
         (Some(ExportTarget::Metta) | None, _) => Target::default(),
     };
-    let space = opened.space()?;
+    let space = opened.whole_space()?;
     let mut file = BufWriter::new(OutputFile::create(path, *force)?);
     let written = match &metta {
         Some(metta) => metta.export(&mut file).map(Written::Metta),

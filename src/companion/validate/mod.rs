@@ -24,7 +24,7 @@ pub(super) fn validate(
     opened: &Opened,
 ) -> Result<(), Error> {
     if let (Some((space, _)), Some(atoms)) = (&data.atoms, &mut told.atomspace) {
-        let packed = opened.space()?;
+        let packed = opened.whole_space()?;
         atoms.mining = Some(mining::compared(space, &packed));
         atoms.latency = Some(latency::compared(space, &packed));
         if let Some(ecan) = &mut told.ecan
