@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use libfuzzer_sys::fuzz_target;
-use opencog_qat::companion::{self, ExportJob, PackJob, Request};
+use opencog_qat::companion::{self, ExportJob, ExportTarget, PackJob, Request};
 use opencog_qat::opencog::atomspace::companion::Form;
 use opencog_qat::opencog::atomspace::export::Target;
 use opencog_qat_fuzz::{bounded, choice, path_of, put};
@@ -22,7 +22,10 @@ fuzz_target!(|data: &[u8]| {
         companion: output,
         output: Some(path_of("again.scm")),
         moses: None,
-        target: if choice & 512 == 0 { Target::AtomSpace5_0 } else { Target::AtomSpace2026 },
+        target: Some(ExportTarget::AtomSpace(match choice & 512 {
+            0 => Target::AtomSpace5_0,
+            _ => Target::AtomSpace2026,
+        })),
         force: true,
     };
     bounded(data.len(), || {

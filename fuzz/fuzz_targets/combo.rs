@@ -3,7 +3,6 @@
 
 use libfuzzer_sys::fuzz_target;
 use opencog_qat::companion::{self, ExportJob, PackJob, Request};
-use opencog_qat::opencog::atomspace::export::Target;
 use opencog_qat_fuzz::{bounded, choice, path_of, put};
 use opencog_qat_fuzz_seeds::TABLE;
 
@@ -20,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
         companion: output,
         output: None,
         moses: Some(path_of("again.combo")),
-        target: Target::AtomSpace5_0,
+        target: None,
         force: true,
     };
     bounded(data.len(), || {

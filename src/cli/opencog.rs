@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::companion::{AttentionCoding, Enabled, ExportJob, PackJob, QueryJob, Request};
+use crate::companion::{
+    AttentionCoding, Enabled, ExportJob, ExportTarget, PackJob, QueryJob, Request,
+};
 use crate::opencog::atomspace::codec::{Codec, TOLERANCE};
 use crate::opencog::atomspace::companion::{Form, TruthCoding};
 use crate::opencog::atomspace::export::Target;
@@ -16,6 +18,7 @@ use crate::report::ReportFile;
 const PACK_HELP: &str = "\
 Examples:
   opencog-qat opencog pack kb.scm kb.opencog.gguf
+  opencog-qat opencog pack kb.metta kb.opencog.gguf
   opencog-qat opencog pack --at-rest --truth exact kb.scm kb.opencog.gguf
   opencog-qat opencog pack --moses best.combo --moses-table train.csv kb.scm kb.opencog.gguf
   opencog-qat opencog pack --validate --report kb.json kb.scm kb.opencog.gguf
@@ -28,25 +31,28 @@ in names are \\t, line feeds \\n). Of a pattern without variables it says yes or
 Example, who is whatever Kecia is:
   opencog-qat opencog query kb.opencog.gguf '
     (Inheritance (Variable \"$who\") (Variable \"$what\"))
-    (Inheritance (Concept \"Kecia\") (Variable \"$what\"))'";
+    (Inheritance (Concept \"Kecia\") (Variable \"$what\"))'
+
+Of MeTTa a pattern is an atom, and the matches are those of `match &self`: variables of atoms are
+bound too, an atom that is there twice matches twice, (, A B) is of two patterns met together:
+  opencog-qat opencog query kb.metta '(, (parent $x Bob) (age $x $years))'";
 
 /// What can be done with OpenCog data alone.
 #[derive(Debug, Subcommand)]
 pub enum OpenCogCommand {
-    /// Pack AtomSpace text, MOSES programs, or both, into a companion file that is queried where it
-    /// lies
+    /// Pack AtomSpace text or MeTTa, MOSES programs, or both, into a companion file that is queried
+    /// where it lies
     #[command(after_help = PACK_HELP, allow_missing_positional = true)]
     Pack(PackArgs),
 
-    /// Write the atoms of a companion as AtomSpace text again, its MOSES programs, or both
+    /// Write the atoms of a companion as AtomSpace text or MeTTa again, its MOSES programs, or both
     Export(ExportArgs),
 
-    /// Find what the variables of a pattern stand for, in a companion, where it lies, or in AtomSpace
-    /// text
+    /// Find what the variables of a pattern stand for, in a companion, where it lies, or in a text
     #[command(after_help = QUERY_HELP)]
     Query(QueryArgs),
 
-    /// Tell what a companion, or an AtomSpace text, holds
+    /// Tell what a companion, an AtomSpace text or MeTTa holds
     Stats {
         /// The file
         file: PathBuf,
@@ -64,7 +70,8 @@ pub enum OpenCogCommand {
 /// What `opencog pack` is asked for.
 #[derive(Debug, Args)]
 pub struct PackArgs {
-    /// AtomSpace text; may be left out where there is --moses
+    /// AtomSpace text (.scm), or MeTTa (.metta), whose commands (`!`) are not run; of another name,
+    /// what stands in it tells. May be left out where there is --moses
     #[arg(value_name = "KB.scm", required_unless_present = "moses")]
     input: Option<PathBuf>,
 
@@ -96,14 +103,15 @@ pub struct ExportArgs {
     #[arg(value_name = "KB.opencog.gguf")]
     companion: PathBuf,
 
-    /// The AtomSpace text to write; may be left out where there is --moses
+    /// The text to write; may be left out where there is --moses
     #[arg(value_name = "OUT.scm", required_unless_present = "moses")]
     output: Option<PathBuf>,
 
-    /// Which AtomSpace is to read it: 5.0, with truth values; or 2026, where the numbers of a truth
-    /// value are a FloatValue under its key
-    #[arg(long, default_value = "5.0", value_parser = target)]
-    target: Target,
+    /// What is to read it: AtomSpace 5.0, with truth values; AtomSpace 2026, where the numbers of a
+    /// truth value are a FloatValue under its key; or metta, Hyperon, if the atoms are MeTTa
+    /// [default: metta if they are, else 5.0]
+    #[arg(long, value_name = "5.0|2026|metta", value_parser = target)]
+    target: Option<ExportTarget>,
 
     /// Write the MOSES programs of the companion
     #[arg(long, value_name = "OUT.combo")]
@@ -121,11 +129,12 @@ pub struct ExportArgs {
 /// What `opencog query` is asked for.
 #[derive(Debug, Args)]
 pub struct QueryArgs {
-    /// A companion, or AtomSpace text
+    /// A companion, AtomSpace text or MeTTa
     #[arg(value_name = "KB.opencog.gguf")]
     file: PathBuf,
 
-    /// Links that must all be there, as AtomSpace text; each VariableNode stands for any atom
+    /// Links that must all be there, as AtomSpace text; each VariableNode stands for any atom. Of
+    /// MeTTa an atom
     pattern: String,
 
     /// The most matches to print
@@ -158,7 +167,7 @@ pub struct CodingArgs {
     #[command(flatten)]
     aliases: AliasArgs,
 
-    /// How truth values are kept: chosen, which loses nothing where at most 256 are distinct, else
+    /// How truth values are kept, of MeTTa `(STV s c)`, which only a codec by name changes: chosen, which loses nothing where at most 256 are distinct, else
     /// at most 0.5 % of a strength or a count; exact; or by name: palette, guarded-uniform8,
     /// logcount8, column8, uniform8 (plain, without guards)
     #[arg(long, value_name = "CODEC", default_value = "chosen", value_parser = truth)]
@@ -206,8 +215,8 @@ pub struct CodingArgs {
 /// OpenCog data beside a model.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// AtomSpace text to pack along with the model, into OUT.opencog.gguf [default: what is in
-    /// MODEL.opencog.gguf, where there is one]
+    /// AtomSpace text (.scm) or MeTTa (.metta) to pack along with the model, into OUT.opencog.gguf
+    /// [default: what is in MODEL.opencog.gguf, where there is one]
     #[arg(long, value_name = "FILE.scm", help_heading = "OpenCog data")]
     atomspace: Option<PathBuf>,
 
@@ -346,10 +355,11 @@ fn constants(name: &str) -> Result<ConstantCodec, String> {
     name.parse()
 }
 
-fn target(name: &str) -> Result<Target, String> {
+fn target(name: &str) -> Result<ExportTarget, String> {
     match name {
-        "5.0" => Ok(Target::AtomSpace5_0),
-        "2026" => Ok(Target::AtomSpace2026),
-        _ => Err("expected 5.0 or 2026".into()),
+        "5.0" => Ok(ExportTarget::AtomSpace(Target::AtomSpace5_0)),
+        "2026" => Ok(ExportTarget::AtomSpace(Target::AtomSpace2026)),
+        "metta" => Ok(ExportTarget::Metta),
+        _ => Err("expected 5.0, 2026 or metta".into()),
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn add(coded: &mut Coded, path: &Path, request: &Request) -> Result<(
         coded.atomspace = opened.atomspace()?;
         if coded.atomspace.is_some() {
             keep("atomspace");
+            keep("metta");
             coded.ecan = opened.ecan()?;
             keep("ecan");
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::Error;
-use crate::opencog::atomspace::codec::{Codec, Damage, TOLERANCE, Truth, choose};
+use crate::opencog::atomspace::codec::{self, Codec, Damage, TOLERANCE, Truth, choose};
 use crate::opencog::atomspace::companion::{Ordered, TruthCoding};
 use crate::opencog::atomspace::read::ReadSummary;
 use crate::opencog::atomspace::{AtomSpace, AtomStore, TruthValue};
@@ -32,6 +32,9 @@ pub(super) fn code(data: &Data, request: &Request) -> Result<Coded, Error> {
     let mut coded = Coded::default();
     if let Some((space, summary)) = &data.atoms {
         coded.atoms(space, summary, request);
+    }
+    if let Some(metta) = &data.metta {
+        coded.metta(metta, request)?;
     }
     if let Some(programs) = &data.programs {
         coded.programs(programs, request)?;
@@ -132,28 +135,37 @@ fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<Tru
             codec.encode(&values, tolerance).map(|coded| (codec, tolerance, coded))
         }
     };
-    let plain = Codec::PlainUniform.encode(&values, TOLERANCE);
-    let damage =
-        |coded: &crate::opencog::atomspace::codec::Coded| Damage::between(&values, &coded.decode());
-    let told = TruthReport {
-        codec: coded.as_ref().map_or("exact", |(codec, ..)| codec.name()).into(),
-        // What could not be coded as asked is kept as it is.
-        instead_of: match (asked, &coded) {
-            (TruthCoding::Named { codec, .. }, None) => Some(codec.name().into()),
-            _ => None,
-        },
-        exceptions: coded.as_ref().map_or(0, |(_, _, coded)| coded.exceptions()),
-        damage: match &coded {
-            Some((.., coded)) => damage(coded),
-            None => Damage::between(&values, &values),
-        },
-        plain_uniform: plain.as_ref().map(damage),
-    };
+    let codec = coded.as_ref().map(|(codec, _, coded)| (*codec, coded));
+    let told = truth_report(&values, asked, codec);
     let coding = match coded {
         Some((codec, tolerance, _)) => TruthCoding::Named { codec, tolerance },
         None => TruthCoding::Exact,
     };
     (coding, Some(told))
+}
+
+/// What a coding of truth values changes; none for one that keeps them as they are.
+pub(super) fn truth_report(
+    values: &[Truth],
+    asked: TruthCoding,
+    coded: Option<(Codec, &codec::Coded)>,
+) -> TruthReport {
+    let plain = Codec::PlainUniform.encode(values, TOLERANCE);
+    let damage = |coded: &codec::Coded| Damage::between(values, &coded.decode());
+    TruthReport {
+        codec: coded.as_ref().map_or("exact", |(codec, _)| codec.name()).into(),
+        // What could not be coded as asked is kept as it is.
+        instead_of: match (asked, &coded) {
+            (TruthCoding::Named { codec, .. }, None) => Some(codec.name().into()),
+            _ => None,
+        },
+        exceptions: coded.map_or(0, |(_, coded)| coded.exceptions()),
+        damage: match coded {
+            Some((_, coded)) => damage(coded),
+            None => Damage::between(values, values),
+        },
+        plain_uniform: plain.as_ref().map(damage),
+    }
 }
 
 fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {

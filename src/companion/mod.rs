@@ -6,7 +6,9 @@
 
 mod carried;
 mod code;
+mod language;
 mod made;
+mod metta;
 mod named;
 mod opened;
 mod query;
@@ -20,7 +22,7 @@ pub(crate) use named::{NAME_KEY, SHA256_KEY};
 pub use named::{Named, State, named};
 pub use query::{Answer, QueryJob, query};
 pub use request::{AttentionCoding, Enabled, Request};
-pub use run::{ExportJob, Exported, PackJob, export, pack, stats};
+pub use run::{ExportJob, ExportTarget, Exported, PackJob, export, pack, stats};
 
 use std::path::{Path, PathBuf};
 

@@ -8,8 +8,9 @@ use crate::gguf::{self, Gguf};
 use crate::opencog::atomspace::AtomStore;
 use crate::opencog::atomspace::companion::{Form, PackedSpace, expand, form};
 use crate::opencog::ecan::AtomAttention;
+use crate::opencog::metta::{self, PackedMetta};
 use crate::opencog::moses::CodedEnsemble;
-use crate::opencog::section::{Companion, write};
+use crate::opencog::section::{Companion, Section, SectionError, write};
 use crate::report::{AtomSpaceReport, EcanReport, MosesReport};
 
 /// An open companion, its atoms ready to be asked.
@@ -21,6 +22,8 @@ pub(super) struct Opened {
     form: Option<Form>,
     /// The mapped form, made in memory, of atoms at rest.
     expanded: Option<Gguf>,
+    /// Whether the atoms are those of MeTTa.
+    is_metta: bool,
 }
 
 impl Opened {
@@ -36,17 +39,25 @@ impl Opened {
 
     /// What is read as that file.
     pub fn of(path: &Path, gguf: Gguf) -> Result<Opened, Error> {
-        Companion::new(&gguf).map_err(|e| Error::opencog(path, e))?;
+        let companion = Companion::new(&gguf).map_err(|e| Error::opencog(path, e))?;
         let form = form(&gguf)?;
+        let is_metta = metta::is_in(&companion).map_err(|e| Error::opencog(path, e))?;
         let expanded = match form {
-            Some(Form::AtRest) => {
-                let section = expand(&gguf)?.section(Form::Mapped);
-                let file = write(Vec::new(), path, &[section])?;
-                Some(Gguf::from_bytes(&path.to_string_lossy(), file)?)
-            }
+            Some(Form::AtRest) => Some(expanded(path, &gguf, is_metta)?),
             Some(Form::Mapped) | None => None,
         };
-        Ok(Opened { path: path.into(), gguf, form, expanded })
+        Ok(Opened { path: path.into(), gguf, form, expanded, is_metta })
+    }
+
+    /// The atoms as MeTTa; none where they are those of an AtomSpace.
+    pub fn metta(&self) -> Result<Option<PackedMetta<'_>>, Error> {
+        let packed = || super::metta::packed(&self.path, self.mapped());
+        self.is_metta.then(packed).transpose()
+    }
+
+    /// The file that has the atoms in the mapped form.
+    fn mapped(&self) -> &Gguf {
+        self.expanded.as_ref().unwrap_or(&self.gguf)
     }
 
     pub fn companion(&self) -> Result<Companion<'_>, Error> {
@@ -68,16 +79,25 @@ impl Opened {
         self.gguf.tensors().iter().map(|tensor| (&tensor.name[..], tensor.bytes()))
     }
 
-    /// The atoms, which must be there.
+    /// The atoms, which must be there. After answers [`PackedSpace::fault`] is to be asked.
     pub fn space(&self) -> Result<PackedSpace<'_>, Error> {
-        Ok(PackedSpace::of(self.expanded.as_ref().unwrap_or(&self.gguf))?)
+        Ok(PackedSpace::of(self.mapped())?)
+    }
+
+    /// The atoms, which must be there, for who reads them all: the whole file is checked before.
+    pub fn whole_space(&self) -> Result<PackedSpace<'_>, Error> {
+        let space = self.space()?;
+        space.verify()?;
+        Ok(space)
     }
 
     /// What is to be told of the atoms, if there are any.
     pub fn atomspace(&self) -> Result<Option<AtomSpaceReport>, Error> {
         let Some(form) = self.form else { return Ok(None) };
-        let space = self.space()?;
-        let report = AtomSpaceReport::of(&space, form, self.bytes_of("atomspace."));
+        let bytes = self.bytes_of("atomspace.") + self.bytes_of("metta.");
+        let space = self.whole_space()?;
+        let metta = self.metta()?.map(|metta| super::metta::told_of(&metta.tops));
+        let report = AtomSpaceReport { metta, ..AtomSpaceReport::of(&space, form, bytes) };
         Ok(Some(report.with_codec(space.truth_codec())))
     }
 
@@ -106,4 +126,23 @@ impl Opened {
     fn bytes_of(&self, room: &str) -> u64 {
         self.parts().filter(|(name, _)| name.starts_with(room)).map(|(_, bytes)| bytes).sum()
     }
+}
+
+/// The mapped form of atoms at rest, in memory.
+fn expanded(path: &Path, gguf: &Gguf, is_metta: bool) -> Result<Gguf, Error> {
+    let in_memory = |sections: &[Section]| {
+        let file = write(Vec::new(), path, sections)?;
+        Gguf::from_bytes(&path.to_string_lossy(), file)
+    };
+    let atoms = expand(gguf)?.section(Form::Mapped);
+    let mapped = in_memory(std::slice::from_ref(&atoms))?;
+    if !is_metta {
+        return Ok(mapped);
+    }
+    let tops = Companion::new(gguf).and_then(|companion| {
+        let space = PackedSpace::of(&mapped).map_err(|error| SectionError(error.to_string()))?;
+        metta::expand(&companion, &space)
+    });
+    let tops = tops.map_err(|error| Error::opencog(path, error))?;
+    Ok(in_memory(&[atoms, tops])?)
 }

@@ -7,17 +7,20 @@ use crate::Error;
 use crate::opencog::atomspace::export::print_atom_within;
 use crate::opencog::atomspace::query::{Query, TruthFilter};
 use crate::opencog::atomspace::{AtomId, AtomStore};
+use crate::opencog::metta::PackedMetta;
+use crate::opencog::metta::query::Answers;
 
+use super::language::Language;
 use super::opened::Opened;
-use super::{Request, read};
+use super::{Request, metta, read};
 
 /// What to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryJob {
-    /// A companion, or AtomSpace text.
+    /// A companion, AtomSpace text or MeTTa.
     pub file: PathBuf,
     /// Links that must all be there, as AtomSpace text in which each `VariableNode` stands for any
-    /// atom.
+    /// atom; of MeTTa an atom as `match` takes it.
     pub pattern: String,
     /// The most matches to find.
     pub limit: usize,
@@ -29,7 +32,7 @@ pub struct QueryJob {
 const LONGEST: usize = 1 << 26;
 
 /// What a pattern's variables can stand for. As text it has a line of their names, then one for each
-/// match, separated by tabs; of a pattern without variables it says `yes` or `no`. Tabs and line feeds
+/// match, separated by tabs; of a pattern without variables it says `yes` for each match, or `no`. Tabs and line feeds
 /// in names are `\t` and `\n` there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -44,7 +47,12 @@ pub struct Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.variables.is_empty() {
-            return writeln!(f, "{}", if self.matches.is_empty() { "no" } else { "yes" });
+            let lines = if self.matches.is_empty() {
+                "no\n".into()
+            } else {
+                "yes\n".repeat(self.matches.len())
+            };
+            return f.write_str(&lines);
         }
         writeln!(f, "{}", self.variables.join("\t"))?;
         self.matches.iter().try_for_each(|atoms| writeln!(f, "{}", atoms.join("\t")))
@@ -56,13 +64,41 @@ impl fmt::Display for Answer {
 /// # Errors
 /// The file cannot be read or is broken, the pattern is none, or the answer too long.
 pub fn query(job: &QueryJob) -> Result<Answer, Error> {
-    match read::is_gguf(&job.file)? {
-        true => answer(&Opened::open(&job.file)?.space()?, job),
-        false => {
+    if read::is_gguf(&job.file)? {
+        return answer_of_companion(&Opened::open(&job.file)?, job);
+    }
+    match Language::of(&job.file, !job.aliases.is_empty())? {
+        Language::Metta => {
+            let gguf = metta::in_memory(&job.file, &metta::read(&job.file)?)?;
+            answer_of_metta(&metta::packed(&job.file, &gguf)?, job)
+        }
+        Language::Scheme => {
             let request = Request { aliases: job.aliases.clone(), ..Request::default() };
             answer(&read::atomspace(&job.file, &request)?.0, job)
         }
     }
+}
+
+/// The answer of a companion, unless a part of it that was read is broken.
+fn answer_of_companion(opened: &Opened, job: &QueryJob) -> Result<Answer, Error> {
+    let (answer, fault) = match opened.metta()? {
+        Some(metta) => (answer_of_metta(&metta, job), metta.space.fault()),
+        None => {
+            let space = opened.space()?;
+            (answer(&space, job), space.fault())
+        }
+    };
+    match fault {
+        Some(fault) => Err(fault.into()),
+        None => answer,
+    }
+}
+
+fn answer_of_metta(metta: &PackedMetta, job: &QueryJob) -> Result<Answer, Error> {
+    let answers = crate::opencog::metta::query::query(metta, &job.pattern, job.limit);
+    let Answers { variables, matches, is_complete } =
+        answers.map_err(|e| Error::opencog(&job.file, format!("the pattern: {e}")))?;
+    Ok(Answer { variables, matches, is_complete })
 }
 
 fn answer(store: &impl AtomStore, job: &QueryJob) -> Result<Answer, Error> {

@@ -7,14 +7,17 @@ use std::path::Path;
 use crate::Error;
 use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read};
 use crate::opencog::atomspace::{self, AtomSpace, AtomStore};
+use crate::opencog::metta::Metta;
 use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
 
-use super::Request;
+use super::language::Language;
+use super::{Request, metta};
 
 /// What the files say.
 #[derive(Debug, Default)]
 pub(super) struct Data {
     pub atoms: Option<(AtomSpace, ReadSummary)>,
+    pub metta: Option<Metta>,
     pub programs: Option<Programs>,
 }
 
@@ -28,6 +31,12 @@ pub(super) struct Programs {
 impl Data {
     /// What is wrong with a text that was read and has no atoms, in a line.
     pub fn without_atoms(&self) -> Option<String> {
+        if let Some(metta) = self.metta.as_ref().filter(|metta| metta.order.is_empty()) {
+            return Some(match metta.commands.count {
+                0 => "expected atoms, found none".into(),
+                n => format!("expected atoms, found only {n} commands (`!`), which are not run"),
+            });
+        }
         let (_, summary) = self.atoms.as_ref().filter(|(space, _)| space.atom_count() == 0)?;
         let skipped = summary.skipped.to_string().replace('\n', "; ");
         Some(match skipped.is_empty() {
@@ -42,13 +51,19 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
     if let Some(path) = request.atoms()
         && is_gguf(path)?
     {
-        let fault = "expected AtomSpace text, found a GGUF; `opencog export` writes that of a \
+        let fault = "expected a text of atoms, found a GGUF; `opencog export` writes that of a \
                      companion";
         return Err(Error::opencog(path, fault));
     }
-    let atoms = request.atoms().map(|path| atomspace(path, request)).transpose()?;
-    let programs = request.programs().map(|path| programs(path, request)).transpose()?;
-    Ok(Data { atoms, programs })
+    let mut data = Data::default();
+    if let Some(path) = request.atoms() {
+        match Language::of(path, !request.aliases.is_empty())? {
+            Language::Scheme => data.atoms = Some(atomspace(path, request)?),
+            Language::Metta => data.metta = Some(metta::read(path)?),
+        }
+    }
+    data.programs = request.programs().map(|path| programs(path, request)).transpose()?;
+    Ok(data)
 }
 
 /// Reads a text of atoms.

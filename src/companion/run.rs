@@ -13,8 +13,9 @@ use crate::opencog::atomspace::export::{ExportSummary, Target};
 use crate::report::{AtomSpaceReport, OpenCogReport, ReportFile, SkippedReport, Stats};
 use crate::same_file::refuse_same;
 
+use super::language::Language;
 use super::opened::Opened;
-use super::{Companion, Request, read};
+use super::{Companion, Request, metta, read};
 
 /// What to pack, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,17 +61,28 @@ pub struct ExportJob {
     pub output: Option<PathBuf>,
     /// Where the programs are written, if anywhere.
     pub moses: Option<PathBuf>,
-    /// Which AtomSpace is to read the atoms.
-    pub target: Target,
+    /// What is to read the atoms; none for what they were read from: MeTTa, or AtomSpace 5.0.
+    pub target: Option<ExportTarget>,
     /// Whether existing outputs are replaced.
     pub force: bool,
+}
+
+/// What is to read the atoms that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportTarget {
+    /// An AtomSpace.
+    AtomSpace(Target),
+    /// Hyperon: the atoms are those of MeTTa.
+    Metta,
 }
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
-    /// Of the atoms, where they were asked for.
+    /// Of the atoms of an AtomSpace, where they were asked for.
     pub atoms: Option<ExportSummary>,
+    /// Atoms of MeTTa, where they were asked for.
+    pub metta: Option<u64>,
     /// Programs, where they were asked for.
     pub programs: Option<usize>,
 }
@@ -79,6 +91,7 @@ pub struct Exported {
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.atoms.map_or(Ok(()), |atoms| write_exported(f, &atoms))?;
+        self.metta.map_or(Ok(()), |atoms| writeln!(f, "  lines        {atoms}"))?;
         self.programs.map_or(Ok(()), |programs| writeln!(f, "  programs     {programs}"))
     }
 }
@@ -123,7 +136,14 @@ pub fn export(job: &ExportJob) -> Result<Exported, Error> {
     let atoms = output.as_ref().map(|path| export_atoms(&opened, job, path)).transpose()?;
     let programs = moses.as_ref().map(|path| export_programs(&opened, job, path)).transpose()?;
     let exported = Exported {
-        atoms: atoms.as_ref().map(|(_, summary)| *summary),
+        atoms: atoms.as_ref().and_then(|(_, written)| match written {
+            Written::AtomSpace(summary) => Some(*summary),
+            Written::Metta(_) => None,
+        }),
+        metta: atoms.as_ref().and_then(|(_, written)| match written {
+            Written::AtomSpace(_) => None,
+            Written::Metta(atoms) => Some(*atoms),
+        }),
         programs: programs.as_ref().map(|(_, count)| *count),
     };
     atoms.map_or(Ok(()), |(file, _)| file.commit())?;
@@ -131,20 +151,45 @@ pub fn export(job: &ExportJob) -> Result<Exported, Error> {
     Ok(exported)
 }
 
+/// What was written of atoms.
+enum Written {
+    AtomSpace(ExportSummary),
+    /// So many atoms at the top.
+    Metta(u64),
+}
+
 fn export_atoms(
     opened: &Opened,
     job: &ExportJob,
     path: &Path,
-) -> Result<(OutputFile, ExportSummary), Error> {
+) -> Result<(OutputFile, Written), Error> {
     let ExportJob { companion, target, force, .. } = job;
-    let space = opened.space()?;
+    let metta = opened.metta()?;
+    let target = match (*target, &metta) {
+        (Some(ExportTarget::Metta), None) => {
+            let fault = "its atoms are those of an AtomSpace: --target 5.0 or 2026 writes them";
+            return Err(Error::opencog(companion, fault));
+        }
+        (Some(ExportTarget::AtomSpace(_)), Some(_)) => {
+            return Err(Error::opencog(
+                companion,
+                "its atoms are MeTTa: --target metta writes them",
+            ));
+        }
+        (Some(ExportTarget::AtomSpace(target)), None) => target,
+        (Some(ExportTarget::Metta) | None, _) => Target::default(),
+    };
+    let space = opened.whole_space()?;
     let mut file = BufWriter::new(OutputFile::create(path, *force)?);
-    let summary = atomspace::export::export(&space, *target, &mut file);
-    let summary = summary.map_err(|error| match error {
+    let written = match &metta {
+        Some(metta) => metta.export(&mut file).map(Written::Metta),
+        None => atomspace::export::export(&space, target, &mut file).map(Written::AtomSpace),
+    };
+    let written = written.map_err(|error| match error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(companion, other),
     })?;
-    Ok((finished(file, path)?, summary))
+    Ok((finished(file, path)?, written))
 }
 
 fn export_programs(
@@ -181,7 +226,7 @@ pub fn stats(
     report: Option<&ReportFile>,
 ) -> Result<Stats, Error> {
     refuse_same(&[path], &[], report.map(ReportFile::path))?;
-    let doing = "cannot open the companion or AtomSpace text";
+    let doing = "cannot open the companion, AtomSpace text or MeTTa";
     File::open(path).map_err(|e| Error::file(path, doing, e))?;
     let begun = report.map(|to| Ok::<_, Error>((to, to.begin()?))).transpose()?;
     let stats = match read::is_gguf(path)? {
@@ -196,6 +241,10 @@ pub fn stats(
 }
 
 fn text_stats(path: &Path, aliases: &[(String, String)]) -> Result<Stats, Error> {
+    if Language::of(path, !aliases.is_empty())? == Language::Metta {
+        let atomspace = Some(metta::told(&metta::read(path)?, Form::Mapped, 0));
+        return Ok(Stats { atomspace, ..Stats::of(path) });
+    }
     let request = Request { aliases: aliases.to_vec(), ..Request::default() };
     let (space, summary) = read::atomspace(path, &request)?;
     let atomspace = AtomSpaceReport {

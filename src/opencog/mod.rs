@@ -7,6 +7,7 @@
 pub mod atomspace;
 mod codec_names;
 pub mod ecan;
+pub mod metta;
 pub mod miner;
 pub mod moses;
 pub mod section;

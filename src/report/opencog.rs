@@ -69,11 +69,26 @@ pub struct AtomSpaceReport {
     pub values_ignored: Option<u64>,
     /// What was passed over in the text.
     pub skipped: Vec<SkippedReport>,
+    /// What is at the top, where the atoms are those of MeTTa.
+    pub metta: Option<MettaReport>,
     /// What is mined of all trees, and of those that a filter of truth values lets pass; where it was
     /// asked for.
     pub mining: Option<Vec<MiningReport>>,
     /// How long operations take, where it was asked for.
     pub latency: Option<Vec<LatencyReport>>,
+}
+
+/// What of MeTTa is beside its atoms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MettaReport {
+    /// Atoms at the top, each counted as often as it is there.
+    pub top: usize,
+    /// How many of them are distinct.
+    pub distinct: usize,
+    /// How many of these hold variables.
+    pub open: usize,
+    /// Commands that the text had, which are not run and not kept.
+    pub commands: usize,
 }
 
 /// Atoms of a type.
@@ -188,6 +203,7 @@ impl AtomSpaceReport {
             values_taken: None,
             values_ignored: None,
             skipped: Vec::new(),
+            metta: None,
             mining: None,
             latency: None,
         }

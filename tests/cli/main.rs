@@ -17,6 +17,7 @@ mod lattices;
 mod measured;
 #[cfg(target_os = "linux")]
 mod memory;
+mod metta;
 mod models;
 mod opencog;
 mod other_kinds;

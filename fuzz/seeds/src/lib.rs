@@ -27,6 +27,13 @@ pub const ATOMS: &str = r#"(use-modules (opencog))
 (StringValue "a" "b") (LinkValue (FloatValue 1 2) (StringValue "c"))
 "#;
 
+/// Atoms of MeTTa of all sorts, twice at the top, with variables, and commands.
+pub const METTA: &str = r#"(, (Inheritance $a $b) ($r $b animal))
+(: cat Animal) (Inheritance cat animal (STV 1 0.9)) (Inheritance cat animal (STV 1 0.9))
+(= (f $x) (g $x "a \" \\ \n \x00 \u{1F600} ä")) !(f 1) ; a comment
+($r $x animal) $y () (()) True -7 +05 1.50 1e400 -0.0 0 PI sym"bol a;b
+"#;
+
 /// Programs with all kinds of constants and operators.
 pub const PROGRAMS: &str = "-1.5 +($x 0.5)\n-2 *($y 1.25e-3) [score=-2, complexity=2]\n\
     and(or($p !$q) not($p))\n0 if(0<(+(1 $x)) sin(log(impulse($p))) /($x -7))\n\
@@ -69,24 +76,33 @@ fn quantized(model: &[u8]) -> Vec<u8> {
     fs::read(output).expect("it was written")
 }
 
-/// Companions of the data above: mapped, and at rest.
+/// Companions of the data above: of atoms and of MeTTa, mapped, and at rest.
 pub fn companions() -> Vec<(String, Vec<u8>)> {
     use opencog_qat::opencog::atomspace::companion::Form;
     let folder = tempfile::tempdir().expect("a folder for files");
+    let metta = put(&folder, "kb.metta", METTA.as_bytes());
     let request = Request {
         atomspace: Some(put(&folder, "kb.scm", ATOMS.as_bytes())),
         moses: Some(put(&folder, "best.combo", b"-1.5 +($x 0.5)\n$x\n")),
         moses_table: Some(put(&folder, "train.csv", b"t,x\n1.5,1.0\n2.5,2.5\n4,3.25\n")),
         ..Request::default()
     };
-    let pack = |(name, form): (&str, Form)| {
+    let of_metta = Request { atomspace: Some(metta), ..Request::default() };
+    let pack = |(name, request, form): (&str, &Request, Form)| {
         let output = folder.path().join(name);
         let request = Request { form, ..request.clone() };
         let job = PackJob { request, output: output.clone(), report: None, force: true };
         companion::pack(&job).expect("it can be packed");
         (name.to_string(), fs::read(output).expect("it was written"))
     };
-    [("mapped", Form::Mapped), ("at-rest", Form::AtRest)].map(pack).into()
+    [
+        ("mapped", &request, Form::Mapped),
+        ("at-rest", &request, Form::AtRest),
+        ("metta-mapped", &of_metta, Form::Mapped),
+        ("metta-at-rest", &of_metta, Form::AtRest),
+    ]
+    .map(pack)
+    .into()
 }
 
 /// Writes a file, and says where it is.
@@ -109,7 +125,9 @@ pub fn write(corpus: &Path) -> std::io::Result<()> {
     for (name, bytes) in companions() {
         ["inspect", "companion"].iter().try_for_each(|target| put(target, &name, &bytes))?;
     }
-    for (target, text) in [("atomspace", ATOMS), ("combo", PROGRAMS), ("table", TABLE)] {
+    let texts =
+        [("atomspace", ATOMS), ("metta", METTA), ("combo", PROGRAMS), ("table", TABLE)];
+    for (target, text) in texts {
         put(target, "all", text.as_bytes())?;
         // Each line is a seed too: short ones are mutated faster.
         for (i, line) in text.lines().enumerate() {

@@ -24,7 +24,7 @@ pub(super) fn validate(
     opened: &Opened,
 ) -> Result<(), Error> {
     if let (Some((space, _)), Some(atoms)) = (&data.atoms, &mut told.atomspace) {
-        let packed = opened.space()?;
+        let packed = opened.whole_space()?;
         atoms.mining = Some(mining::compared(space, &packed));
         atoms.latency = Some(latency::compared(space, &packed));
         if let Some(ecan) = &mut told.ecan
@@ -35,6 +35,9 @@ pub(super) fn validate(
             ecan.dynamics = Some(attention::dynamics(space, &packed, &originals));
             ecan.recall = Some(attention::recalled(codec));
         }
+    }
+    if let (Some(metta), Some(atoms)) = (&data.metta, &mut told.atomspace) {
+        atoms.latency = Some(latency::compared(&metta.space, &opened.space()?));
     }
     if let (Some(Programs { ensemble, table: Some(table) }), Some(moses)) =
         (&data.programs, &mut told.moses)

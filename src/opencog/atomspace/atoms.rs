@@ -1,200 +1,201 @@
-//! The atoms of a space in columns, and the table that finds them by what they are.
-
-use std::hash::Hasher;
-
-use hashbrown::HashTable;
-use rustc_hash::FxHasher;
+//! The atoms of a space: what each of them is, without a word between one and the next.
 
 use super::atom_store::AtomId;
 use super::error::Error;
 use super::types::TypeId;
 
-/// Part of the names or of the members.
+/// An atom: its type, and where its name lies among the names or what it holds among the members.
+/// All of it lies together, since whoever asks for one asks for the others.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct Record {
+    /// Where the head of a name begins, or what a link holds.
     start: u32,
-    len: u32,
+    of: TypeId,
+    /// [`LONG`] where the length does not fit: then it stands before the content.
+    len: u16,
 }
 
-impl Span {
-    fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.start as usize + self.len as usize
-    }
-}
+const LONG: u16 = u16::MAX;
+
+/// Bytes of the head of a name: the node, its type, the length as in a [`Record`]. By it a node is
+/// known where its name lies.
+const HEAD: usize = 8;
 
 /// The atoms by id.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Atoms {
-    types: Vec<TypeId>,
-    /// Where a node's name lies in `names`, or what a link holds in `members`.
-    spans: Vec<Span>,
+    records: Vec<Record>,
     names: Vec<u8>,
     members: Vec<AtomId>,
 }
 
 impl Atoms {
     pub fn len(&self) -> usize {
-        self.types.len()
+        self.records.len()
     }
 
-    pub fn types(&self) -> &[TypeId] {
-        &self.types
+    #[inline]
+    pub fn type_of(&self, atom: AtomId) -> TypeId {
+        self.records[atom.index()].of
+    }
+
+    /// The types of all atoms, by id.
+    pub fn types(&self) -> impl ExactSizeIterator<Item = TypeId> + Clone {
+        self.records.iter().map(|record| record.of)
     }
 
     /// The name of an atom that is a node.
+    #[inline]
     pub fn name(&self, node: AtomId) -> &[u8] {
-        &self.names[self.spans[node.index()].range()]
+        let record = self.records[node.index()];
+        self.name_after(record.start as usize, record.len)
+    }
+
+    /// The name after a head that begins here and has this length.
+    #[inline]
+    fn name_after(&self, head: usize, len: u16) -> &[u8] {
+        let rest = &self.names[head + HEAD..];
+        match len {
+            LONG => long_name(rest),
+            len => &rest[..len.into()],
+        }
+    }
+
+    /// Where the head of a node's name lies, by which [`Atoms::node_if`] knows it.
+    pub fn head(&self, node: AtomId) -> u32 {
+        self.records[node.index()].start
+    }
+
+    /// The node whose name has its head here, if it is of this type and name.
+    #[inline(always)]
+    pub fn node_if(&self, head: u32, of: TypeId, name: &[u8]) -> Option<AtomId> {
+        let head = head as usize;
+        let expected = (u32::from(of.0), u32::from(split(name.len()).0));
+        let found = u64::from_le_bytes(*self.names.get(head..)?.first_chunk()?);
+        let both = (found >> 32) as u32;
+        let is = (both & 0xffff, both >> 16) == expected
+            && same_bytes(self.name_after(head, expected.1 as u16), name);
+        is.then_some(AtomId(found as u32))
     }
 
     /// What an atom that is a link holds.
+    #[inline]
     pub fn outgoing(&self, link: AtomId) -> &[AtomId] {
-        &self.members[self.spans[link.index()].range()]
+        let record = self.records[link.index()];
+        let start = record.start as usize;
+        let len = match record.len {
+            LONG => self.members[start - 1].index(),
+            len => len.into(),
+        };
+        &self.members[start..start + len]
     }
 
     pub fn push_node(&mut self, of: TypeId, name: &[u8]) -> Result<AtomId, Error> {
-        let span = span(self.names.len(), name.len(), "bytes of names")?;
-        let atom = self.push(of, span)?;
+        let (len, long) = split(name.len());
+        let bytes = HEAD + size_of::<u32>() + name.len();
+        let start = self.names.len();
+        let atom = self.push(of, len, start, bytes, "bytes of names")?;
+        let head = u64::from(len) << 48 | u64::from(of.0) << 32 | u64::from(atom.0);
+        self.names.extend_from_slice(&head.to_le_bytes());
+        if let Some(long) = long {
+            self.names.extend_from_slice(&long.to_le_bytes());
+        }
         self.names.extend_from_slice(name);
         Ok(atom)
     }
 
     pub fn push_link(&mut self, of: TypeId, outgoing: &[AtomId]) -> Result<AtomId, Error> {
-        let span = span(self.members.len(), outgoing.len(), "members of links")?;
-        let atom = self.push(of, span)?;
+        let (len, long) = split(outgoing.len());
+        let start = self.members.len() + usize::from(long.is_some());
+        let atom = self.push(of, len, start, outgoing.len(), "members of links")?;
+        self.members.extend(long.map(AtomId));
         self.members.extend_from_slice(outgoing);
         Ok(atom)
     }
 
-    fn push(&mut self, of: TypeId, span: Span) -> Result<AtomId, Error> {
+    /// Adds an atom whose content is about to be put at `start`.
+    fn push(
+        &mut self,
+        of: TypeId,
+        len: u16,
+        start: usize,
+        content: usize,
+        what: &'static str,
+    ) -> Result<AtomId, Error> {
         let limit = u64::from(u32::MAX);
         let id = u32::try_from(self.len()).ok().filter(|&id| id < u32::MAX);
         let id = id.ok_or(Error::Limit { what: "atoms", limit })?;
-        self.types.push(of);
-        self.spans.push(span);
+        if u32::try_from(start.saturating_add(content)).is_err() {
+            return Err(Error::Limit { what, limit });
+        }
+        self.records.push(Record { start: start as u32, of, len });
         Ok(AtomId(id))
     }
 
     /// Takes the last atom out again; `is_node` tells what it is.
-    fn pop(&mut self, is_node: bool) {
-        self.types.pop();
-        let Some(span) = self.spans.pop() else { return };
+    pub fn pop(&mut self, is_node: bool) {
+        let Some(Record { start, len, .. }) = self.records.pop() else { return };
         match is_node {
-            true => self.names.truncate(span.start as usize),
-            false => self.members.truncate(span.start as usize),
+            true => self.names.truncate(start as usize),
+            false => self.members.truncate(start as usize - usize::from(len == LONG)),
         }
     }
 }
 
-/// The next `len` things after the first `start`, if their numbers suffice.
-fn span(start: usize, len: usize, what: &'static str) -> Result<Span, Error> {
-    match (u32::try_from(start), u32::try_from(len), u32::try_from(start.saturating_add(len))) {
-        (Ok(start), Ok(len), Ok(_)) => Ok(Span { start, len }),
-        _ => Err(Error::Limit { what, limit: u64::from(u32::MAX) }),
+/// A length as a record has it, and the number that stands before the content where it is long.
+/// One that is too long for both is refused with its content.
+#[inline]
+fn split(len: usize) -> (u16, Option<u32>) {
+    match len < usize::from(LONG) {
+        true => (len as u16, None),
+        false => (LONG, Some(len as u32)),
     }
 }
 
-/// What an atom is.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Content<'a> {
-    Name(&'a [u8]),
-    Outgoing(&'a [AtomId]),
+#[cold]
+fn long_name(rest: &[u8]) -> &[u8] {
+    let (len, name) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+    &name[..u32::from_le_bytes(*len) as usize]
 }
 
-impl Content<'_> {
-    fn hash(self, of: TypeId) -> u32 {
-        let mut hasher = FxHasher::default();
-        hasher.write_u16(of.0);
-        match self {
-            Content::Name(name) => hasher.write(name),
-            Content::Outgoing(outgoing) => {
-                outgoing.iter().for_each(|atom| hasher.write_u32(atom.0))
-            }
+/// Whether bytes are the same: names are too short for a call to compare them.
+#[inline(always)]
+fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() || a.len() > 32 {
+        return a == b;
+    }
+    let (words, others) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(last), Some(other)) => words.0 == others.0 && last == other,
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_contents_come_back_and_go() {
+        let mut atoms = Atoms::default();
+        let of = TypeId(7);
+        for len in [0, 1, 65_534, 65_535, 65_536, 200_000] {
+            let before = (atoms.len(), atoms.names.len(), atoms.members.len());
+            let name = vec![b'x'; len];
+            let members = vec![AtomId(3); len];
+            let node = atoms.push_node(of, &name).unwrap();
+            let link = atoms.push_link(of, &members).unwrap();
+            assert_eq!((atoms.name(node), atoms.outgoing(link)), (&name[..], &members[..]));
+            assert_eq!(atoms.type_of(link), of);
+            atoms.pop(false);
+            atoms.pop(true);
+            assert_eq!((atoms.len(), atoms.names.len(), atoms.members.len()), before);
+            atoms.push_node(of, &name).unwrap();
+            let head = atoms.head(node);
+            assert_eq!(atoms.node_if(head, of, &name), Some(node));
+            assert_eq!(atoms.node_if(head, of, &[&name[..], b"y"].concat()), None);
+            assert_eq!(atoms.node_if(head, TypeId(6), &name), None);
         }
-        let hash = hasher.finish();
-        (hash ^ (hash >> 32)) as u32
-    }
-
-    fn is_of(self, atoms: &Atoms, atom: AtomId) -> bool {
-        match self {
-            Content::Name(name) => atoms.name(atom) == name,
-            Content::Outgoing(outgoing) => atoms.outgoing(atom) == outgoing,
-        }
-    }
-}
-
-/// An atom in the table. The hash is kept, so that growing and missing touch no atom.
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    hash: u32,
-    atom: AtomId,
-}
-
-impl Slot {
-    /// For the table, which takes its bucket from the low bits and a tag from the high ones.
-    fn spread(hash: u32) -> u64 {
-        u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-/// The atoms by what they are. A type is one of nodes or one of links, so that a name is never
-/// compared with an outgoing set.
-#[derive(Debug, Clone, Default)]
-pub(super) struct AtomTable {
-    slots: HashTable<Slot>,
-}
-
-impl AtomTable {
-    pub fn find(&self, atoms: &Atoms, of: TypeId, content: Content) -> Option<AtomId> {
-        self.find_hashed(atoms, of, content, content.hash(of))
-    }
-
-    fn find_hashed(
-        &self,
-        atoms: &Atoms,
-        of: TypeId,
-        content: Content,
-        hash: u32,
-    ) -> Option<AtomId> {
-        let is = |slot: &Slot| {
-            slot.hash == hash
-                && atoms.types[slot.atom.index()] == of
-                && content.is_of(atoms, slot.atom)
-        };
-        self.slots.find(Slot::spread(hash), is).map(|slot| slot.atom)
-    }
-
-    /// The atom's id, and whether it is new and was put at the end of `atoms`.
-    pub fn intern(
-        &mut self,
-        atoms: &mut Atoms,
-        of: TypeId,
-        content: Content,
-    ) -> Result<(AtomId, bool), Error> {
-        let hash = content.hash(of);
-        if let Some(atom) = self.find_hashed(atoms, of, content, hash) {
-            return Ok((atom, false));
-        }
-        let atom = match content {
-            Content::Name(name) => atoms.push_node(of, name)?,
-            Content::Outgoing(outgoing) => atoms.push_link(of, outgoing)?,
-        };
-        let rehash = |slot: &Slot| Slot::spread(slot.hash);
-        self.slots.insert_unique(Slot::spread(hash), Slot { hash, atom }, rehash);
-        Ok((atom, true))
-    }
-
-    /// Takes the last atom out of both again.
-    pub fn remove_last(&mut self, atoms: &mut Atoms, is_node: bool) {
-        let Some(last) = atoms.len().checked_sub(1) else { return };
-        let (atom, of) = (AtomId(last as u32), atoms.types[last]);
-        let content = match is_node {
-            true => Content::Name(atoms.name(atom)),
-            false => Content::Outgoing(atoms.outgoing(atom)),
-        };
-        let hash = Slot::spread(content.hash(of));
-        if let Ok(slot) = self.slots.find_entry(hash, |slot| slot.atom == atom) {
-            slot.remove();
-        }
-        atoms.pop(is_node);
+        assert_eq!(atoms.name(AtomId(5)).len(), 200_000);
     }
 }

@@ -1,7 +1,8 @@
 //! Builds an [`AtomSpace`], each atom once.
 
 use super::atom_store::AtomId;
-use super::atoms::{AtomTable, Atoms, Content};
+use super::atom_table::{AtomTable, Content};
+use super::atoms::Atoms;
 use super::error::Error;
 use super::number;
 use super::space::{AtomSpace, Values};
@@ -109,8 +110,9 @@ impl Builder {
 
     /// Takes the last atoms out again, until there are `count`. They must have no values yet.
     pub(super) fn truncate(&mut self, count: usize) {
-        while let Some(&last) = self.atoms.types().get(count..).and_then(<[_]>::last) {
-            let is_node = self.types()[last.index()].kind == Kind::Node;
+        while self.atoms.len() > count {
+            let of = self.atoms.type_of(AtomId(self.atoms.len() as u32 - 1));
+            let is_node = self.types()[of.index()].kind == Kind::Node;
             self.table.remove_last(&mut self.atoms, is_node);
         }
     }
@@ -152,7 +154,7 @@ impl Builder {
 
     /// The name of an atom that is a `PredicateNode`.
     fn predicate_name(&self, atom: AtomId) -> Option<&[u8]> {
-        let of = &self.types()[self.atoms.types()[atom.index()].index()];
+        let of = &self.types()[self.atoms.type_of(atom).index()];
         let is_predicate = of.kind == Kind::Node && &*of.name == "PredicateNode";
         is_predicate.then(|| self.atoms.name(atom))
     }

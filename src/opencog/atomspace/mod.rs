@@ -22,6 +22,7 @@
 //! ```
 
 mod atom_store;
+mod atom_table;
 mod atoms;
 mod builder;
 pub mod codec;

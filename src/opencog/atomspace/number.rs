@@ -2,14 +2,64 @@
 
 /// A decimal number, or one of C's and Guile's spellings of infinity and not-a-number.
 pub(super) fn parse(text: &[u8]) -> Option<f64> {
-    match text {
-        b"+inf.0" => return Some(f64::INFINITY),
-        b"-inf.0" => return Some(f64::NEG_INFINITY),
-        b"+nan.0" => return Some(f64::NAN),
-        _ => (),
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    plain(text).or_else(|| match text {
+        b"+inf.0" => Some(f64::INFINITY),
+        b"-inf.0" => Some(f64::NEG_INFINITY),
+        b"+nan.0" => Some(f64::NAN),
+        _ => std::str::from_utf8(text).ok()?.parse().ok(),
+    })
 }
+
+/// A number of so few digits that they are an integer which floats have, and of an exponent so small
+/// that they have its power of ten as well: product or quotient is rounded once, and rightly.
+fn plain(text: &[u8]) -> Option<f64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let (mut integer, mut count, mut point) = (0u64, 0, None);
+    let mut exponent = 0;
+    for (i, byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        match byte {
+            _ if digit < 10 && count < MOST_DIGITS => {
+                integer = 10 * integer + u64::from(digit);
+                count += 1;
+            }
+            b'.' if point.is_none() => point = Some(count),
+            b'e' => {
+                exponent = small_exponent(&digits[i + 1..])?;
+                break;
+            }
+            _ => return None,
+        }
+    }
+    if count == 0 {
+        return None;
+    }
+    exponent -= point.map_or(0, |point| count as i32 - point as i32);
+    let power = *POWERS_OF_TEN.get(exponent.unsigned_abs() as usize)?;
+    let number = if exponent < 0 { integer as f64 / power } else { integer as f64 * power };
+    Some(if digits.len() < text.len() { -number } else { number })
+}
+
+/// An exponent of one or two digits.
+fn small_exponent(text: &[u8]) -> Option<i32> {
+    let (sign, digits) = match text {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] => (1, digits),
+        digits => (1, digits),
+    };
+    let is_small = matches!(digits.len(), 1 | 2) && digits.iter().all(u8::is_ascii_digit);
+    let digit = |so_far, byte: &u8| 10 * so_far + i32::from(byte - b'0');
+    is_small.then(|| sign * digits.iter().fold(0, digit))
+}
+
+/// The most digits of an integer that is below 2^53 whatever they are.
+const MOST_DIGITS: usize = 15;
+
+/// Those that floats have.
+const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
 
 /// The shortest text that [`parse`] reads back as the same number.
 pub(super) fn print(out: &mut Vec<u8>, number: f64) {
@@ -66,6 +116,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_numbers_are_those_of_the_standard_library(
+            text in prop_oneof!["-?[0-9]{0,9}[.]?[0-9]{0,9}", "-?[0-9]{0,9}[.]?[0-9]{0,9}e[-+]?[0-9]{0,3}", "[-+.0-9e]{0,6}"],
+        ) {
+            let expected = text.parse::<f64>().ok().map(f64::to_bits);
+            prop_assert_eq!(parse(text.as_bytes()).map(f64::to_bits), expected, "{}", text);
+        }
+
         #[test]
         fn what_is_printed_is_read_back(bits: u64) {
             let number = f64::from_bits(bits);

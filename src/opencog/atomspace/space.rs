@@ -1,11 +1,13 @@
 //! The unpacked store: columns in memory.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
 use super::atom_store::{AtomId, AtomStore};
-use super::atoms::{AtomTable, Atoms, Content};
+use super::atom_table::{AtomTable, Content};
+use super::atoms::Atoms;
 use super::column::Column;
 use super::types::{AtomType, Kind, TypeId, TypeTable};
 use super::value::{AttentionValue, TruthValue, Value};
@@ -20,24 +22,41 @@ pub(super) struct Values {
     pub other: FxHashMap<AtomId, Vec<(AtomId, Value)>>,
 }
 
-/// Atoms and their values in memory, with every index. [`Builder`](super::Builder) makes it.
+/// Atoms and their values in memory. [`Builder`](super::Builder) makes it; the indexes of incoming
+/// sets and of types are made when something is first asked of them.
 #[derive(Debug, Clone)]
 pub struct AtomSpace {
     types: TypeTable,
     atoms: Atoms,
     table: AtomTable,
     values: Values,
-    incoming: Lists,
-    by_type: Lists,
+    incoming: OnceLock<Lists>,
+    by_type: OnceLock<Lists>,
 }
 
 impl AtomSpace {
     pub(super) fn new(types: TypeTable, atoms: Atoms, table: AtomTable, values: Values) -> Self {
-        let kinds: Vec<Kind> = types.types().iter().map(|of| of.kind).collect();
-        let incoming = incoming(&atoms, &kinds);
-        let typed = atoms.types().iter().map(|of| of.index()).zip((0..).map(AtomId));
-        let by_type = Lists::new(kinds.len(), typed);
+        let (incoming, by_type) = (OnceLock::new(), OnceLock::new());
         AtomSpace { types, atoms, table, values, incoming, by_type }
+    }
+
+    /// The links that hold each atom.
+    fn incoming_sets(&self) -> &Lists {
+        self.incoming.get_or_init(|| {
+            let kinds: Vec<Kind> = self.types().iter().map(|of| of.kind).collect();
+            incoming(&self.atoms, &kinds)
+        })
+    }
+
+    /// The atoms of each type.
+    fn atoms_by_type(&self) -> &Lists {
+        self.by_type.get_or_init(|| {
+            Lists::new(self.types().len(), |see| {
+                for (of, atom) in self.atoms.types().zip((0..).map(AtomId)) {
+                    see(of.index(), atom);
+                }
+            })
+        })
     }
 
     fn kind(&self, atom: AtomId) -> Kind {
@@ -55,7 +74,7 @@ impl AtomStore for AtomSpace {
     }
 
     fn type_of(&self, atom: AtomId) -> TypeId {
-        self.atoms.types()[atom.index()]
+        self.atoms.type_of(atom)
     }
 
     fn name(&self, atom: AtomId) -> Option<Cow<'_, [u8]>> {
@@ -71,11 +90,11 @@ impl AtomStore for AtomSpace {
     }
 
     fn incoming(&self, atom: AtomId) -> impl ExactSizeIterator<Item = AtomId> {
-        self.incoming.get(atom.index()).iter().copied()
+        self.incoming_sets().get(atom.index()).iter().copied()
     }
 
     fn by_type(&self, of: TypeId) -> impl ExactSizeIterator<Item = AtomId> {
-        self.by_type.get(of.index()).iter().copied()
+        self.atoms_by_type().get(of.index()).iter().copied()
     }
 
     fn by_name(&self, of: TypeId, name: &[u8]) -> Option<AtomId> {
@@ -123,19 +142,22 @@ struct Lists {
 }
 
 impl Lists {
-    /// Lists of these pairs of index and atom, each in the order of the pairs.
-    fn new(count: usize, pairs: impl Iterator<Item = (usize, AtomId)> + Clone) -> Lists {
-        let mut starts = vec![0; count + 1];
-        pairs.clone().for_each(|(of, _)| starts[of + 1] += 1);
+    /// Lists of the pairs of index and atom that `each` shows, the same ones each time, in their
+    /// order.
+    fn new(count: usize, each: impl Fn(&mut dyn FnMut(usize, AtomId))) -> Lists {
+        // Two places on from its index, the length of a list; then one place on, where it begins,
+        // and when it is filled, where it ends, which is where the next one begins.
+        let mut starts = vec![0u32; count + 2];
+        each(&mut |of, _| starts[of + 2] += 1);
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
         }
-        let mut atoms = vec![AtomId(0); starts[count] as usize];
-        let mut next = starts.clone();
-        for (of, atom) in pairs {
-            atoms[next[of] as usize] = atom;
-            next[of] += 1;
-        }
+        let mut atoms = vec![AtomId(0); starts[count + 1] as usize];
+        each(&mut |of, atom| {
+            let next = &mut starts[of + 1];
+            atoms[*next as usize] = atom;
+            *next += 1;
+        });
         Lists { starts, atoms }
     }
 
@@ -144,19 +166,24 @@ impl Lists {
     }
 }
 
-/// The links that hold each atom.
+/// The links that hold each atom, each once.
 fn incoming(atoms: &Atoms, kinds: &[Kind]) -> Lists {
-    let mut pairs = Vec::new();
-    let mut last_link = vec![None; atoms.len()];
-    for (link, of) in (0..).map(AtomId).zip(atoms.types()) {
-        if kinds[of.index()] == Kind::Node {
-            continue;
-        }
-        for member in atoms.outgoing(link) {
-            if last_link[member.index()].replace(link) != Some(link) {
-                pairs.push((member.0, link));
+    Lists::new(atoms.len(), |see| {
+        let mut sorted = Vec::new();
+        for (link, of) in (0..).map(AtomId).zip(atoms.types()) {
+            if kinds[of.index()] == Kind::Node {
+                continue;
+            }
+            match *atoms.outgoing(link) {
+                [a, b] if a != b => [a, b].iter().for_each(|held| see(held.index(), link)),
+                ref outgoing => {
+                    sorted.clear();
+                    sorted.extend_from_slice(outgoing);
+                    sorted.sort_unstable();
+                    sorted.dedup();
+                    sorted.iter().for_each(|held: &AtomId| see(held.index(), link));
+                }
             }
         }
-    }
-    Lists::new(atoms.len(), pairs.iter().map(|&(member, link)| (member as usize, link)))
+    })
 }

@@ -5,6 +5,7 @@
 //! | `ecan.atoms` | I8 | a bit for each atom, the lowest of a byte first: whether it has values; absent where the first atoms have, as many as there are codes |
 
 use super::codes::{AttentionCodec, CodedAttention};
+use super::storage::VERSION_KEY;
 use super::values::AttentionValues;
 use crate::opencog::section::{Companion, Section, SectionError};
 
@@ -66,6 +67,11 @@ impl AtomAttention {
             section.bytes("ecan.atoms", &bits);
         }
         section
+    }
+
+    /// Whether a companion file has such values.
+    pub fn is_in(companion: &Companion) -> bool {
+        companion.get(VERSION_KEY).is_some()
     }
 
     /// The values in a companion file whose AtomSpace has so many atoms; `None` where it has none.

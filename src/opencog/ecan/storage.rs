@@ -16,11 +16,13 @@ use crate::opencog::section::{Companion, Section, SectionError};
 
 const VERSION: u32 = 1;
 
+pub(super) const VERSION_KEY: &str = "opencog.ecan.version";
+
 impl CodedAttention {
     /// What a companion file holds of the values.
     pub fn section(&self) -> Section {
         let mut section = Section::default();
-        section.set("opencog.ecan.version", Value::U32(VERSION));
+        section.set(VERSION_KEY, Value::U32(VERSION));
         section.set("opencog.ecan.codec", Value::string(&self.codec.to_string()));
         for (name, column) in [("sti", &self.sti), ("lti", &self.lti), ("vlti", &self.vlti)] {
             section.bytes(&format!("ecan.{name}.codes"), column.codes());
@@ -31,7 +33,7 @@ impl CodedAttention {
 
     /// The values in a companion file; `None` where it has none. All of them are checked.
     pub fn from_companion(companion: &Companion) -> Result<Option<CodedAttention>, SectionError> {
-        if !companion.has_section("opencog.ecan.version", VERSION)? {
+        if !companion.has_section(VERSION_KEY, VERSION)? {
             return Ok(None);
         }
         let codec = companion.named::<AttentionCodec>("opencog.ecan.codec")?;

@@ -6,8 +6,9 @@ use crate::opencog::miner::MinerOptions;
 use crate::report::document::{Fact, Part, Section, Table};
 use crate::report::numbers::{bytes, percent};
 use crate::report::{
-    AtomSpaceReport, DynamicsReport, EcanReport, EvolutionReport, LatencyReport, MiningReport,
-    MosesReport, OpenCogReport, RecallReport, Report, SkippedReport, Stats, TruthReport,
+    AtomSpaceReport, DynamicsReport, EcanReport, EvolutionReport, LatencyReport, MettaReport,
+    MiningReport, MosesReport, OpenCogReport, RecallReport, Report, SkippedReport, Stats,
+    TruthReport,
 };
 use crate::validate::opencog::attention::AttentionChange;
 use crate::validate::opencog::mining::{MiningAgreement, RankAgreement};
@@ -35,6 +36,7 @@ pub fn facts(report: &OpenCogReport) -> Vec<Fact> {
 pub fn atoms(report: &AtomSpaceReport) -> Vec<Fact> {
     let AtomSpaceReport { atoms, nodes, links, form, .. } = report;
     let mut facts = vec![Fact::new("atoms", format!("{atoms}: {nodes} nodes, {links} links"))];
+    facts.extend(report.metta.iter().flat_map(at_the_top));
     let each = report.bytes as f64 / (*atoms).max(1) as f64;
     if report.bytes > 0 {
         let size = format!("{}, {each:.2} bytes an atom, {form}", bytes(report.bytes));
@@ -52,6 +54,17 @@ pub fn atoms(report: &AtomSpaceReport) -> Vec<Fact> {
         let why = report.attention_uncoded.map(|why| format!(", kept as they are: {why}"));
         let of = format!("of {} atoms{}", report.attention_values, why.unwrap_or_default());
         facts.push(Fact::new("attention", of));
+    }
+    facts
+}
+
+/// About the atoms at the top of MeTTa.
+fn at_the_top(report: &MettaReport) -> Vec<Fact> {
+    let MettaReport { top, distinct, open, commands } = report;
+    let at_top = format!("{top} atoms at the top, {distinct} distinct, {open} with variables");
+    let mut facts = vec![Fact::new("MeTTa", at_top)];
+    if *commands > 0 {
+        facts.push(Fact::new("commands", format!("{commands} behind `!`: not run, not kept")));
     }
     facts
 }

@@ -96,6 +96,15 @@ pub(super) fn truth_column(
     order: &[AtomId],
     coding: TruthCoding,
 ) -> TruthColumn {
+    if order.iter().all(|&atom| store.truth_value(atom).is_none()) {
+        let exact = Dictionary { codes: vec![0; order.len()], distinct: Vec::new() };
+        let codec = match coding {
+            TruthCoding::Exact => None,
+            TruthCoding::Chosen { tolerance } => Some(codec::choose(&[], tolerance).0),
+            TruthCoding::Named { codec, .. } => Some(codec),
+        };
+        return TruthColumn { codec, exact, coded: None };
+    }
     let all: Vec<_> = order.iter().map(|&atom| store.truth_value(atom)).collect();
     let exact = |values: &[Option<TruthValue>]| {
         let mut all = Dictionary::of(values.iter().copied(), |value| value.bits());

@@ -125,6 +125,9 @@ impl Groups {
             return Err(format!("has {count} atoms of arity {arity}"));
         }
         let (first, outgoing) = (self.atoms(), self.outgoing);
+        if arity > 0 && first == 0 {
+            return Err("holds atoms, of which there are none before it".into());
+        }
         let end = first.checked_add(count).ok_or("has more atoms than there are ids")?;
         // Less than 2^64 for any arity and count.
         let more = u64::from(arity) * u64::from(count);
@@ -292,6 +295,7 @@ mod tests {
         assert!(fault(&[size(0, 0, 0, 0)]).contains("0 atoms"));
         assert!(fault(&[size(0, 0, 0, 1), size(0, 0, 0, 1)]).contains("a group already"));
         assert!(fault(&[size(1, 1, 0, 2)]).contains("2 atoms of arity 0"));
+        assert!(fault(&[size(1, 1, 1, 2)]).contains("none before it"));
         assert!(fault(&[size(0, 0, 0, 10_001)]).contains("10000 have room"));
         assert!(fault(&[size(1, 2, 0, 1), size(1, 1, 0, 1)]).contains("group 1 has height 1"));
         assert!(fault(&[size(0, 0, 0, u32::MAX), size(0, 0, 0, 1)]).contains("ids"));

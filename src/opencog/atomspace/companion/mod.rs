@@ -2,9 +2,9 @@
 //!
 //! [`Ordered`] brings the atoms of any store into one order, from which there are two forms:
 //!
-//! - *mapped* ([`Form::Mapped`]): packed columns and indexes. [`PackedSpace::of`] checks an open file
-//!   once; from then on every query of [`AtomStore`](super::AtomStore) reads the file in place,
-//!   whatever its bytes say.
+//! - *mapped* ([`Form::Mapped`]): packed columns and indexes. [`PackedSpace::of`] opens a file of any
+//!   size in the same time; every query of [`AtomStore`](super::AtomStore) reads the file in place and
+//!   checks what it reads, whatever its bytes say.
 //! - *at rest* ([`Form::AtRest`]): the same columns without the indexes, transformed and compressed.
 //!   [`expand`] gives the [`Ordered`] again, and with it the same mapped file byte for byte.
 //!
@@ -15,6 +15,7 @@
 
 mod at_rest;
 mod columns;
+mod faults;
 mod groups;
 mod name_index;
 mod ordered;

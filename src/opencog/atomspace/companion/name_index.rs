@@ -62,16 +62,23 @@ pub(super) fn build<'a>(nodes: impl ExactSizeIterator<Item = (TypeId, &'a [u8])>
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NameIndex<'a> {
     slots: Packed<'a>,
+    nodes: u64,
 }
 
 impl<'a> NameIndex<'a> {
-    /// The index of so many nodes; none unless the bytes are that long and name no others.
+    /// The index of so many nodes; none unless the bytes are that long.
     pub fn new(bytes: &'a [u8], nodes: u64) -> Option<NameIndex<'a>> {
         let slots = Packed::new(bytes, slots_for(nodes), max_slot(nodes))?;
-        slots.iter().all(|slot| slot >> TAG_BITS <= nodes).then_some(NameIndex { slots })
+        Some(NameIndex { slots, nodes })
     }
 
-    /// The node of this type and name, where `is` tells whether a node is the one.
+    /// Whether all slots lead to nodes that there are.
+    pub fn names_no_others(&self) -> bool {
+        self.slots.iter().all(|slot| slot >> TAG_BITS <= self.nodes)
+    }
+
+    /// The node of this type and name, where `is` tells whether a node is the one, and that there is
+    /// no other than those of the index.
     #[inline]
     pub fn find(&self, of: TypeId, name: &[u8], is: impl Fn(u32) -> bool) -> Option<u32> {
         let count = self.slots.len();
@@ -150,6 +157,8 @@ mod tests {
         let index = NameIndex::new(&bytes, 2).unwrap();
         assert_eq!(index.find(TypeId(0), b"x", |_| false), None);
         let third = pack([1 << TAG_BITS, 3 << TAG_BITS, 0, 0, 0], width);
-        assert!(NameIndex::new(&third, 2).is_none(), "there is no node 3");
+        assert!(index.names_no_others());
+        let index = NameIndex::new(&third, 2).unwrap();
+        assert!(!index.names_no_others(), "there is no node 3");
     }
 }

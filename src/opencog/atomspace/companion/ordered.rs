@@ -28,13 +28,18 @@ pub struct Ordered {
 impl Ordered {
     /// Orders the atoms of a store and codes their truth values.
     pub fn of(store: &impl AtomStore, coding: TruthCoding) -> Ordered {
+        Ordered::with_places(store, coding).0
+    }
+
+    /// As [`Ordered::of`], and the new id of each atom of the store.
+    pub fn with_places(store: &impl AtomStore, coding: TruthCoding) -> (Ordered, Vec<u32>) {
         let mut order = Order::of(store);
         order.put_nodes();
         order.put_links();
         let Order { types, groups, outgoing, old, new, .. } = order;
         let id = |atom: AtomId| AtomId(new[atom.index()]);
         let names = old.iter().map_while(|&atom| store.name(atom)).collect();
-        Ordered {
+        let ordered = Ordered {
             types,
             groups,
             names,
@@ -42,7 +47,8 @@ impl Ordered {
             truth: columns::truth_column(store, &old, coding),
             attention: columns::attention_column(store, &old),
             values: columns::value_column(store, &old, &id),
-        }
+        };
+        (ordered, new)
     }
 
     /// The atoms that have attention values, ascending, and these values; none where a value is

@@ -13,7 +13,7 @@ use super::section::{key, name};
 use super::{Form, VERSION};
 
 /// A companion whose parts are looked up and checked.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     gguf: &'a Gguf,
 }
@@ -74,7 +74,17 @@ impl<'a> Reader<'a> {
 
     /// What a check of a part came to.
     pub fn checked<T>(&self, part: &str, value: Option<T>) -> Result<T, Error> {
-        value.ok_or_else(|| self.fault(format!("part `{part}` is not what others say of it")))
+        value.ok_or_else(|| self.contradiction(part))
+    }
+
+    /// An error where a part is not as it must be.
+    pub fn check(&self, part: &str, is_so: bool) -> Result<(), Error> {
+        self.checked(part, is_so.then_some(()))
+    }
+
+    /// The error of a part that contradicts others.
+    pub fn contradiction(&self, part: &str) -> Error {
+        self.fault(format!("part `{part}` is not what others say of it"))
     }
 
     /// A number that the metadata must have.
@@ -111,16 +121,10 @@ impl<'a> Reader<'a> {
         self.checked(name, packed.flatten())
     }
 
-    /// `len` packed numbers of which none is more than `max`.
-    pub fn packed_below(&self, name: &str, len: u64, max: u64) -> Result<Packed<'a>, Error> {
-        let packed = self.packed(name, len, max)?;
-        self.checked(name, packed.iter().all(|number| number <= max).then_some(packed))
-    }
-
-    /// Where `lists` lists that together are `total` long begin and end.
+    /// Where `lists` lists that together are `total` long begin and end: as many numbers, which are
+    /// not looked at.
     pub fn bounds(&self, name: &str, lists: u64, total: u64) -> Result<Packed<'a>, Error> {
-        let packed = self.packed(name, lists.saturating_add(1), total)?;
-        self.checked(name, packed.bounds_lists_up_to(total).then_some(packed))
+        self.packed(name, lists.saturating_add(1), total)
     }
 
     /// The types of atoms.
@@ -147,6 +151,11 @@ impl<'a> Reader<'a> {
             Some(AtomType { name: std::str::from_utf8(name).ok()?.into(), kind, unordered })
         };
         names.iter().zip(kinds).map(of).collect::<Option<Vec<_>>>().ok_or_else(fault)
+    }
+
+    /// Whether ECAN's section has attention values.
+    pub fn has_coded_attention(&self) -> bool {
+        Companion::new(self.gguf).is_ok_and(|companion| AtomAttention::is_in(&companion))
     }
 
     /// The attention values that ECAN's section has of so many atoms.

@@ -11,6 +11,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::gguf::Gguf;
 use crate::opencog::atomspace::codec::{Quantity, TOLERANCE};
+use crate::opencog::atomspace::read::{ReadOptions, read};
 use crate::opencog::atomspace::value_bytes::tests::value;
 use crate::opencog::atomspace::{
     AtomId, AtomSpace, AtomStore, AttentionValue, Builder, Kind, TruthKind, TruthValue, Value,
@@ -347,15 +348,44 @@ proptest! {
     }
 }
 
-/// Reads a file in both forms, and where it is taken for sound, asks it everything.
+/// Reads a file in both forms, and where it can be opened, asks it everything.
 fn read_whatever(bytes: Vec<u8>) {
     let Ok(gguf) = Gguf::from_bytes("test.gguf", bytes) else { return };
     if let Ok(packed) = PackedSpace::of(&gguf) {
         ask_all(&packed);
+        for atom in packed.atoms() {
+            // No cycles, and no atoms that are not there, whatever the file says.
+            assert!(packed.outgoing(atom).all(|held| held < atom));
+            assert!(packed.incoming(atom).all(|link| link.index() < packed.atom_count()));
+        }
+        assert!(packed.verify().is_err() || packed.fault().is_none());
     }
     if let Ok(ordered) = expand(&gguf) {
         let gguf = open(file(&ordered, Form::Mapped));
         ask_all(&PackedSpace::of(&gguf).expect("what was expanded is sound"));
+    }
+}
+
+#[test]
+fn what_contradicts_others_is_found_when_it_is_asked_for() {
+    let text = r#"(List (stv 0.5 0.5) (Concept "a") (Concept "b")) (Evaluation (Predicate "p"))"#;
+    let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+    let ordered = Ordered::of(&space, TruthCoding::Exact);
+    for part in ["outgoing", "incoming", "truth.codes", "name_starts", "incoming_starts"] {
+        let mut section = ordered.section(Form::Mapped);
+        let name = format!("atomspace.{part}");
+        let broken = section.parts.iter_mut().find(|part| part.name == name).unwrap();
+        let numbers = broken.bytes.len() - 8;
+        broken.bytes[..numbers].fill(0xee);
+        let gguf = open(bytes(section));
+        let packed = PackedSpace::of(&gguf).unwrap();
+        assert!(packed.fault().is_none(), "nothing was asked yet");
+        ask_all(&packed);
+        let expected = format!("part `{name}` is not what others say of it");
+        let errors = [packed.fault().unwrap(), packed.verify().unwrap_err()];
+        for error in errors.map(|error| error.to_string()) {
+            assert!(error.contains(&expected), "{part}: {error}");
+        }
     }
 }
 
@@ -394,7 +424,6 @@ fn it_appears_under_its_name_when_it_is_complete() {
 #[test]
 fn the_matcher_works_on_what_is_packed() {
     use crate::opencog::atomspace::query::{Query, TruthFilter};
-    use crate::opencog::atomspace::read::{ReadOptions, read};
     let text = r#"(Inheritance (Concept "cat") (Concept "animal"))
         (Inheritance (Concept "dog") (Concept "animal"))
         (Inheritance (Concept "cat") (Concept "pet"))

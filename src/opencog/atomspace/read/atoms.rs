@@ -62,14 +62,14 @@ impl<R: Read> Reader<'_, R> {
             Token::Close => return Err(Stop::Skip("(.. () ..)".into())),
             token => return Err(self.unexpected(token, "a type")),
         }
-        match self.heads.find(self.lexer.bytes()) {
-            Head::Atom(typed) => self.open(typed),
+        match self.head() {
+            Head::Atom(typed) => return self.inner_atom(typed),
             Head::Command(Command::New) => {
                 let typed = self.symbol_type()?;
                 self.open(typed);
             }
             Head::Truth(kind) => {
-                let truth = self.truth(kind)?;
+                let truth = self.truth_again(kind)?;
                 self.given.push(Given::Truth(Some(truth)));
             }
             Head::Attention => {
@@ -83,6 +83,29 @@ impl<R: Read> Reader<'_, R> {
                 return Err(Stop::Skip(format!("(.. ({} ..) ..)", word.trim_matches('`'))));
             }
         }
+        Ok(())
+    }
+
+    /// An atom inside another, after its type. Most are nodes that have nothing but a name, and
+    /// never are open.
+    #[inline(always)]
+    fn inner_atom(&mut self, typed: Typed) -> Result<(), Stop> {
+        let token = self.next()?;
+        if token != Token::Text {
+            self.push_back(token);
+            self.open(typed);
+            return Ok(());
+        }
+        let node = self.node(typed, Token::Text)?;
+        let token = self.next()?;
+        if token == Token::Close {
+            self.summary.atoms_written += 1;
+            self.members.push(node.atom);
+            return Ok(());
+        }
+        self.push_back(token);
+        self.open(typed);
+        self.innermost().node = Some(node);
         Ok(())
     }
 
@@ -153,12 +176,19 @@ impl<R: Read> Reader<'_, R> {
     }
 
     /// The innermost atom is a node, whose name is the last token.
-    #[inline]
     fn named(&mut self, token: Token) -> Result<(), Stop> {
         let Frame { typed, node, members_from, .. } = *self.innermost();
         if node.is_some() || self.members.len() > members_from {
             return Err(self.unexpected(token, "an atom, a value or `)`"));
         }
+        let added = self.node(typed, token)?;
+        self.innermost().node = Some(added);
+        Ok(())
+    }
+
+    /// The node of this type whose name is the last token.
+    #[inline]
+    fn node(&mut self, typed: Typed, token: Token) -> Result<Added, Stop> {
         if !self.heads.can_be(typed, Kind::Node) {
             let expected = format!("the atoms that a {} holds", self.heads.type_name(typed));
             return Err(self.unexpected(token, &expected));
@@ -168,9 +198,7 @@ impl<R: Read> Reader<'_, R> {
             Token::Text => self.lexer.unescape(&mut self.scratch),
             _ => long_name(self.lexer.bytes()),
         };
-        let added = self.builder.add_node(of, name)?;
-        self.innermost().node = Some(added);
-        Ok(())
+        Ok(self.builder.add_node(of, name)?)
     }
 
     /// The innermost atom closes.

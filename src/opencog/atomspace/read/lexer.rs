@@ -3,7 +3,10 @@
 use std::io::Read;
 use std::ops::Range;
 
+use memchr::{memchr, memchr_iter, memrchr};
+
 use super::super::error::Error;
+use super::scan;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 256 * 1024;
@@ -35,29 +38,6 @@ impl Position {
     }
 }
 
-/// What a byte can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Space,
-    /// It ends a word and begins another token.
-    Mark,
-    Inner,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Inner; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        match byte as u8 {
-            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => classes[byte] = Class::Space,
-            b'(' | b')' | b'"' | b';' => classes[byte] = Class::Mark,
-            _ => (),
-        }
-        byte += 1;
-    }
-    classes
-};
-
 /// A text as tokens. It holds the bytes of one token and what was read beyond.
 pub(super) struct Lexer<R> {
     source: R,
@@ -68,10 +48,15 @@ pub(super) struct Lexer<R> {
     /// Where the last text or word lies in the buffer.
     token: Range<usize>,
     has_escapes: bool,
+    /// How many bytes were in the buffer before those that are.
+    dropped: u64,
     /// How many `(` are open.
     depth: usize,
     /// Where the last token begins.
     start: usize,
+    /// Where the marked token begins, and its place, once that is known.
+    mark: usize,
+    marked: Option<Position>,
     /// Up to where lines are counted, the line there, and the bytes of it before.
     counted: usize,
     line: u64,
@@ -89,13 +74,37 @@ impl<R: Read> Lexer<R> {
             end: 0,
             token: 0..0,
             has_escapes: false,
+            dropped: 0,
             depth: 0,
             start: 0,
+            mark: 0,
+            marked: None,
             counted: 0,
             line: 1,
             before: 0,
             blocks: Vec::new(),
         }
+    }
+
+    /// What follows, as far as it was read.
+    #[inline]
+    pub fn ahead(&self) -> &[u8] {
+        &self.buffer[self.at..self.end]
+    }
+
+    /// How many bytes were passed.
+    #[inline]
+    pub fn passed(&self) -> u64 {
+        self.dropped + self.at as u64
+    }
+
+    /// Passes bytes that follow and end with the `)` of the innermost open expression, the last token
+    /// then.
+    #[inline]
+    pub fn pass_closed(&mut self, len: usize) {
+        self.at += len;
+        self.start = self.at - 1;
+        self.depth -= 1;
     }
 
     /// The bytes of the last text, its escapes still in it, or of the last word.
@@ -104,6 +113,7 @@ impl<R: Read> Lexer<R> {
     }
 
     /// The last text, if there are escapes in it: without them, in `out`.
+    #[inline]
     pub fn unescape<'a>(&'a self, out: &'a mut Vec<u8>) -> &'a [u8] {
         if !self.has_escapes {
             return self.bytes();
@@ -126,8 +136,26 @@ impl<R: Read> Lexer<R> {
 
     /// Where the last token begins.
     pub fn position(&mut self) -> Position {
-        self.count_lines(self.start);
-        Position { line: self.line, column: self.before + 1 }
+        self.marked();
+        self.count_lines(self.start)
+    }
+
+    /// Marks the last token. Its lines are counted only where its place is asked for, or is about
+    /// to be forgotten.
+    pub fn mark(&mut self) {
+        self.mark = self.start;
+        self.marked = None;
+    }
+
+    /// Where the marked token begins.
+    pub fn marked(&mut self) -> Position {
+        match self.marked {
+            Some(position) => position,
+            None => {
+                let position = self.count_lines(self.mark);
+                *self.marked.insert(position)
+            }
+        }
     }
 
     /// The blocks of comment that were passed since the last call.
@@ -136,8 +164,58 @@ impl<R: Read> Lexer<R> {
     }
 
     /// The next token.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Token, Error> {
+        match self.at_hand() {
+            Some(token) => Ok(token),
+            None => self.beyond(),
+        }
+    }
+
+    /// The next token where it ends in the buffer and is one of which texts consist; none, and
+    /// nothing passed, for the others.
+    #[inline(always)]
+    fn at_hand(&mut self) -> Option<Token> {
+        let rest = &self.buffer[self.at..self.end];
+        let space = scan::space(rest);
+        let (&first, after) = rest[space..].split_first()?;
+        let start = self.at + space;
+        let (token, len) = match first {
+            b'(' => {
+                self.depth += 1;
+                (Token::Open, 0)
+            }
+            b')' => {
+                self.depth = self.depth.checked_sub(1)?;
+                (Token::Close, 0)
+            }
+            b'"' => {
+                let len = scan::text(after);
+                if after.get(len) != Some(&b'"') {
+                    return None;
+                }
+                self.has_escapes = false;
+                self.token = start + 1..start + 1 + len;
+                (Token::Text, len + 1)
+            }
+            b';' | b'\'' | b'`' | b',' | b'#' => return None,
+            _ => {
+                let len = scan::word(after);
+                if len == after.len() {
+                    return None;
+                }
+                self.token = start..start + 1 + len;
+                (Token::Word, len)
+            }
+        };
+        self.start = start;
+        self.at = start + 1 + len;
+        Some(token)
+    }
+
+    /// The next token, whatever it is.
+    #[inline(never)]
+    fn beyond(&mut self) -> Result<Token, Error> {
         loop {
             if self.at == self.end {
                 self.start = self.at;
@@ -148,7 +226,9 @@ impl<R: Read> Lexer<R> {
             let byte = self.buffer[self.at];
             self.start = self.at;
             match byte {
-                b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => self.at += 1,
+                byte if scan::is_space(byte) => {
+                    self.at += scan::space(&self.buffer[self.at..self.end]);
+                }
                 b'(' => {
                     self.at += 1;
                     self.depth += 1;
@@ -184,7 +264,10 @@ impl<R: Read> Lexer<R> {
     #[cold]
     fn fill(&mut self) -> Result<bool, Error> {
         if self.start > 0 {
+            self.marked();
             self.count_lines(self.start);
+            self.mark = 0;
+            self.dropped += self.start as u64;
             self.buffer.copy_within(self.start..self.end, 0);
             self.at -= self.start;
             self.end -= self.start;
@@ -206,15 +289,17 @@ impl<R: Read> Lexer<R> {
         }
     }
 
-    fn count_lines(&mut self, to: usize) {
-        let Some(new) = self.buffer.get(self.counted..to) else { return };
-        let lines = new.iter().filter(|&&byte| byte == b'\n').count();
-        self.line += lines as u64;
-        self.before = match new.iter().rposition(|&byte| byte == b'\n') {
-            Some(last) => (new.len() - last - 1) as u64,
-            None => self.before + new.len() as u64,
-        };
-        self.counted = to;
+    /// The place of a byte of the buffer, up to which lines are counted then.
+    fn count_lines(&mut self, to: usize) -> Position {
+        if let Some(new) = self.buffer.get(self.counted..to) {
+            self.line += memchr_iter(b'\n', new).count() as u64;
+            self.before = match memrchr(b'\n', new) {
+                Some(last) => (new.len() - last - 1) as u64,
+                None => self.before + new.len() as u64,
+            };
+            self.counted = to;
+        }
+        Position { line: self.line, column: self.before + 1 }
     }
 
     /// The byte this many after the position, if the text goes on so far.
@@ -229,16 +314,8 @@ impl<R: Read> Lexer<R> {
 
     fn word(&mut self) -> Result<Token, Error> {
         loop {
-            let rest = &self.buffer[self.at..self.end];
-            let inner = |&byte: &u8| CLASSES[usize::from(byte)] != Class::Inner;
-            match rest.iter().position(inner) {
-                Some(len) => {
-                    self.at += len;
-                    break;
-                }
-                None => self.at = self.end,
-            }
-            if !self.fill()? {
+            self.at += scan::word(&self.buffer[self.at..self.end]);
+            if self.at < self.end || !self.fill()? {
                 break;
             }
         }
@@ -250,23 +327,21 @@ impl<R: Read> Lexer<R> {
         self.at += 1;
         self.has_escapes = false;
         loop {
-            let rest = &self.buffer[self.at..self.end];
-            match rest.iter().position(|&byte| byte == b'"' || byte == b'\\') {
-                Some(len) if rest[len] == b'"' => {
-                    self.token = self.start + 1..self.at + len;
-                    self.at += len + 1;
+            self.at += scan::text(&self.buffer[self.at..self.end]);
+            match self.buffer[self.at..self.end].first() {
+                Some(b'"') => {
+                    self.token = self.start + 1..self.at;
+                    self.at += 1;
                     return Ok(Token::Text);
                 }
-                Some(len) => {
+                Some(_) => {
                     self.has_escapes = true;
-                    self.at += len;
                     if self.peek(1)?.is_some() {
                         self.at += 2;
                         continue;
                     }
                 }
                 None => {
-                    self.at = self.end;
                     if self.fill()? {
                         continue;
                     }
@@ -279,7 +354,7 @@ impl<R: Read> Lexer<R> {
     fn line_comment(&mut self) -> Result<(), Error> {
         loop {
             let rest = &self.buffer[self.at..self.end];
-            if let Some(len) = rest.iter().position(|&byte| byte == b'\n') {
+            if let Some(len) = memchr(b'\n', rest) {
                 self.at += len + 1;
                 return Ok(());
             }

@@ -14,6 +14,8 @@ mod heads;
 mod lexer;
 mod options;
 mod reader;
+mod recent;
+mod scan;
 mod skipped;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,12 @@ use std::io::Read;
 use super::super::atom_store::AtomId;
 use super::super::builder::{Added, Builder};
 use super::super::error::Error;
-use super::super::value::{AttentionValue, TruthValue, Value};
+use super::super::value::{AttentionValue, TruthKind, TruthValue, Value};
 use super::atoms::Frame;
 use super::heads::{Command, Head, Heads};
-use super::lexer::{Lexer, Position, Token};
+use super::lexer::{Lexer, Token};
 use super::options::{ReadOptions, ReadSummary, TvMerge};
+use super::recent::{Recent, RecentTruths};
 use super::skipped::quoted;
 
 /// Why a form is not taken.
@@ -40,6 +41,8 @@ pub(super) struct Reader<'a, R> {
     pub lexer: Lexer<R>,
     pub builder: &'a mut Builder,
     pub heads: Heads,
+    recent: Recent,
+    recent_truths: RecentTruths,
     /// The atoms that are open, outermost first, and what they hold and are given so far.
     pub frames: Vec<Frame>,
     pub members: Vec<AtomId>,
@@ -52,8 +55,6 @@ pub(super) struct Reader<'a, R> {
     pub scratch: Vec<u8>,
     pub summary: ReadSummary,
     tv_merge: TvMerge,
-    /// Where the form begins.
-    begin: Position,
     /// A token that was looked at and is read again.
     pushed_back: Option<Token>,
 }
@@ -76,6 +77,8 @@ impl<'a, R: Read> Reader<'a, R> {
             lexer: Lexer::new(source),
             builder,
             heads,
+            recent: Recent::default(),
+            recent_truths: RecentTruths::default(),
             frames: Vec::new(),
             members: Vec::new(),
             given: Vec::new(),
@@ -84,7 +87,6 @@ impl<'a, R: Read> Reader<'a, R> {
             scratch: Vec::new(),
             summary: ReadSummary::default(),
             tv_merge: options.tv_merge,
-            begin: Position { line: 1, column: 1 },
             pushed_back: None,
         })
     }
@@ -113,19 +115,22 @@ impl<'a, R: Read> Reader<'a, R> {
 
     /// Reads a form after its `(`, or passes it over.
     fn form(&mut self) -> Result<(), Error> {
-        self.begin = self.lexer.position();
+        self.lexer.mark();
         let atoms_before = self.builder.atom_count();
         let written_before = self.summary.atoms_written;
         match self.expression() {
             Ok(()) => {
                 self.summary.forms += 1;
-                self.assign();
+                if !self.assigned.is_empty() {
+                    self.assign();
+                }
                 Ok(())
             }
             Err(Stop::Broken(error)) => Err(error),
             Err(Stop::Skip(kind)) => {
                 self.pass_over()?;
-                self.summary.skipped.add(&kind, self.begin.line);
+                let line = self.lexer.marked().line;
+                self.summary.skipped.add(&kind, line);
                 self.summary.atoms_written = written_before;
                 self.forget(atoms_before);
                 Ok(())
@@ -135,13 +140,17 @@ impl<'a, R: Read> Reader<'a, R> {
 
     fn expression(&mut self) -> Result<(), Stop> {
         match self.next()? {
-            Token::Word => match self.heads.find(self.lexer.bytes()) {
+            Token::Word => match self.head() {
                 Head::Atom(typed) => self.atom(typed).map(drop),
                 Head::Command(Command::New) => {
                     let typed = self.symbol_type()?;
                     self.atom(typed).map(drop)
                 }
-                Head::Command(command) => self.command(command),
+                Head::Command(command) => {
+                    let done = self.command(command);
+                    self.recent.clear();
+                    done
+                }
                 _ => Err(Stop::Skip(format!(
                     "({} ..)",
                     quoted(self.lexer.bytes()).trim_matches('`')
@@ -152,8 +161,41 @@ impl<'a, R: Read> Reader<'a, R> {
         }
     }
 
+    /// What the last word means as the first of an expression.
+    #[inline(always)]
+    pub fn head(&mut self) -> Head {
+        match self.recent.find(self.lexer.bytes()) {
+            Some(head) => head,
+            None => self.new_head(),
+        }
+    }
+
+    #[cold]
+    fn new_head(&mut self) -> Head {
+        let word = self.lexer.bytes();
+        let head = self.heads.find(word);
+        self.recent.keep(word, head);
+        head
+    }
+
+    /// A truth value after its word, as it was read before if it was.
+    pub fn truth_again(&mut self, kind: TruthKind) -> Result<TruthValue, Stop> {
+        let ahead = self.lexer.ahead();
+        if let Some((value, len)) = self.recent_truths.find(kind, ahead) {
+            self.lexer.pass_closed(len);
+            return Ok(value);
+        }
+        let (text, from) = (ahead.first_chunk().copied(), self.lexer.passed());
+        let value = self.truth(kind)?;
+        if let Some(text) = text {
+            let len = (self.lexer.passed() - from) as usize;
+            self.recent_truths.keep(kind, &text, len, value);
+        }
+        Ok(value)
+    }
+
     /// The next token; the text must not end here.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Token, Stop> {
         if let Some(token) = self.pushed_back.take() {
             return Ok(token);
@@ -170,8 +212,8 @@ impl<'a, R: Read> Reader<'a, R> {
     }
 
     #[cold]
-    fn endless(&self) -> Error {
-        self.begin.error("the expression that begins here never ends")
+    fn endless(&mut self) -> Error {
+        self.lexer.marked().error("the expression that begins here never ends")
     }
 
     /// The text is broken at the last token.

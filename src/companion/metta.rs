@@ -1,0 +1,110 @@
+//! MeTTa on its way to a companion and back.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::Error;
+use crate::gguf::Gguf;
+use crate::opencog::atomspace;
+use crate::opencog::atomspace::companion::{Form, TruthCoding};
+use crate::opencog::metta::{self, Metta, PackedMetta, Tops, Truths};
+use crate::opencog::section::{Section, write};
+use crate::report::{AtomSpaceReport, MettaReport, SkippedReport, TruthReport};
+
+use super::Request;
+use super::code::{Coded, truth_report};
+
+/// Reads a text.
+pub(super) fn read(path: &Path) -> Result<Metta, Error> {
+    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
+    metta::read(file).map_err(|error| fault(path, error))
+}
+
+/// An error about the text or the companion at a path.
+pub(super) fn fault(path: &Path, error: atomspace::Error) -> Error {
+    match error {
+        atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
+        other => Error::opencog(path, other),
+    }
+}
+
+impl Coded {
+    /// Adds the sections of a text. Its truth values are coded only by a codec that is named.
+    pub fn metta(&mut self, metta: &Metta, request: &Request) -> Result<(), Error> {
+        let path = request.atoms().unwrap_or(Path::new(""));
+        let (recoded, truth) =
+            code_truth(metta, request.truth).map_err(|error| fault(path, error))?;
+        let metta = recoded.as_ref().unwrap_or(metta);
+        let sections = metta.sections(request.form);
+        let bytes = sections.iter().map(Section::tensor_bytes).sum();
+        self.atomspace = Some(AtomSpaceReport {
+            truth_values: truth.as_ref().map_or(0, |truth| truth.damage.values),
+            truth,
+            ..told(metta, request.form, bytes)
+        });
+        self.sections.extend(sections);
+        Ok(())
+    }
+}
+
+/// What is told of a text whose parts take so many bytes.
+pub(super) fn told(metta: &Metta, form: Form, bytes: u64) -> AtomSpaceReport {
+    let Metta { space, order, commands } = metta;
+    let mut skipped = Vec::new();
+    if commands.count > 0 {
+        let (kind, lines) = ("!".into(), commands.lines.clone());
+        skipped.push(SkippedReport { kind, count: commands.count, lines });
+    }
+    let mut distinct = order.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let open = metta.holds_variables();
+    let of = MettaReport {
+        top: order.len(),
+        distinct: distinct.len(),
+        open: distinct.iter().filter(|atom| open[atom.index()]).count(),
+        commands: commands.count as usize,
+    };
+    AtomSpaceReport { metta: Some(of), skipped, ..AtomSpaceReport::of(space, form, bytes) }
+}
+
+/// What is told of the atoms at the top of a companion.
+pub(super) fn told_of(tops: &Tops) -> MettaReport {
+    MettaReport {
+        top: tops.len(),
+        distinct: tops.distinct().count(),
+        open: tops.open().count(),
+        commands: tops.commands(),
+    }
+}
+
+/// The text with coded truth values, where a codec is named that can code them, and what that
+/// changed.
+fn code_truth(
+    metta: &Metta,
+    asked: TruthCoding,
+) -> Result<(Option<Metta>, Option<TruthReport>), atomspace::Error> {
+    let TruthCoding::Named { codec, tolerance } = asked else { return Ok((None, None)) };
+    let truths = Truths::of(metta);
+    if truths.values.is_empty() {
+        return Ok((None, None));
+    }
+    let coded = truths.coded(metta, codec, tolerance)?;
+    let of_codec = coded.as_ref().map(|(_, coded)| (codec, coded));
+    let told = truth_report(&truths.values, asked, of_codec);
+    Ok((coded.map(|(metta, _)| metta), Some(told)))
+}
+
+/// A text as it lies in a companion that is nowhere but in memory: there it is asked.
+pub(super) fn in_memory(path: &Path, metta: &Metta) -> Result<Gguf, Error> {
+    let file = write(Vec::new(), path, &metta.sections(Form::Mapped))?;
+    Ok(Gguf::from_bytes(&path.to_string_lossy(), file)?)
+}
+
+/// The atoms of a companion that holds MeTTa.
+pub(super) fn packed<'a>(path: &Path, gguf: &'a Gguf) -> Result<PackedMetta<'a>, Error> {
+    PackedMetta::of(gguf).map_err(|error| match error {
+        crate::gguf::Error::Format { fault, .. } => Error::opencog(path, fault),
+        other => other.into(),
+    })
+}
