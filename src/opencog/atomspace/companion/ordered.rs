@@ -28,10 +28,7 @@ pub struct Ordered {
 impl Ordered {
     /// Orders the atoms of a store and codes their truth values.
     pub fn of(store: &impl AtomStore, coding: TruthCoding) -> Ordered {
-        let mut order = Order::of(store);
-        order.put_nodes();
-        order.put_links();
-        let Order { types, groups, outgoing, old, new, .. } = order;
+        let Order { types, groups, outgoing, old, new, .. } = Order::of(store);
         let id = |atom: AtomId| AtomId(new[atom.index()]);
         let names = old.iter().map_while(|&atom| store.name(atom)).collect();
         Ordered {
@@ -39,7 +36,7 @@ impl Ordered {
             groups,
             names,
             outgoing,
-            truth: columns::truth_column(store, &old, coding),
+            truth: columns::truth_column(columns::truth_values(store, &old), coding),
             attention: columns::attention_column(store, &old),
             values: columns::value_column(store, &old, &id),
         }
@@ -83,24 +80,31 @@ impl Ordered {
     }
 }
 
-/// The order in the making.
-struct Order<'a, S> {
+/// The order of a store's atoms, and what it makes of names, outgoing sets and groups.
+pub(super) struct Order<'a, S> {
     store: &'a S,
-    types: Vec<AtomType>,
+    pub types: Vec<AtomType>,
     /// The new type for each old one; unused ones have none.
     type_id: Vec<Option<TypeId>>,
     /// By old id.
     heights: Vec<u32>,
-    groups: Vec<GroupSize>,
-    outgoing: Vec<u32>,
-    /// The old ids in the new order, as far as it goes.
-    old: Vec<AtomId>,
+    pub groups: Vec<GroupSize>,
+    pub outgoing: Vec<u32>,
+    /// The old ids in the new order.
+    pub old: Vec<AtomId>,
     /// The new ids by old id.
-    new: Vec<u32>,
+    pub new: Vec<u32>,
 }
 
 impl<'a, S: AtomStore> Order<'a, S> {
-    fn of(store: &'a S) -> Order<'a, S> {
+    pub fn of(store: &'a S) -> Order<'a, S> {
+        let mut order = Order::unordered(store);
+        order.put_nodes();
+        order.put_links();
+        order
+    }
+
+    fn unordered(store: &'a S) -> Order<'a, S> {
         let mut used = vec![false; store.types().len()];
         store.atoms().for_each(|atom| used[store.type_of(atom).index()] = true);
         let mut sorted: Vec<usize> = (0..used.len()).filter(|&of| used[of]).collect();
