@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::companion::{
-    AttentionCoding, Enabled, ExportJob, ExportTarget, PackJob, QueryJob, Request,
+    AttentionCoding, Enabled, ExportJob, ExportTarget, PackJob, QueryJob, Request, Sorting,
 };
+use crate::gguf::folder_of;
+use crate::hardware::Memory;
 use crate::opencog::atomspace::codec::{Codec, TOLERANCE};
 use crate::opencog::atomspace::companion::{Form, TruthCoding};
 use crate::opencog::atomspace::export::Target;
@@ -81,6 +83,11 @@ pub struct PackArgs {
 
     #[command(flatten)]
     coding: CodingArgs,
+
+    /// Memory in GB that sorting atoms may take: a text of more is sorted in parts, through temporary
+    /// files without names beside the companion [default: half of this machine's]
+    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    memory: Option<f64>,
 
     /// Also write a report of what was done: .html is a page to look at, .md a text, .json for
     /// programs; an existing file is replaced
@@ -268,11 +275,20 @@ impl CodingArgs {
     }
 }
 
+/// Memory in GB.
+fn gigabytes(text: &str) -> Result<f64, String> {
+    let gb = text.parse().ok().filter(|gb: &f64| gb.is_finite() && *gb > 0.0);
+    gb.ok_or_else(|| "expected a number of GB above 0".into())
+}
+
 impl PackArgs {
     /// The job, checked.
     pub fn job(self) -> anyhow::Result<PackJob> {
-        let request = self.coding.request(self.input);
         let (output, report, force) = (self.output, self.report, self.force);
+        let half = || Memory::of_this_machine().bytes() / 2;
+        let memory = self.memory.map_or_else(half, |gb| Memory::Asked(gb).bytes());
+        let sorting = Some(Sorting { memory, folder: folder_of(&output).into() });
+        let request = Request { sorting, ..self.coding.request(self.input) };
         Ok(PackJob { request, output, report, force })
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::opencog::atomspace::codec::{self, Codec, Damage, TOLERANCE, Truth, choose};
-use crate::opencog::atomspace::companion::{Ordered, TruthCoding};
+use crate::opencog::atomspace::companion::{Ordered, Sorted, TruthCoding};
 use crate::opencog::atomspace::read::ReadSummary;
 use crate::opencog::atomspace::{AtomSpace, AtomStore, TruthValue};
 use crate::opencog::ecan::{AtomAttention, AttentionCodec, AttentionValues};
@@ -28,8 +28,12 @@ pub(super) struct Coded {
 }
 
 /// Codes all that was read.
-pub(super) fn code(data: &Data, request: &Request) -> Result<Coded, Error> {
+pub(super) fn code(data: &mut Data, request: &Request) -> Result<Coded, Error> {
     let mut coded = Coded::default();
+    // What memory hardly has room for is there once.
+    if let Some((sorted, summary)) = data.sorted.take() {
+        coded.sorted(sorted, &summary, request);
+    }
     if let Some((space, summary)) = &data.atoms {
         coded.atoms(space, summary, request);
     }
@@ -48,8 +52,28 @@ const TOO_MANY: &str = "more than 256 of a kind are distinct (--attention geomet
 
 impl Coded {
     fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
-        let (coding, truth) = code_truth(space, request.truth);
-        let mut ordered = Ordered::of(space, coding);
+        let values = space.atoms().filter_map(|atom| space.truth_value(atom));
+        let (coding, truth) = code_truth(values, request.truth);
+        let report = AtomSpaceReport::of(space, request.form, 0);
+        let report = AtomSpaceReport { truth, ..report };
+        self.ordered(Ordered::of(space, coding), report, summary, request);
+    }
+
+    fn sorted(&mut self, sorted: Sorted, summary: &ReadSummary, request: &Request) {
+        let (coding, truth) = code_truth(sorted.truth_values(), request.truth);
+        let report = AtomSpaceReport::of_sorted(&sorted, request.form);
+        let report = AtomSpaceReport { truth, ..report };
+        self.ordered(sorted.ordered(coding), report, summary, request);
+    }
+
+    /// Codes attention values, and lays out what is told so far of the atoms.
+    fn ordered(
+        &mut self,
+        mut ordered: Ordered,
+        report: AtomSpaceReport,
+        summary: &ReadSummary,
+        request: &Request,
+    ) {
         let codec = match request.attention() {
             AttentionCoding::Exact => None,
             AttentionCoding::Chosen => Some(AttentionCodec::Palette),
@@ -78,8 +102,8 @@ impl Coded {
             values_taken: Some(summary.values_taken),
             values_ignored: Some(summary.values_ignored),
             skipped: SkippedReport::all(&summary.skipped),
-            truth,
-            ..AtomSpaceReport::of(space, request.form, section.tensor_bytes())
+            bytes: section.tensor_bytes(),
+            ..report
         });
         self.ecan = attention.as_ref().map(|(coded, values)| ecan_report(coded, values));
         self.sections.push(section);
@@ -114,14 +138,17 @@ impl Coded {
     }
 }
 
-/// The coding of the simple truth values of a space, as far as it can be as asked, and what it
+/// The coding of the simple ones of these truth values, as far as it can be as asked, and what it
 /// changes.
-fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<TruthReport>) {
-    let simple = |atom| match space.truth_value(atom)? {
+fn code_truth(
+    values: impl Iterator<Item = TruthValue>,
+    asked: TruthCoding,
+) -> (TruthCoding, Option<TruthReport>) {
+    let simple = |value| match value {
         TruthValue::Simple { strength, confidence } => Some(Truth { strength, confidence }),
         _ => None,
     };
-    let values: Vec<Truth> = space.atoms().filter_map(simple).collect();
+    let values: Vec<Truth> = values.filter_map(simple).collect();
     if values.is_empty() {
         return (TruthCoding::Exact, None);
     }

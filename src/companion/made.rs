@@ -108,8 +108,8 @@ impl<'a> Made<'a> {
     /// Reads and codes. A text that has no atoms is refused where there are no programs either:
     /// nobody packs nothing on purpose.
     fn of(request: &'a Request, carried: Option<&'a Path>) -> Result<Made<'a>, Error> {
-        let data = read::data(request)?;
-        let mut coded = code(&data, request)?;
+        let mut data = read::data(request)?;
+        let mut coded = code(&mut data, request)?;
         if let Some(path) = carried {
             carried::add(&mut coded, path, request)?;
         }

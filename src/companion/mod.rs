@@ -21,7 +21,7 @@ pub(crate) use made::Companion;
 pub(crate) use named::{NAME_KEY, SHA256_KEY};
 pub use named::{Named, State, named};
 pub use query::{Answer, QueryJob, query};
-pub use request::{AttentionCoding, Enabled, Request};
+pub use request::{AttentionCoding, Enabled, Request, Sorting};
 pub use run::{ExportJob, ExportTarget, Exported, PackJob, export, pack, stats};
 
 use std::path::{Path, PathBuf};

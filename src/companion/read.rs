@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::Error;
-use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read};
+use crate::opencog::atomspace::companion::{Sorted, Sorter};
+use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read, read_in_parts};
 use crate::opencog::atomspace::{self, AtomSpace, AtomStore};
 use crate::opencog::metta::Metta;
 use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
@@ -18,6 +19,8 @@ use super::{Request, metta};
 pub(super) struct Data {
     pub atoms: Option<(AtomSpace, ReadSummary)>,
     pub metta: Option<Metta>,
+    /// Atoms that were too many for memory.
+    pub sorted: Option<(Sorted, ReadSummary)>,
     pub programs: Option<Programs>,
 }
 
@@ -55,25 +58,56 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
                      companion";
         return Err(Error::opencog(path, fault));
     }
-    let mut data = Data::default();
-    if let Some(path) = request.atoms() {
-        match Language::of(path, !request.aliases.is_empty())? {
-            Language::Scheme => data.atoms = Some(atomspace(path, request)?),
-            Language::Metta => data.metta = Some(metta::read(path)?),
-        }
-    }
+    let mut data = match request.atoms() {
+        Some(path) => match Language::of(path, !request.aliases.is_empty())? {
+            Language::Scheme => atoms(path, request)?,
+            Language::Metta => Data { metta: Some(metta::read(path)?), ..Data::default() },
+        },
+        None => Data::default(),
+    };
     data.programs = request.programs().map(|path| programs(path, request)).transpose()?;
     Ok(data)
 }
 
+/// Reads a text of atoms, in parts that are sorted where memory may not suffice.
+fn atoms(path: &Path, request: &Request) -> Result<Data, Error> {
+    let Some(sorting) = request.sorting.as_ref().filter(|_| !request.validate) else {
+        return Ok(Data { atoms: Some(atomspace(path, request)?), ..Data::default() });
+    };
+    let blamed = |error| blamed(path, error);
+    let mut sorter = Sorter::new(&sorting.folder);
+    let mut add = |part| sorter.add(part);
+    let (last, mut summary) =
+        read_in_parts(opened(path)?, &options(request), sorting.part(), &mut add)
+            .map_err(blamed)?;
+    if sorter.is_empty() {
+        return Ok(Data { atoms: Some((last.space, summary)), ..Data::default() });
+    }
+    let sorted = sorter.add(last).and_then(|()| sorter.finish()).map_err(blamed)?;
+    summary.values_taken -= sorted.values_ignored();
+    summary.values_ignored += sorted.values_ignored();
+    Ok(Data { sorted: Some((sorted, summary)), ..Data::default() })
+}
+
 /// Reads a text of atoms.
 pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
-    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
-    let options = ReadOptions { tv_merge: request.tv_merge, aliases: request.aliases.clone() };
-    read(file, &options).map_err(|error| match error {
+    read(opened(path)?, &options(request)).map_err(|error| blamed(path, error))
+}
+
+fn opened(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|e| Error::file(path, "cannot open it", e))
+}
+
+fn options(request: &Request) -> ReadOptions {
+    ReadOptions { tv_merge: request.tv_merge, aliases: request.aliases.clone() }
+}
+
+/// The error of reading a file.
+fn blamed(path: &Path, error: atomspace::Error) -> Error {
+    match error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(path, other),
-    })
+    }
 }
 
 /// Whether a file begins as a GGUF does. What cannot be read twice, as a pipe, is text.

@@ -39,6 +39,28 @@ pub struct Request {
     pub form: Form,
     /// Whether it is also measured what coding changes for those who use the data.
     pub validate: bool,
+    /// How atoms are sorted that are too many for memory; in memory whatever they are where it isn't
+    /// said, and where all that was read is needed to validate.
+    pub sorting: Option<Sorting>,
+}
+
+/// How atoms are sorted that are too many for memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sorting {
+    /// Bytes that it should not take more than, beside what is packed.
+    pub memory: u64,
+    /// Where temporary files may be, which have no names there.
+    pub folder: PathBuf,
+}
+
+/// What a part of a text takes, while it is read and ordered, of what its atoms take.
+const SHARE: u64 = 6;
+
+impl Sorting {
+    /// Bytes of atoms that are read and ordered at once.
+    pub(super) fn part(&self) -> usize {
+        usize::try_from(self.memory / SHARE).unwrap_or(usize::MAX)
+    }
 }
 
 /// How attention values are kept.
@@ -80,6 +102,7 @@ impl Default for Request {
             enabled: Enabled { atomspace: true, moses: true, ecan: true },
             form: Form::Mapped,
             validate: false,
+            sorting: None,
         }
     }
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::opencog::atomspace::codec::{Codec, Damage};
-use crate::opencog::atomspace::companion::Form;
+use crate::opencog::atomspace::companion::{Form, Sorted};
 use crate::opencog::atomspace::read::Skipped;
-use crate::opencog::atomspace::{AtomStore, Kind, TypeId};
+use crate::opencog::atomspace::{AtomId, AtomStore, AtomType, Kind, TypeId};
 use crate::opencog::ecan::AtomAttention;
 use crate::opencog::moses::CodedEnsemble;
 use crate::validate::opencog::moses::FitnessChange;
@@ -175,29 +175,48 @@ pub struct MosesReport {
 impl AtomSpaceReport {
     /// Of the atoms of a store.
     pub(crate) fn of(store: &impl AtomStore, form: Form, bytes: u64) -> AtomSpaceReport {
-        let counts = store.types().iter().zip(0u16..);
-        let counts = counts.map(|(of, id)| (of, store.by_type(TypeId(id)).len()));
-        let counts: Vec<_> = counts.filter(|(_, atoms)| *atoms > 0).collect();
+        let types = store.types().iter().zip(0u16..);
+        let types = types.map(|(of, id)| (of, store.by_type(TypeId(id)).len())).collect();
+        let has_truth = |atom: &AtomId| store.truth_value(*atom).is_some();
+        let has_attention = |atom: &AtomId| store.attention_value(*atom).is_some();
+        AtomSpaceReport {
+            truth_values: store.atoms().filter(has_truth).count(),
+            attention_values: store.atoms().filter(has_attention).count(),
+            bytes,
+            ..AtomSpaceReport::of_types(types, form)
+        }
+    }
+
+    /// Of atoms that were sorted, not yet packed.
+    pub(crate) fn of_sorted(sorted: &Sorted, form: Form) -> AtomSpaceReport {
+        AtomSpaceReport {
+            truth_values: sorted.truth_values().count(),
+            attention_values: sorted.attention_values(),
+            ..AtomSpaceReport::of_types(sorted.types().collect(), form)
+        }
+    }
+
+    /// Of so many atoms of these types, without values.
+    fn of_types(mut counts: Vec<(&AtomType, usize)>, form: Form) -> AtomSpaceReport {
+        counts.retain(|(_, atoms)| *atoms > 0);
         let nodes = counts.iter().filter(|(of, _)| of.kind == Kind::Node).map(|of| of.1).sum();
-        let named = |(of, atoms): &(&crate::opencog::atomspace::AtomType, usize)| TypeReport {
+        let atoms: usize = counts.iter().map(|of| of.1).sum();
+        let named = |(of, atoms): &(&AtomType, usize)| TypeReport {
             name: of.name.to_string(),
             atoms: *atoms,
         };
         let mut types: Vec<TypeReport> = counts.iter().map(named).collect();
         types.sort_by(|a, b| b.atoms.cmp(&a.atoms).then_with(|| a.name.cmp(&b.name)));
         AtomSpaceReport {
-            atoms: store.atom_count(),
+            atoms,
             nodes,
-            links: store.atom_count() - nodes,
-            truth_values: store.atoms().filter(|&atom| store.truth_value(atom).is_some()).count(),
+            links: atoms - nodes,
+            truth_values: 0,
             attention_uncoded: None,
-            attention_values: store
-                .atoms()
-                .filter(|&atom| store.attention_value(atom).is_some())
-                .count(),
+            attention_values: 0,
             types,
             form: form.name(),
-            bytes,
+            bytes: 0,
             truth_codec: "exact".into(),
             truth: None,
             values_taken: None,

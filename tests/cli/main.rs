@@ -3,6 +3,8 @@
 mod aligned;
 mod already_quantized;
 mod bad_input;
+#[cfg(unix)]
+mod concurrent;
 mod departures;
 #[cfg(target_os = "linux")]
 mod descriptors;

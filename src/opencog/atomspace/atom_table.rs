@@ -85,6 +85,9 @@ const FREE: Slot = Slot { hash: 0, to: NOTHING };
 /// The least slots of a table that has any, as a power of two.
 const LEAST_BITS: u32 = 6;
 
+/// Those of the first one that is no small table any more: 256 KB.
+const SMALL_BITS: u32 = 15;
+
 /// Where hashes lead to.
 #[derive(Debug, Clone, Default)]
 struct Slots {
@@ -141,6 +144,8 @@ impl Slots {
     fn grow(&mut self) {
         let bits = match self.slots.len() {
             0 => LEAST_BITS,
+            // Small ones grow faster, which takes little memory and spares most of the moves.
+            some if some.ilog2() < SMALL_BITS => some.ilog2() + 3,
             some => some.ilog2() + 1,
         };
         // Three quarters of 2^32 are more than memory has room for.
@@ -196,6 +201,11 @@ impl Default for AtomTable {
 }
 
 impl AtomTable {
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        (self.nodes.slots.len() + self.links.slots.len()) * size_of::<Slot>()
+    }
+
     pub fn find(&self, atoms: &Atoms, of: TypeId, content: Content) -> Option<AtomId> {
         self.look_up(atoms, of, content, content.hash(of, self.seed)).ok()
     }

@@ -34,6 +34,13 @@ impl Atoms {
         self.records.len()
     }
 
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.records.len() * size_of::<Record>()
+            + self.names.len()
+            + self.members.len() * size_of::<AtomId>()
+    }
+
     #[inline]
     pub fn type_of(&self, atom: AtomId) -> TypeId {
         self.records[atom.index()].of

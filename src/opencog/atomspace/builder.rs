@@ -22,6 +22,9 @@ pub struct Builder {
     sorted: Vec<AtomId>,
 }
 
+/// About how many bytes the values of an atom under other keys take: mostly a few numbers.
+const BYTES_OF_OTHERS: usize = 200;
+
 /// An atom that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Added {
@@ -40,6 +43,23 @@ impl Builder {
     /// How many atoms there are.
     pub fn atom_count(&self) -> usize {
         self.atoms.len()
+    }
+
+    /// About how many bytes of memory the atoms and their values take.
+    pub(super) fn bytes(&self) -> usize {
+        let Values { truth, attention, other } = &self.values;
+        let values = truth.bytes() + attention.bytes() + other.len() * BYTES_OF_OTHERS;
+        self.atoms.bytes() + self.table.bytes() + values
+    }
+
+    /// The space so far. What is added next belongs to another one, whose types have the same ids.
+    pub(super) fn take_part(&mut self) -> AtomSpace {
+        let next = Builder {
+            types: self.types.clone(),
+            number_node: self.number_node,
+            ..Builder::default()
+        };
+        std::mem::replace(self, next).finish()
     }
 
     /// The types so far.

@@ -27,6 +27,13 @@ impl<T> Default for Column<T> {
 }
 
 impl<T: Copy> Column<T> {
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        // What is distinct is there twice, and a table of it is up to half empty.
+        let distinct = 3 * (size_of::<T>() + size_of::<[u64; 4]>());
+        self.code.len() * size_of::<u32>() + self.distinct.len() * distinct
+    }
+
     pub fn get(&self, atom: AtomId) -> Option<T> {
         let code = *self.code.get(atom.index())?;
         Some(self.distinct[code.checked_sub(1)? as usize])

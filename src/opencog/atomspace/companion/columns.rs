@@ -90,29 +90,74 @@ impl<V: Clone> Dictionary<Vec<V>> {
     }
 }
 
+/// A dictionary in the making, by increasing atoms.
+#[derive(Debug)]
+pub(super) struct Collected<K, V> {
+    places: HashMap<K, u32>,
+    codes: Vec<u32>,
+    distinct: Vec<V>,
+}
+
+impl<K, V> Default for Collected<K, V> {
+    fn default() -> Self {
+        Collected { places: HashMap::new(), codes: Vec::new(), distinct: Vec::new() }
+    }
+}
+
+impl<K: Eq + std::hash::Hash, V> Collected<K, V> {
+    /// What an atom has, which this tells from others. The atoms since the last one have none.
+    pub fn push(&mut self, atom: u32, key: K, value: V) {
+        let distinct = &mut self.distinct;
+        let code = *self.places.entry(key).or_insert_with(|| {
+            distinct.push(value);
+            distinct.len() as u32
+        });
+        self.codes.resize(atom as usize, 0);
+        self.codes.push(code);
+    }
+
+    /// The dictionary of so many atoms.
+    pub fn finish(mut self, atoms: usize) -> Dictionary<Vec<V>> {
+        let codes = match self.codes.is_empty() {
+            // Memory that is never written to takes no room.
+            true => vec![0; atoms],
+            false => {
+                self.codes.resize(atoms, 0);
+                self.codes
+            }
+        };
+        Dictionary { codes, distinct: self.distinct }
+    }
+}
+
 /// The truth values of a store's atoms in this order.
-pub(super) fn truth_column(
+pub(super) fn truth_values(
     store: &impl AtomStore,
     order: &[AtomId],
-    coding: TruthCoding,
-) -> TruthColumn {
-    if order.iter().all(|&atom| store.truth_value(atom).is_none()) {
-        let exact = Dictionary { codes: vec![0; order.len()], distinct: Vec::new() };
+) -> Dictionary<Vec<TruthValue>> {
+    Dictionary::of(order.iter().map(|&atom| store.truth_value(atom)), |value| value.bits())
+}
+
+/// The coded form of what truth values atoms have.
+pub(super) fn truth_column(given: Dictionary<Vec<TruthValue>>, coding: TruthCoding) -> TruthColumn {
+    if given.distinct.is_empty() {
         let codec = match coding {
             TruthCoding::Exact => None,
             TruthCoding::Chosen { tolerance } => Some(codec::choose(&[], tolerance).0),
             TruthCoding::Named { codec, .. } => Some(codec),
         };
-        return TruthColumn { codec, exact, coded: None };
+        return TruthColumn { codec, exact: given, coded: None };
     }
-    let all: Vec<_> = order.iter().map(|&atom| store.truth_value(atom)).collect();
-    let exact = |values: &[Option<TruthValue>]| {
-        let mut all = Dictionary::of(values.iter().copied(), |value| value.bits());
-        // Simple ones first, so that a reader need not look up the kind of what nearly all are.
-        all.sort_by_key(|value| value.kind());
-        all
+    let all = || {
+        let value = |code: &u32| Some(given.distinct[code.checked_sub(1)? as usize]);
+        given.codes.iter().map(value)
     };
-    let simple: Vec<Truth> = all.iter().filter_map(|value| as_simple(value.as_ref()?)).collect();
+    // Simple ones first, so that a reader need not look up the kind of what nearly all are.
+    let sorted = |mut values: Dictionary<Vec<TruthValue>>| {
+        values.sort_by_key(|value| value.kind());
+        values
+    };
+    let simple: Vec<Truth> = all().filter_map(|value| as_simple(value.as_ref()?)).collect();
     let (codec, coded) = match coding {
         TruthCoding::Exact => (None, None),
         TruthCoding::Chosen { tolerance } => {
@@ -123,18 +168,18 @@ pub(super) fn truth_column(
     };
     match coded.filter(|coded| !coded.is_empty()) {
         Some(Coded::Columns { strength, confidence }) => {
-            let others: Vec<_> =
-                all.iter().map(|value| value.filter(|value| as_simple(value).is_none())).collect();
+            let others = all().map(|value| value.filter(|value| as_simple(value).is_none()));
+            let others = Dictionary::of(others, |value| value.bits());
             let has: Vec<bool> =
-                all.iter().map(|value| value.as_ref().and_then(as_simple).is_some()).collect();
+                all().map(|value| value.as_ref().and_then(as_simple).is_some()).collect();
             let coded = CodedTruth {
                 strength: spread(&strength, &has),
                 confidence: spread(&confidence, &has),
             };
-            TruthColumn { codec, exact: exact(&others), coded: Some(coded) }
+            TruthColumn { codec, exact: sorted(others), coded: Some(coded) }
         }
         // A palette is a dictionary of few entries.
-        Some(Coded::Palette(_)) | None => TruthColumn { codec, exact: exact(&all), coded: None },
+        Some(Coded::Palette(_)) | None => TruthColumn { codec, exact: sorted(given), coded: None },
     }
 }
 
@@ -170,24 +215,47 @@ pub(super) fn attention_column(
     Dictionary::of(order.iter().map(|&atom| store.attention_value(atom)), |value| value.bits())
 }
 
+/// A column of other values in the making, by increasing atoms.
+#[derive(Debug, Default)]
+pub(super) struct ValueRows {
+    places: HashMap<Vec<u8>, u32>,
+    values: Strings,
+    rows: Collected<Row, Row>,
+}
+
+impl ValueRows {
+    /// What an atom has under keys, ascending; nothing where there are none.
+    pub fn push(&mut self, atom: u32, cells: impl Iterator<Item = (u32, Vec<u8>)>) {
+        let row: Row = cells.map(|(key, bytes)| (key, self.place(bytes))).collect();
+        if !row.is_empty() {
+            self.rows.push(atom, row.clone(), row);
+        }
+    }
+
+    fn place(&mut self, bytes: Vec<u8>) -> u32 {
+        if let Some(place) = self.places.get(&bytes) {
+            return *place;
+        }
+        let place = self.values.len() as u32;
+        self.values.push(&bytes);
+        self.places.insert(bytes, place);
+        place
+    }
+
+    /// The column of so many atoms.
+    pub fn finish(self, atoms: usize) -> ValueColumn {
+        ValueColumn { rows: self.rows.finish(atoms), values: self.values }
+    }
+}
+
 /// The other values of a store's atoms in this order, where `id` gives new ids for old ones.
 pub(super) fn value_column(
     store: &impl AtomStore,
     order: &[AtomId],
     id: &impl Fn(AtomId) -> AtomId,
 ) -> ValueColumn {
-    let mut places: HashMap<Vec<u8>, u32> = HashMap::new();
-    let mut values = Strings::default();
-    let mut place = |bytes: Vec<u8>| {
-        if let Some(place) = places.get(&bytes) {
-            return *place;
-        }
-        let place = values.len() as u32;
-        values.push(&bytes);
-        places.insert(bytes, place);
-        place
-    };
-    let mut row = |&atom: &AtomId| {
+    let mut rows = ValueRows::default();
+    for (new, &atom) in (0..).zip(order) {
         let cell = |(key, value): (AtomId, ValueRef)| {
             let mut bytes = Vec::new();
             value_bytes::encode(&value.to_value(), id, &mut bytes);
@@ -195,9 +263,7 @@ pub(super) fn value_column(
         };
         let mut cells: Vec<(u32, Vec<u8>)> = store.values(atom).map(cell).collect();
         cells.sort_unstable_by_key(|cell| cell.0);
-        let row: Row = cells.into_iter().map(|(key, bytes)| (key, place(bytes))).collect();
-        Some(row).filter(|row| !row.is_empty())
-    };
-    let rows = Dictionary::of(order.iter().map(&mut row), Row::clone);
-    ValueColumn { rows, values }
+        rows.push(new, cells.into_iter());
+    }
+    rows.finish(order.len())
 }

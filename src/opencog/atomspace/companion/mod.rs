@@ -21,8 +21,10 @@ mod name_index;
 mod ordered;
 mod packed;
 mod reader;
+mod run;
 mod section;
 mod sequence;
+mod sorter;
 mod space;
 mod value_view;
 
@@ -31,6 +33,7 @@ mod tests;
 
 pub use at_rest::expand;
 pub use ordered::Ordered;
+pub use sorter::{Sorted, Sorter};
 pub use space::PackedSpace;
 
 use super::codec::Codec;

@@ -33,10 +33,7 @@ impl Ordered {
 
     /// As [`Ordered::of`], and the new id of each atom of the store.
     pub fn with_places(store: &impl AtomStore, coding: TruthCoding) -> (Ordered, Vec<u32>) {
-        let mut order = Order::of(store);
-        order.put_nodes();
-        order.put_links();
-        let Order { types, groups, outgoing, old, new, .. } = order;
+        let Order { types, groups, outgoing, old, new, .. } = Order::of(store);
         let id = |atom: AtomId| AtomId(new[atom.index()]);
         let names = old.iter().map_while(|&atom| store.name(atom)).collect();
         let ordered = Ordered {
@@ -44,7 +41,7 @@ impl Ordered {
             groups,
             names,
             outgoing,
-            truth: columns::truth_column(store, &old, coding),
+            truth: columns::truth_column(columns::truth_values(store, &old), coding),
             attention: columns::attention_column(store, &old),
             values: columns::value_column(store, &old, &id),
         };
@@ -89,24 +86,31 @@ impl Ordered {
     }
 }
 
-/// The order in the making.
-struct Order<'a, S> {
+/// The order of a store's atoms, and what it makes of names, outgoing sets and groups.
+pub(super) struct Order<'a, S> {
     store: &'a S,
-    types: Vec<AtomType>,
+    pub types: Vec<AtomType>,
     /// The new type for each old one; unused ones have none.
     type_id: Vec<Option<TypeId>>,
     /// By old id.
     heights: Vec<u32>,
-    groups: Vec<GroupSize>,
-    outgoing: Vec<u32>,
-    /// The old ids in the new order, as far as it goes.
-    old: Vec<AtomId>,
+    pub groups: Vec<GroupSize>,
+    pub outgoing: Vec<u32>,
+    /// The old ids in the new order.
+    pub old: Vec<AtomId>,
     /// The new ids by old id.
-    new: Vec<u32>,
+    pub new: Vec<u32>,
 }
 
 impl<'a, S: AtomStore> Order<'a, S> {
-    fn of(store: &'a S) -> Order<'a, S> {
+    pub fn of(store: &'a S) -> Order<'a, S> {
+        let mut order = Order::unordered(store);
+        order.put_nodes();
+        order.put_links();
+        order
+    }
+
+    fn unordered(store: &'a S) -> Order<'a, S> {
         let mut used = vec![false; store.types().len()];
         store.atoms().for_each(|atom| used[store.type_of(atom).index()] = true);
         let mut sorted: Vec<usize> = (0..used.len()).filter(|&of| used[of]).collect();

@@ -7,7 +7,7 @@ use crate::opencog::section::{Part, Section};
 use super::columns::{CodedColumn, Dictionary, TruthColumn};
 use super::groups::GroupSize;
 use super::ordered::Ordered;
-use super::packed::{pack, width_of};
+use super::packed::{pack, packed_bytes, width_of};
 use super::{Form, VERSION, at_rest, name_index};
 
 /// The keys of the metadata.
@@ -84,7 +84,7 @@ impl Ordered {
         set(key::TYPES, Value::Array(Array::String(names)));
         set(key::TYPE_KINDS, Value::Array(Array::U8(self.types.iter().map(kind).collect())));
         match form {
-            Form::Mapped => set(key::INCOMING, Value::U64(self.incoming().1.len() as u64)),
+            Form::Mapped => set(key::INCOMING, Value::U64(self.incoming_count())),
             Form::AtRest => set(key::GROUPS, Value::U64(self.groups.len() as u64)),
         }
         let rows = &self.values.rows.distinct;
@@ -102,7 +102,8 @@ impl Ordered {
         let atoms = self.atom_count() as u64;
         let name_bytes: Vec<u8> = names.iter().flatten().copied().collect();
         let ids = width_of(atoms.saturating_sub(1));
-        let (starts, incoming) = self.incoming();
+        let starts = self.incoming_starts();
+        let held = width_of(starts.last().copied().unwrap_or(0).into());
         let packed = |name: &str, numbers: &[u32], width| {
             Part::bytes(name, pack(numbers.iter().map(|&n| n.into()), width))
         };
@@ -115,8 +116,8 @@ impl Ordered {
             Part::bytes(name::NAMES, name_bytes),
             Part::bytes(name::NAME_INDEX, self.name_index()),
             packed(name::OUTGOING, &self.outgoing, ids),
-            packed(name::INCOMING_STARTS, &starts, width_of(incoming.len() as u64)),
-            packed(name::INCOMING, &incoming, ids),
+            packed(name::INCOMING_STARTS, &starts, held),
+            Part::bytes(name::INCOMING, self.incoming(starts, ids)),
         ];
         parts.extend(truth_parts(&self.truth));
         let attention = &self.attention;
@@ -134,22 +135,37 @@ impl Ordered {
         name_index::build(nodes.into_iter())
     }
 
-    /// Where each atom's incoming set begins among all, one more at the end, and these sets.
-    fn incoming(&self) -> (Vec<u32>, Vec<u32>) {
+    /// The sizes of all incoming sets together.
+    fn incoming_count(&self) -> u64 {
+        let mut count = 0;
+        self.each_member(|_, _| count += 1);
+        count
+    }
+
+    /// Where each atom's incoming set begins among all, one more at the end.
+    fn incoming_starts(&self) -> Vec<u32> {
         let atoms = self.atom_count();
         let mut starts = vec![0u32; atoms + 1];
         self.each_member(|member, _| starts[member as usize + 1] += 1);
         for atom in 0..atoms {
             starts[atom + 1] += starts[atom];
         }
-        let mut next = starts.clone();
-        let mut incoming = vec![0; starts[atoms] as usize];
+        starts
+    }
+
+    /// The incoming sets, packed in this width; they begin at `starts`.
+    fn incoming(&self, starts: Vec<u32>, width: usize) -> Vec<u8> {
+        let count = starts.last().copied().unwrap_or(0);
+        let bytes = packed_bytes(count.into(), width).unwrap_or(0);
+        let mut incoming = vec![0; bytes as usize];
+        let mut next = starts;
         self.each_member(|member, link| {
             let next = &mut next[member as usize];
-            incoming[*next as usize] = link;
+            let at = *next as usize * width;
+            incoming[at..at + width].copy_from_slice(&link.to_le_bytes()[..width]);
             *next += 1;
         });
-        (starts, incoming)
+        incoming
     }
 
     /// Calls `see` with the members of each link and the link, once where it holds one twice.
@@ -161,11 +177,17 @@ impl Ordered {
             for link in next..next + group.count {
                 let (outgoing, after) = rest.split_at(group.arity as usize);
                 rest = after;
-                members.clear();
-                members.extend_from_slice(outgoing);
-                members.sort_unstable();
-                members.dedup();
-                members.iter().for_each(|&member| see(member, link));
+                match *outgoing {
+                    [one] => see(one, link),
+                    [a, b] if a != b => [a, b].into_iter().for_each(|member| see(member, link)),
+                    ref outgoing => {
+                        members.clear();
+                        members.extend_from_slice(outgoing);
+                        members.sort_unstable();
+                        members.dedup();
+                        members.iter().for_each(|&member| see(member, link));
+                    }
+                }
             }
             next += group.count;
         }

@@ -112,6 +112,8 @@ struct TypeWord {
 pub(super) struct Heads {
     by_word: FxHashMap<Box<[u8]>, Head>,
     types: Vec<TypeWord>,
+    /// Whether a word means an atom.
+    name_atoms: bool,
 }
 
 impl Heads {
@@ -164,8 +166,14 @@ impl Heads {
         let is_free = matches!(self.find(word), Head::Unknown | Head::Named(_));
         if is_free {
             self.by_word.insert(word.into(), Head::Named(atom));
+            self.name_atoms = true;
         }
         is_free
+    }
+
+    /// Whether there is a word that means an atom.
+    pub fn name_atoms(&self) -> bool {
+        self.name_atoms
     }
 
     /// The word as it was written.

@@ -13,6 +13,7 @@ mod commands;
 mod heads;
 mod lexer;
 mod options;
+mod parts;
 mod reader;
 mod recent;
 mod scan;
@@ -26,8 +27,10 @@ use std::io::Read;
 use super::builder::Builder;
 use super::error::Error;
 use super::space::AtomSpace;
+use parts::{Parts, TakePart};
 
 pub use options::{ReadOptions, ReadSummary, TvMerge};
+pub use parts::{PartOfText, Slot};
 pub use skipped::{Skipped, SkippedKind};
 
 /// Reads a text into a space of its own.
@@ -50,5 +53,25 @@ pub fn read_into(
     source: impl Read,
     options: &ReadOptions,
 ) -> Result<ReadSummary, Error> {
-    reader::Reader::new(builder, source, options)?.run()
+    reader::Reader::new(builder, source, options, None)?.run()
+}
+
+/// Reads a text in parts, where it is more than about `limit` bytes of memory: all parts but the last
+/// are given to `take`, in order, the last one comes back. A text that names atoms with `define` is
+/// one part from then on, since its names may be used anywhere.
+///
+/// # Errors
+/// As [`read`], and what `take` fails with.
+pub fn read_in_parts(
+    source: impl Read,
+    options: &ReadOptions,
+    limit: usize,
+    take: TakePart,
+) -> Result<(PartOfText, ReadSummary), Error> {
+    let mut builder = Builder::new();
+    let parts = Parts::new(limit, take);
+    let mut reader = reader::Reader::new(&mut builder, source, options, Some(parts))?;
+    let summary = reader.run()?;
+    let noted = reader.parts.take().map(Parts::into_noted).unwrap_or_default();
+    Ok((noted.of(builder.finish()), summary))
 }

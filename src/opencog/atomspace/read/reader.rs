@@ -10,6 +10,7 @@ use super::atoms::Frame;
 use super::heads::{Command, Head, Heads};
 use super::lexer::{Lexer, Token};
 use super::options::{ReadOptions, ReadSummary, TvMerge};
+use super::parts::Parts;
 use super::recent::{Recent, RecentTruths};
 use super::skipped::quoted;
 
@@ -38,6 +39,8 @@ pub(super) enum Given {
 
 /// Reads forms into a space.
 pub(super) struct Reader<'a, R> {
+    /// Where parts of the text go, if it is read in parts.
+    pub parts: Option<Parts<'a>>,
     pub lexer: Lexer<R>,
     pub builder: &'a mut Builder,
     pub heads: Heads,
@@ -47,8 +50,9 @@ pub(super) struct Reader<'a, R> {
     pub frames: Vec<Frame>,
     pub members: Vec<AtomId>,
     pub given: Vec<Given>,
-    /// What the form gives to atoms, until it is seen to be whole.
-    pub assigned: Vec<(AtomId, Given)>,
+    /// What the form gives to atoms, until it is seen to be whole, and whether that holds only because
+    /// the atom is new.
+    pub assigned: Vec<(AtomId, Given, bool)>,
     /// How deep in values the reader is.
     pub value_depth: usize,
     /// A text without its escapes; the name of a node in parts.
@@ -64,6 +68,7 @@ impl<'a, R: Read> Reader<'a, R> {
         builder: &'a mut Builder,
         source: R,
         options: &ReadOptions,
+        parts: Option<Parts<'a>>,
     ) -> Result<Reader<'a, R>, Error> {
         let mut heads = Heads::default();
         for (word, of) in &options.aliases {
@@ -74,6 +79,7 @@ impl<'a, R: Read> Reader<'a, R> {
             }
         }
         Ok(Reader {
+            parts,
             lexer: Lexer::new(source),
             builder,
             heads,
@@ -92,15 +98,22 @@ impl<'a, R: Read> Reader<'a, R> {
     }
 
     /// Reads to the end.
-    pub fn run(mut self) -> Result<ReadSummary, Error> {
+    pub fn run(&mut self) -> Result<ReadSummary, Error> {
         loop {
             let token = self.lexer.next()?;
             for block in self.lexer.take_blocks() {
                 self.summary.skipped.add("#! .. !# or #| .. |#, a comment", block.line);
             }
             match token {
-                Token::End => return Ok(self.summary),
-                Token::Open => self.form()?,
+                Token::End => return Ok(std::mem::take(&mut self.summary)),
+                Token::Open => {
+                    self.form()?;
+                    if let Some(parts) = &mut self.parts
+                        && !self.heads.name_atoms()
+                    {
+                        parts.end(self.builder)?;
+                    }
+                }
                 // the expression that follows is told of
                 Token::Quote => (),
                 Token::Word | Token::Text => {
@@ -250,13 +263,17 @@ impl<'a, R: Read> Reader<'a, R> {
         if is_nested && !is_new && self.tv_merge == TvMerge::FirstNested {
             self.summary.values_ignored += 1;
         } else {
-            self.assigned.push((atom, given));
+            let is_weak = is_nested && self.tv_merge == TvMerge::FirstNested;
+            self.assigned.push((atom, given, is_weak));
         }
     }
 
     fn assign(&mut self) {
         self.summary.values_taken += self.assigned.len() as u64;
-        for (atom, given) in self.assigned.drain(..) {
+        for (atom, given, is_weak) in self.assigned.drain(..) {
+            if let Some(parts) = &mut self.parts {
+                parts.note(atom, &given, is_weak);
+            }
             match given {
                 Given::Truth(value) => self.builder.set_truth_value(atom, value),
                 Given::Attention(value) => self.builder.set_attention_value(atom, value),

@@ -29,7 +29,7 @@ impl Default for Recent {
     }
 }
 
-/// The bytes of a word of up to 24 bytes, which with its length tell it from all others.
+/// The bytes of a word of 1 to 24 bytes, which with its length tell it from all others.
 #[inline(always)]
 fn key(word: &[u8]) -> Option<Key> {
     let word_of = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
@@ -40,6 +40,7 @@ fn key(word: &[u8]) -> Option<Key> {
             Some([word_of(first), word_of(word[8..].first_chunk()?), word_of(last)])
         }
         (Some(_), ..) => None,
+        (.., 0) => None,
         (.., 4..) => Some([half_of(word.first_chunk()?), 0, half_of(word.last_chunk()?)]),
         _ => Some([word.iter().fold(0, |so_far, &byte| so_far << 8 | u64::from(byte)), 0, 0]),
     }
