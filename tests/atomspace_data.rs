@@ -53,7 +53,7 @@ fn what_is_written_is_read_back() {
             let options = ReadOptions { tv_merge, ..ReadOptions::default() };
             let (space, _) = read(&text[..], &options).unwrap();
             let mut written = Vec::new();
-            let summary = export(&space, target, &mut written).unwrap();
+            let summary = export(&space, &target.into(), &mut written).unwrap();
             let (back, read_back) = read(&written[..], &ReadOptions::default()).unwrap();
             println!("{name}: {} atoms, {summary:?}", space.atom_count());
             assert!(read_back.skipped.is_empty(), "{name}: {}", read_back.skipped);

@@ -23,6 +23,8 @@ pub struct QueryJob {
     pub limit: usize,
     /// Words that a text uses for types without defining them, and these.
     pub aliases: Vec<(String, String)>,
+    /// Type scripts that declare more types of a text.
+    pub types: Vec<PathBuf>,
 }
 
 /// The longest answer, in bytes of text.
@@ -59,7 +61,8 @@ pub fn query(job: &QueryJob) -> Result<Answer, Error> {
     match read::is_gguf(&job.file)? {
         true => answer(&Opened::open(&job.file)?.space()?, job),
         false => {
-            let request = Request { aliases: job.aliases.clone(), ..Request::default() };
+            let (aliases, types) = (job.aliases.clone(), job.types.clone());
+            let request = Request { aliases, types, ..Request::default() };
             answer(&read::atomspace(&job.file, &request)?.0, job)
         }
     }

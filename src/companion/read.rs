@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::Error;
 use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read};
-use crate::opencog::atomspace::{self, AtomSpace, AtomStore};
+use crate::opencog::atomspace::{self, AtomSpace, AtomStore, Declarations};
 use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
 
 use super::Request;
@@ -54,11 +55,28 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
 /// Reads a text of atoms.
 pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
     let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
-    let options = ReadOptions { tv_merge: request.tv_merge, aliases: request.aliases.clone() };
+    let options = ReadOptions {
+        tv_merge: request.tv_merge,
+        aliases: request.aliases.clone(),
+        types: types(&request.types)?,
+    };
     read(file, &options).map_err(|error| match error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(path, other),
     })
+}
+
+/// The types of OpenCog's modules and those that these scripts declare; none where there are no
+/// scripts.
+pub(super) fn types(scripts: &[PathBuf]) -> Result<Option<Arc<Declarations>>, Error> {
+    if scripts.is_empty() {
+        return Ok(None);
+    }
+    let mut types = Declarations::default();
+    for path in scripts {
+        types.add_script(&text(path)?).map_err(|e| Error::opencog(path, e))?;
+    }
+    Ok(Some(Arc::new(types)))
 }
 
 /// Whether a file begins as a GGUF does. What cannot be read twice, as a pipe, is text.

@@ -183,18 +183,32 @@ impl AtomTable {
         Ok((atom, true))
     }
 
-    /// Takes the last atom out of both again.
-    pub fn remove_last(&mut self, atoms: &mut Atoms, is_node: bool) {
-        let Some(last) = atoms.len().checked_sub(1) else { return };
-        let (atom, of) = (AtomId(last as u32), atoms.types[last]);
-        let content = match is_node {
-            true => Content::Name(atoms.name(atom)),
-            false => Content::Outgoing(atoms.outgoing(atom)),
-        };
-        let hash = Slot::spread(content.hash(of));
+    /// Takes an atom out of the table, so that it is found no more.
+    pub fn remove(&mut self, atoms: &Atoms, atom: AtomId, is_node: bool) {
+        let hash = Slot::spread(content(atoms, atom, is_node).hash(atoms.types[atom.index()]));
         if let Ok(slot) = self.slots.find_entry(hash, |slot| slot.atom == atom) {
             slot.remove();
         }
+    }
+
+    /// Puts an atom that was taken out into the table again.
+    pub fn insert(&mut self, atoms: &Atoms, atom: AtomId, is_node: bool) {
+        let hash = content(atoms, atom, is_node).hash(atoms.types[atom.index()]);
+        let rehash = |slot: &Slot| Slot::spread(slot.hash);
+        self.slots.insert_unique(Slot::spread(hash), Slot { hash, atom }, rehash);
+    }
+
+    /// Takes the last atom out of both again.
+    pub fn remove_last(&mut self, atoms: &mut Atoms, is_node: bool) {
+        let Some(last) = atoms.len().checked_sub(1) else { return };
+        self.remove(atoms, AtomId(last as u32), is_node);
         atoms.pop(is_node);
+    }
+}
+
+fn content(atoms: &Atoms, atom: AtomId, is_node: bool) -> Content<'_> {
+    match is_node {
+        true => Content::Name(atoms.name(atom)),
+        false => Content::Outgoing(atoms.outgoing(atom)),
     }
 }
