@@ -69,9 +69,30 @@ pub enum CodedError {
     },
 }
 
+/// How often what was coded is coded again at most, until nothing changes.
+const MOST_ROUNDS: usize = 16;
+
 impl CodedEnsemble {
-    /// Codes an ensemble.
+    /// Codes an ensemble. What it gave is coded so again, by the same codes: what is coded is coded
+    /// again until nothing changes.
     pub fn encode(ensemble: &Ensemble, codec: ConstantCodec, rounding: Rounding) -> CodedEnsemble {
+        let mut coded = CodedEnsemble::encode_once(ensemble, codec, rounding);
+        let mut decoded = coded.decode();
+        if decoded.programs == ensemble.programs {
+            return coded;
+        }
+        for _ in 0..MOST_ROUNDS {
+            coded = CodedEnsemble::encode_once(&decoded, codec, rounding);
+            let again = coded.decode();
+            if again.programs == decoded.programs {
+                break;
+            }
+            decoded = again;
+        }
+        coded
+    }
+
+    fn encode_once(ensemble: &Ensemble, codec: ConstantCodec, rounding: Rounding) -> CodedEnsemble {
         let constants: Vec<f64> = ensemble.programs.iter().flat_map(Tree::constants).collect();
         let mut book = Codebook::new(codec, &constants);
         let binding = match rounding {
@@ -319,6 +340,28 @@ mod tests {
         assert_eq!(palette.packed(2).len(), 5);
         let lattice = CodedEnsemble::encode(&ensemble, ConstantCodec::Lattice, Rounding::Keep);
         assert_eq!(lattice.constants(), (2, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_coded_is_coded_so_again(
+            constants in proptest::collection::vec(
+                prop_oneof![-4.0..4.0f64, (-8..8i32).prop_map(|i| f64::from(i) / 4.0), -1e9..1e9f64],
+                1..120,
+            ),
+        ) {
+            let text: String = constants.iter().map(|value| format!("+({value} $1)\n")).collect();
+            let ensemble = Ensemble::read(&text).unwrap();
+            let table = Table::read("t,x\n1.3,1.0\n0.5,0.25\n2.5,2.0", None, None).unwrap();
+            let calibrated = Rounding::Calibrated { table: &table, tolerance: TOLERANCE };
+            for codec in ConstantCodec::all() {
+                for rounding in [Rounding::Keep, Rounding::Nearest, calibrated] {
+                    let coded = CodedEnsemble::encode(&ensemble, codec, rounding);
+                    let again = CodedEnsemble::encode(&coded.decode(), codec, rounding);
+                    prop_assert_eq!(again.section(), coded.section(), "{} {:?}", codec, rounding);
+                }
+            }
+        }
     }
 
     #[test]
