@@ -11,7 +11,9 @@ use crate::opencog::ecan::{AtomAttention, AttentionCodec, AttentionValues};
 use crate::opencog::moses::TOLERANCE as MOSES_TOLERANCE;
 use crate::opencog::moses::{CodedEnsemble, ConstantCodec, Fitness, Rounding};
 use crate::opencog::section::Section;
-use crate::report::{AtomSpaceReport, EcanReport, MosesReport, SkippedReport, TruthReport};
+use crate::report::{
+    AtomSpaceReport, DeclinedCodec, EcanReport, MosesReport, SkippedReport, TruthReport,
+};
 use crate::validate::opencog::moses::fitness_change;
 use crate::validate::opencog::ranking::spearman;
 
@@ -39,14 +41,27 @@ pub(super) fn code(data: &Data, request: &Request) -> Result<Coded, Error> {
     Ok(coded)
 }
 
+/// The share of the bytes of atoms that a codec must save to be worth a loss.
+const WORTH_A_LOSS: f64 = 0.02;
+
 /// Why attention values are not coded.
 const NO_CODE: &str = "one of them is not finite, or has a VLTI that is no count";
 const TOO_MANY: &str = "more than 256 of a kind are distinct (--attention geometric codes them)";
 
 impl Coded {
     fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
-        let (coding, truth) = code_truth(space, request.truth);
+        let (coding, mut truth) = code_truth(space, request.truth);
         let mut ordered = Ordered::of(space, coding);
+        if let (TruthCoding::Chosen { .. }, Some(lossy)) = (request.truth, &mut truth)
+            && lossy.damage.is_lossy()
+        {
+            let exact = Ordered::of(space, TruthCoding::Exact);
+            let [less, more] = [&ordered, &exact].map(|of| of.section(request.form).tensor_bytes());
+            if more as f64 <= less as f64 * (1.0 + WORTH_A_LOSS) {
+                decline(lossy, less, more);
+                ordered = exact;
+            }
+        }
         let codec = match request.attention() {
             AttentionCoding::Exact => None,
             AttentionCoding::Chosen => Some(AttentionCodec::Palette),
@@ -62,11 +77,16 @@ impl Coded {
             }
             Some((coded, values))
         });
-        // A palette of whole values takes a byte an atom, one of each number three.
-        let in_one_byte = codec == Some(AttentionCodec::Palette)
-            && ordered.distinct_attention() <= usize::from(u8::MAX);
-        if attention.is_some() && !in_one_byte {
-            ordered.take_attention();
+        // A palette of whole values takes a byte an atom, one of each number three. It is of the
+        // coded values, so that they are coded so again.
+        let mut in_one_byte = false;
+        if let Some((coded, _)) = &attention {
+            ordered.set_attention(coded);
+            in_one_byte = codec == Some(AttentionCodec::Palette)
+                && ordered.distinct_attention() <= usize::from(u8::MAX);
+            if !in_one_byte {
+                ordered.take_attention();
+            }
         }
         let section = ordered.section(request.form);
         let uncoded = codec.filter(|_| attention.is_none() && ordered.distinct_attention() > 0);
@@ -86,7 +106,7 @@ impl Coded {
     }
 
     fn programs(&mut self, programs: &Programs, request: &Request) -> Result<(), Error> {
-        let path = request.programs().unwrap_or(Path::new(""));
+        let of = request.table().or(request.programs()).unwrap_or(Path::new(""));
         let Programs { ensemble, table } = programs;
         let rounding = match (request.moses_constants, table) {
             // The plain code, without guards.
@@ -98,7 +118,7 @@ impl Coded {
         let plain = || CodedEnsemble::encode(ensemble, ConstantCodec::Uniform, Rounding::Nearest);
         let change = |coded: &CodedEnsemble, table| {
             fitness_change(ensemble, &coded.decode(), table, Fitness::Errors)
-                .map_err(|e| Error::opencog(path, e))
+                .map_err(|e| Error::opencog(of, e))
         };
         let section = coded.section();
         self.moses = Some(MosesReport {
@@ -148,6 +168,7 @@ fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<Tru
             None => Damage::between(&values, &values),
         },
         plain_uniform: plain.as_ref().map(damage),
+        declined: None,
     };
     let coding = match coded {
         Some((codec, tolerance, _)) => TruthCoding::Named { codec, tolerance },
@@ -174,4 +195,16 @@ fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {
         sti_error: Some(if all > 0.0 { (sum(&after.sti) - sum(&values.sti)) / all } else { 0.0 }),
         ..EcanReport::of(coded)
     }
+}
+
+/// Tells that nothing is lost: the codec would have made `more` bytes of atoms `less`.
+fn decline(truth: &mut TruthReport, less: u64, more: u64) {
+    let bytes = more.saturating_sub(less);
+    truth.declined = Some(DeclinedCodec {
+        codec: std::mem::replace(&mut truth.codec, "exact".into()),
+        bytes,
+        share: bytes as f64 / more.max(1) as f64,
+    });
+    truth.exceptions = 0;
+    truth.damage = truth.damage.undone();
 }

@@ -101,7 +101,7 @@ fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
     let table = Table::read(&text(of)?, target.as_ref(), weight.as_ref());
     let table = table.map_err(|e| Error::opencog(of, e))?;
     Binding::new(&ensemble.names, &table)
-        .map_err(|e| Error::opencog(path, format!("{e}, for the table {}", of.display())))?;
+        .map_err(|e| Error::opencog(of, format!("{e}, which {} asks for", path.display())))?;
     Ok(Programs { ensemble, table: Some(table) })
 }
 

@@ -41,6 +41,8 @@ pub struct CodedEnsemble {
     /// Where each ends.
     ends: Vec<u32>,
     measures: Vec<Measure>,
+    demes: Vec<String>,
+    behaviors: Vec<Vec<f64>>,
 }
 
 /// Parts that make no ensemble.
@@ -108,7 +110,9 @@ impl CodedEnsemble {
         };
         let trees: Vec<Tree<Code>> = ensemble.programs.iter().map(&mut code).collect();
         let measures = ensemble.measures.clone();
-        CodedEnsemble { measures, ..CodedEnsemble::of_trees(ensemble.names.clone(), book, &trees) }
+        let coded = CodedEnsemble::of_trees(ensemble.names.clone(), book, &trees);
+        let (demes, behaviors) = (ensemble.demes.clone(), ensemble.behaviors.clone());
+        CodedEnsemble { measures, demes, behaviors, ..coded }
     }
 
     /// An ensemble of coded programs, as evolution finds them.
@@ -118,7 +122,8 @@ impl CodedEnsemble {
             bytes.extend(pack(tree, &book));
             ends.push(bytes.len() as u32);
         }
-        CodedEnsemble { names, book, bytes, ends, measures: Vec::new() }
+        let (measures, demes, behaviors) = (Vec::new(), Vec::new(), Vec::new());
+        CodedEnsemble { names, book, bytes, ends, measures, demes, behaviors }
     }
 
     /// An ensemble that was stored; every program is checked.
@@ -145,7 +150,8 @@ impl CodedEnsemble {
                 return Err(CodedError::Measure { measure, programs, values });
             }
         }
-        let ensemble = CodedEnsemble { names, book, bytes, ends, measures };
+        let (demes, behaviors) = (Vec::new(), Vec::new());
+        let ensemble = CodedEnsemble { names, book, bytes, ends, measures, demes, behaviors };
         for program in 0..ensemble.len() {
             let fault = |error| CodedError::Program { program, error };
             unpack(ensemble.packed(program), &ensemble.limits()).map_err(fault)?;
@@ -216,7 +222,30 @@ impl CodedEnsemble {
             names: self.names.clone(),
             programs: (0..self.len()).map(program).collect(),
             measures: self.measures.clone(),
+            demes: self.demes.clone(),
+            behaviors: self.behaviors.clone(),
         }
+    }
+
+    /// The deme of each program, where any has one.
+    pub fn demes(&self) -> &[String] {
+        &self.demes
+    }
+
+    /// The score of each program on each row, where any has them.
+    pub fn behaviors(&self) -> &[Vec<f64>] {
+        &self.behaviors
+    }
+
+    /// With the demes and behavioral scores that were stored, of each program or of none.
+    pub(super) fn with_notes(
+        self,
+        demes: Vec<String>,
+        behaviors: Vec<Vec<f64>>,
+    ) -> Option<CodedEnsemble> {
+        let is_right = |count: usize| count == 0 || count == self.len();
+        let are_right = is_right(demes.len()) && is_right(behaviors.len());
+        are_right.then_some(CodedEnsemble { demes, behaviors, ..self })
     }
 
     /// How many constants are levels, and how many are kept as they are.
