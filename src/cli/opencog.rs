@@ -24,7 +24,9 @@ Examples:
 
 const QUERY_HELP: &str = "\
 Prints a line of the variables' names, then one for each match: the atoms, separated by tabs (those
-in names are \\t, line feeds \\n). Of a pattern without variables it says yes or no.
+in names are \\t, line feeds \\n). Of a pattern without variables it says yes or no. Clauses may be
+wrapped in Meet, Get, Query, Bind, Present and And, as AtomSpace has them; in a bare And each must be a
+link with a variable, else it is the link that is looked for.
 
 Example, who is whatever Kecia is:
   opencog-qat opencog query kb.opencog.gguf '

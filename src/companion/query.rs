@@ -69,7 +69,7 @@ pub fn query(job: &QueryJob) -> Result<Answer, Error> {
 }
 
 fn answer(store: &impl AtomStore, job: &QueryJob) -> Result<Answer, Error> {
-    let query = Query::parse(&job.pattern, store)
+    let query = Query::parse_with(&job.pattern, store, read::types(&job.types)?)
         .map_err(|e| Error::opencog(&job.file, format!("the pattern: {e}")))?;
     let matches = query.matches(store, TruthFilter::Any, job.limit);
     let mut room = LONGEST;
