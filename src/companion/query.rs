@@ -26,6 +26,8 @@ pub struct QueryJob {
     pub limit: usize,
     /// Words that a text uses for types without defining them, and these.
     pub aliases: Vec<(String, String)>,
+    /// Type scripts that declare more types of a text.
+    pub types: Vec<PathBuf>,
 }
 
 /// The longest answer, in bytes of text.
@@ -73,7 +75,8 @@ pub fn query(job: &QueryJob) -> Result<Answer, Error> {
             answer_of_metta(&metta::packed(&job.file, &gguf)?, job)
         }
         Language::Scheme => {
-            let request = Request { aliases: job.aliases.clone(), ..Request::default() };
+            let (aliases, types) = (job.aliases.clone(), job.types.clone());
+            let request = Request { aliases, types, ..Request::default() };
             answer(&read::atomspace(&job.file, &request)?.0, job)
         }
     }
@@ -102,7 +105,7 @@ fn answer_of_metta(metta: &PackedMetta, job: &QueryJob) -> Result<Answer, Error>
 }
 
 fn answer(store: &impl AtomStore, job: &QueryJob) -> Result<Answer, Error> {
-    let query = Query::parse(&job.pattern, store)
+    let query = Query::parse_with(&job.pattern, store, read::types(&job.types)?)
         .map_err(|e| Error::opencog(&job.file, format!("the pattern: {e}")))?;
     let matches = query.matches(store, TruthFilter::Any, job.limit);
     let mut room = LONGEST;

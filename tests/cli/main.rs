@@ -22,6 +22,7 @@ mod memory;
 mod metta;
 mod models;
 mod opencog;
+mod opencog_meaning;
 mod other_kinds;
 mod outputs;
 mod overflow;

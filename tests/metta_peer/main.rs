@@ -81,12 +81,15 @@ fn texts_are_read_and_written_as_hyperon_reads_and_prints_them() {
     for form in [Form::Mapped, Form::AtRest] {
         let job = |text: &PathBuf| {
             let (companion, written) = (witness.packed(text, form), text.with_extension("again"));
-            let metta = companion::stats(&companion, &[], None).unwrap().atomspace.unwrap().metta;
+            let metta =
+                companion::stats(&companion, &[], &[], None).unwrap().atomspace.unwrap().metta;
             let export = ExportJob {
                 companion,
                 output: Some(written.clone()),
                 moses: None,
                 target: None,
+                modules: vec![],
+                types: vec![],
                 force: true,
             };
             companion::export(&export).unwrap();
@@ -110,7 +113,13 @@ fn patterns_have_the_answers_that_match_gives() {
         let atoms = texts::at_the_top(&fs::read_to_string(text).unwrap());
         let query = |pattern: String| {
             let file = companion.clone();
-            let job = QueryJob { file, pattern: pattern.clone(), limit: 100_000, aliases: vec![] };
+            let job = QueryJob {
+                file,
+                pattern: pattern.clone(),
+                limit: 100_000,
+                aliases: vec![],
+                types: vec![],
+            };
             let answer = companion::query(&job).unwrap_or_else(|e| panic!("{pattern}: {e}"));
             assert!(answer.is_complete, "{pattern}");
             let (variables, rows) = (answer.variables, answer.matches);
@@ -145,7 +154,7 @@ fn a_text_is_packed_in_a_fraction_of_the_time_and_memory_of_hyperons_loader() {
     pack.args(["opencog", "pack", "-q", "--force"]).args([&file, &companion]);
     let (seconds, peak) = best_of(3, || run(&mut pack));
     let theirs = (theirs["seconds"].as_f64().unwrap(), theirs["peak_kib"].as_f64().unwrap());
-    let stats = companion::stats(&companion, &[], None).unwrap();
+    let stats = companion::stats(&companion, &[], &[], None).unwrap();
     let atoms = stats.atomspace.unwrap();
     let each = atoms.bytes as f64 / atoms.atoms as f64;
     println!(

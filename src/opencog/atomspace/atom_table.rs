@@ -268,6 +268,18 @@ impl AtomTable {
         }
     }
 
+    /// Puts an atom that was taken out into the table again; `is_node` tells what it is.
+    pub fn insert(&mut self, atoms: &Atoms, atom: AtomId, is_node: bool) {
+        let of = atoms.type_of(atom);
+        let (slots, content, to) = match is_node {
+            true => (&mut self.nodes, Content::Name(atoms.name(atom)), atoms.head(atom)),
+            false => (&mut self.links, Content::Outgoing(atoms.outgoing(atom)), atom.0),
+        };
+        let hash = content.hash(of, self.seed);
+        // There is a slot: the atom was in one.
+        slots.take(slots.free_from(hash), Slot { hash, to });
+    }
+
     /// Takes the last atom out of both again.
     pub fn remove_last(&mut self, atoms: &mut Atoms, is_node: bool) {
         let Some(last) = atoms.len().checked_sub(1) else { return };

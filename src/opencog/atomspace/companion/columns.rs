@@ -20,13 +20,13 @@ pub(super) struct Dictionary<T> {
 
 /// The truth values of atoms.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct TruthColumn {
+pub(crate) struct TruthColumn {
     /// What they were coded with.
-    pub codec: Option<Codec>,
+    pub(super) codec: Option<Codec>,
     /// Those that are kept as they are.
-    pub exact: Dictionary<Vec<TruthValue>>,
+    pub(super) exact: Dictionary<Vec<TruthValue>>,
     /// Simple ones, where they are coded by columns.
-    pub coded: Option<CodedTruth>,
+    pub(super) coded: Option<CodedTruth>,
 }
 
 /// Simple truth values, coded by columns.

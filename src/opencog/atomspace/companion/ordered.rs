@@ -2,11 +2,12 @@
 
 use crate::gguf::Strings;
 use crate::opencog::atomspace::{AtomId, AtomStore, AtomType, AttentionValue, Kind, TypeId};
-use crate::opencog::ecan::AttentionValues;
+use crate::opencog::ecan::{AtomAttention, AttentionValues};
 
 use super::TruthCoding;
 use super::columns::{self, Dictionary, TruthColumn, ValueColumn};
 use super::groups::GroupSize;
+use super::value_view::coded_value;
 
 /// An AtomSpace in the order of files, not yet packed.
 ///
@@ -48,6 +49,16 @@ impl Ordered {
         (ordered, new)
     }
 
+    /// Puts truth values in another coding in the place of those that it has.
+    pub(crate) fn replace_truth(&mut self, truth: TruthColumn) -> TruthColumn {
+        std::mem::replace(&mut self.truth, truth)
+    }
+
+    /// Its truth values, alone.
+    pub(crate) fn into_truth(self) -> TruthColumn {
+        self.truth
+    }
+
     /// The atoms that have attention values, ascending, and these values; none where a value is
     /// not finite or a VLTI no count, which no 8-bit code has. A VLTI below 0 is 0, as in ECAN.
     pub fn attention_values(&self) -> Option<(Vec<u32>, AttentionValues)> {
@@ -72,6 +83,12 @@ impl Ordered {
     /// How many attention values are distinct: up to 255 take a byte an atom, and nothing is lost.
     pub fn distinct_attention(&self) -> usize {
         self.attention.distinct.len()
+    }
+
+    /// Puts coded attention values in the place of those that there are.
+    pub fn set_attention(&mut self, coded: &AtomAttention) {
+        let values = (0..self.atom_count() as u32).map(|atom| coded_value(coded, AtomId(atom)));
+        self.attention = Dictionary::of(values, |value| value.bits());
     }
 
     /// Forgets the attention values, which a section of their own may have.

@@ -22,7 +22,7 @@ use crate::opencog::atomspace::{
 };
 
 use super::TruthCoding;
-use super::columns::{Collected, Dictionary, ValueColumn, ValueRows, truth_column};
+use super::columns::{Collected, Dictionary, TruthColumn, ValueColumn, ValueRows, truth_column};
 use super::groups::GroupSize;
 use super::ordered::Ordered;
 use super::run::{Gift, Run};
@@ -120,6 +120,11 @@ impl Sorted {
         self.truth.codes.iter().filter_map(value)
     }
 
+    /// The truth values as they are.
+    pub(crate) fn exact_truth(&self) -> TruthColumn {
+        truth_column(self.truth.clone(), TruthCoding::Exact)
+    }
+
     /// How many atoms have attention values.
     pub fn attention_values(&self) -> usize {
         self.attention.codes.iter().filter(|&&code| code > 0).count()
@@ -202,10 +207,6 @@ impl Cursor {
         }
         self.known[at / 64] |= u64::from(is_known) << (at % 64);
         self.ids.push(id);
-    }
-
-    fn knows(&self, atom: u32) -> bool {
-        self.known[atom as usize / 64] >> (atom % 64) & 1 == 1
     }
 }
 
@@ -306,7 +307,7 @@ impl Given {
             }
             let cursor = &mut cursors[run];
             if let Some(gift) = gifts[run].take() {
-                match (gift.is_weak, cursor.knows(gift.atom)) {
+                match (gift.is_weak, has.has(gift.slot, &cursor.ids)) {
                     (true, true) => self.ignored += 1,
                     // Something of the same run takes its place.
                     (true, false) if gift.value.is_none() => (),
@@ -333,6 +334,15 @@ impl Given {
 }
 
 impl Has {
+    /// Whether there is something already where something is given with the ids of a run.
+    fn has(&self, slot: Slot, ids: &[u32]) -> bool {
+        match slot {
+            Slot::Truth => self.truth.is_some(),
+            Slot::Attention => self.attention.is_some(),
+            Slot::Key(key) => self.others.contains_key(&ids[key.index()]),
+        }
+    }
+
     /// Takes what is given with the ids of a run, which have these among all.
     fn take(&mut self, Gift { slot, value, .. }: Gift, ids: &[u32]) {
         let id = |atom: AtomId| AtomId(ids[atom.index()]);

@@ -3,7 +3,10 @@
 //! What is read: the text of FileStorage, what the Scheme printer dumps, dumps of 2008 to 2017 with
 //! `av`, and files written by hand with short names, `define`s of types and atoms, and the commands
 //! `cog-set-value!`, `cog-set-values!`, `cog-set-tv!`, `cog-set-av!`, `cog-new-node`, `cog-new-link`.
-//! Each form at the top is taken whole or passed over whole; what is passed over is counted.
+//! Each form at the top is taken whole or passed over whole, but that a value of a kind that is not
+//! known is passed over alone; what is passed over is counted.
+//!
+//! `define` gives words to types, atoms and values.
 //!
 //! Atoms may be nested to any depth; atoms and `LinkValue`s inside values
 //! [`Value::DEEPEST`](super::Value::DEEPEST) deep.
@@ -25,6 +28,7 @@ mod values;
 use std::io::Read;
 
 use super::builder::Builder;
+use super::declarations::Declarations;
 use super::error::Error;
 use super::space::AtomSpace;
 use parts::{Parts, TakePart};
@@ -38,12 +42,14 @@ pub use skipped::{Skipped, SkippedKind};
 /// # Errors
 /// The text is broken, an alias is of no type, or there is too much of it.
 pub fn read(source: impl Read, options: &ReadOptions) -> Result<(AtomSpace, ReadSummary), Error> {
-    let mut builder = Builder::new();
+    let types = options.types.clone().unwrap_or_else(|| Declarations::builtin().clone());
+    let mut builder = Builder::with_types(types);
     let summary = read_into(&mut builder, source, options)?;
     Ok((builder.finish(), summary))
 }
 
-/// Reads a text into a space that may have atoms already. After an error, it has what the forms
+/// Reads a text into a space that may have atoms already, with the types that are declared there.
+/// After an error, it has what the forms
 /// before the broken one say.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ pub enum Slot {
 pub struct PartOfText {
     /// Its atoms and values.
     pub space: AtomSpace,
-    /// Values that nested atoms carried and that stay only if the atom is new in this part.
+    /// Values that nested atoms carried and that stay only if the atom has none in the parts before.
     pub weak: FxHashSet<(AtomId, Slot)>,
     /// Weak values that others took the place of, each as often as that was so: they count as taken.
     pub replaced: FxHashMap<AtomId, Vec<Slot>>,
