@@ -55,16 +55,16 @@ pub(super) fn told(metta: &Metta, form: Form, bytes: u64) -> AtomSpaceReport {
         let (kind, lines) = ("!".into(), commands.lines.clone());
         skipped.push(SkippedReport { kind, count: commands.count, lines });
     }
-    let mut distinct = order.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
     let open = metta.holds_variables();
-    let of = MettaReport {
-        top: order.len(),
-        distinct: distinct.len(),
-        open: distinct.iter().filter(|atom| open[atom.index()]).count(),
-        commands: commands.count as usize,
-    };
+    let mut is_seen = vec![false; open.len()];
+    let (top, commands) = (order.len(), commands.count as usize);
+    let mut of = MettaReport { top, distinct: 0, open: 0, commands };
+    for atom in order {
+        if !std::mem::replace(&mut is_seen[atom.index()], true) {
+            of.distinct += 1;
+            of.open += usize::from(open[atom.index()]);
+        }
+    }
     AtomSpaceReport { metta: Some(of), skipped, ..AtomSpaceReport::of(space, form, bytes) }
 }
 

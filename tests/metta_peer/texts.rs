@@ -24,7 +24,7 @@ const WRITTEN: [(&str, &str); 11] = [
     (
         "strings",
         "\"\" \"a b\" (s \"semi;colon\") (s \"paren ( ) \") (s \"q\\\"q\") (s \"\\n\\t\\r\\\\\")\n\
-         (s \"raw\nline\") (s \"\\x41\\x7f\\u{1F600}\\u{{41}\\u{}x\") (s \"\\'\") (s 'a) (s \"é ß 漢\")\n\
+         (s \"raw\nline\") (s \"\\x41\\x7f\\u{1F600}\\u{{41}x\") (s \"\\'\") (s 'a) (s \"é ß 漢\")\n\
          (s \"\u{301}\u{200b}\u{ad}\u{e000}\u{1}\") \"a\"\"b\"",
     ),
     (
