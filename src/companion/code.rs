@@ -170,11 +170,7 @@ fn code_truth(space: &AtomSpace, asked: TruthCoding) -> (TruthCoding, Option<Tru
         plain_uniform: plain.as_ref().map(damage),
         declined: None,
     };
-    let coding = match coded {
-        Some((codec, tolerance, _)) => TruthCoding::Named { codec, tolerance },
-        None => TruthCoding::Exact,
-    };
-    (coding, Some(told))
+    (if coded.is_some() { asked } else { TruthCoding::Exact }, Some(told))
 }
 
 fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {

@@ -59,5 +59,5 @@ pub fn evolved(table: &Table, effort: &Effort, seed: u64) -> (Ensemble, Primitiv
     let programs = found.into_iter().map(|program| program.tree).collect();
     drop(binding);
     let measures = vec![Measure { name: "score".into(), values: scores }];
-    (Ensemble { names, programs, measures }, primitives)
+    (Ensemble { names, programs, measures, ..Ensemble::default() }, primitives)
 }

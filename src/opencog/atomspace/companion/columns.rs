@@ -124,8 +124,20 @@ pub(super) fn truth_column(
             };
             TruthColumn { codec, exact: exact(&others), coded: Some(coded) }
         }
-        // A palette is a dictionary of few entries.
-        Some(Coded::Palette(_)) | None => TruthColumn { codec, exact: exact(&all), coded: None },
+        // A palette is a dictionary of few entries, of what other codes may have made of the values.
+        Some(Coded::Palette(palette)) => {
+            let mut codes = palette.codes.iter();
+            let mut coded = |value: TruthValue| match as_simple(&value).and_then(|_| codes.next()) {
+                None => value,
+                Some(&code) => {
+                    let Truth { strength, confidence } = palette.pairs[usize::from(code)];
+                    TruthValue::Simple { strength, confidence }
+                }
+            };
+            let all: Vec<_> = all.iter().map(|value| value.map(&mut coded)).collect();
+            TruthColumn { codec, exact: exact(&all), coded: None }
+        }
+        None => TruthColumn { codec, exact: exact(&all), coded: None },
     }
 }
 
