@@ -180,11 +180,7 @@ fn code_truth(
     };
     let codec = coded.as_ref().map(|(codec, _, coded)| (*codec, coded));
     let told = truth_report(&values, asked, codec);
-    let coding = match coded {
-        Some((codec, tolerance, _)) => TruthCoding::Named { codec, tolerance },
-        None => TruthCoding::Exact,
-    };
-    (coding, Some(told))
+    (if coded.is_some() { asked } else { TruthCoding::Exact }, Some(told))
 }
 
 /// What a coding of truth values changes; none for one that keeps them as they are.

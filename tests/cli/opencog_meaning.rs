@@ -196,20 +196,30 @@ fn what_was_exported_is_packed_to_the_same_bytes() {
 #[test]
 fn little_is_not_worth_a_loss() {
     let folder = Folder::empty();
-    // Two of three atoms are names of which each takes more than its truth value.
-    let atom = |i: u32| {
-        let name = "x".repeat(90);
-        format!(
-            "(Concept \"{name}{i}\" (stv 0.{i:03}1 0.{:03}7))\n(List (Concept \"{name}{i}\"))\n",
-            999 - i
-        )
+    let truth = |name: &str, count: u32| {
+        let atom = |i: u32| {
+            let (s, c) = (f64::from(i) / 9000.0 + 0.3, 0.9 - f64::from(i) / 9000.0);
+            format!("(List (Concept \"{name}{i}\" (stv {s} {c})))\n")
+        };
+        folder.write("kb.scm", (0..count).map(atom).collect::<String>().as_bytes());
+        folder.run("opencog pack -q --force --report r.json kb.scm a.opencog.gguf").success();
+        let truth = crate::opencog::json(&folder, "r.json")["atomspace"]["truth"].clone();
+        folder.run("opencog export -q --force a.opencog.gguf a.scm").success();
+        folder.run("opencog pack -q --force a.scm b.opencog.gguf").success();
+        assert!(folder.read("a.opencog.gguf") == folder.read("b.opencog.gguf"), "{name}");
+        truth
     };
-    folder.write("kb.scm", (0..270).map(atom).collect::<String>().as_bytes());
-    folder.run("opencog pack --report r.json kb.scm kb.opencog.gguf").success();
-    let truth = crate::opencog::json(&folder, "r.json")["atomspace"]["truth"].clone();
-    let lossy = truth["damage"]["strength"]["max_error"].as_f64().unwrap() > 0.0;
-    assert_eq!(truth["codec"] == "exact", !truth["declined"].is_null(), "{truth}");
-    assert!(!lossy || truth["declined"].is_null(), "{truth}");
+    // Where names take the most bytes, values are kept as they are, and what that costs is told.
+    let exact = truth(&"long ".repeat(100), 300);
+    assert_eq!(
+        (&exact["codec"], &exact["damage"]["strength"]["max_error"]),
+        (&"exact".into(), &0.0.into())
+    );
+    let saved = exact["declined"]["bytes"].as_u64().unwrap();
+    assert!((1..9000).contains(&saved), "{exact}");
+    let lossy = truth("", 3000);
+    assert!(lossy["codec"] != "exact" && lossy["declined"].is_null(), "{lossy}");
+    assert!(lossy["damage"]["strength"]["max_error"].as_f64().unwrap() > 0.0, "{lossy}");
 }
 
 #[test]

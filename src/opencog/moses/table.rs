@@ -242,7 +242,7 @@ fn rows(text: &str) -> Result<(Vec<Row>, Vec<f64>), TableError> {
     for (line, content) in lines(text) {
         let at_line = |fault| TableError { line, fault };
         let is_compressed = ctable::is_compressed(content);
-        if is_compressed != !counts.is_empty() && rows.len() > usize::from(is_compressed) {
+        if is_compressed == counts.is_empty() && rows.len() > usize::from(is_compressed) {
             return Err(at_line("expected rows that all begin with counts, or none".into()));
         }
         let separators = [',', ' ', '\t'];

@@ -108,7 +108,7 @@ fn coded_truth(truth: &TruthReport) -> Vec<Fact> {
         Fact::new(format!("  {codec:<18} "), format!("{}{kept}", changes(damage))),
     ];
     if let Some(DeclinedCodec { codec, bytes, share }) = declined {
-        let saved = format!("would save {bytes} bytes, {} (--truth {codec})", percent(*share));
+        let saved = format!("would lose a little and save {bytes} bytes, {}", percent(*share));
         facts.push(Fact::new(format!("  {codec:<18} "), saved));
     }
     if let Some(plain) = plain_uniform.as_ref().filter(|_| codec != Codec::PlainUniform.name()) {

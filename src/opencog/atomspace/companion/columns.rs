@@ -178,8 +178,21 @@ pub(super) fn truth_column(given: Dictionary<Vec<TruthValue>>, coding: TruthCodi
             };
             TruthColumn { codec, exact: sorted(others), coded: Some(coded) }
         }
-        // A palette is a dictionary of few entries.
-        Some(Coded::Palette(_)) | None => TruthColumn { codec, exact: sorted(given), coded: None },
+        // A palette is a dictionary of few entries, of what other codes may have made of the values.
+        Some(Coded::Palette(palette)) => {
+            let mut codes = palette.codes.iter();
+            let mut coded = |value: TruthValue| match as_simple(&value).and_then(|_| codes.next()) {
+                None => value,
+                Some(&code) => {
+                    let Truth { strength, confidence } = palette.pairs[usize::from(code)];
+                    TruthValue::Simple { strength, confidence }
+                }
+            };
+            let all = all().map(|value| value.map(&mut coded));
+            let exact = sorted(Dictionary::of(all, |value| value.bits()));
+            TruthColumn { codec, exact, coded: None }
+        }
+        None => TruthColumn { codec, exact: sorted(given), coded: None },
     }
 }
 

@@ -125,7 +125,7 @@ const CHECKS: &[Check] = &[
     only(Old, arity("NumberOfLink", 1, 1)),
     only(Old, arity("PromiseLink", 1, ANY)),
     only(Old, arity("SetTVLink", 2, ANY)),
-    only(Old, arity("SetValueLink", 2, 4)),
+    only(Old, arity("SetValueLink", 3, 4)),
     only(New, arity("SetValueLink", 2, 4)),
     only(New, arity("IncrementValueLink", 3, 3)),
     only(New, arity("AtomSpaceOfLink", 1, 1)),
@@ -133,6 +133,7 @@ const CHECKS: &[Check] = &[
     only(New, arity("TriggerLink", 1, ANY)),
     only(Old, arity("StringOfLink", 2, 2)),
     arity("ValueOfLink", 1, ANY),
+    arity("StreamValueOfLink", 2, 2),
     arity("ValueShimLink", 0, 0),
     arity("ExecuteThreadedLink", 1, ANY),
     arity("PureExecLink", 1, ANY),
@@ -263,6 +264,8 @@ fn facts<'a>(of: &'a super::super::AtomType, to: &'a Destination) -> Facts<'a> {
         check.only.is_none_or(|only| only == to.target)
             && ancestors.contains(check.of)
             && !(is_crisp && check.of == "BooleanInputSig")
+            // The only one of its kinds that has a check of its own.
+            && !(check.of == "SetValueLink" && &*of.name == "SetTVLink")
     };
     Facts {
         name: &of.name,

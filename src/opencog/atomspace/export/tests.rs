@@ -126,6 +126,8 @@ fn constructors_take_what_comes_first() {
         "(Meet (Variable \"$x\") (Present (List (Variable \"$y\"))))",
         "(FunctionLink (Concept \"a\"))",
         "(Lambda)",
+        "(StreamValueOf (Concept \"a\"))",
+        "(SetValue (Concept \"a\"))",
     ] {
         assert!(BOTH.iter().all(|&target| refused(text, target)), "{text}");
     }
@@ -144,6 +146,8 @@ fn constructors_take_what_comes_first() {
     let text = "(Define (DefinedSchema \"a\") (Concept \"b\"))
         (Define (DefinedSchema \"a\") (Concept \"c\"))";
     assert_eq!(lines(text, Target::default(), &[]).1.rejected, 1);
+    let set = "(SetTV (Predicate \"p\") (Concept \"a\"))";
+    assert!(!refused(set, Target::AtomSpace5_0));
     let of_2025 = "(Bind (Variable \"$x\") (List (Variable \"$x\")) (Variable \"$x\"))";
     assert_eq!(BOTH.map(|target| refused(of_2025, target)), [false, true]);
 }
