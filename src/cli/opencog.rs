@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::companion::{
-    AttentionCoding, Enabled, ExportJob, PackJob, QueryJob, Request, Sorting,
-};
+use crate::companion::{AttentionCoding, Enabled, ExportJob, PackJob, QueryJob, Request, Sorting};
 use crate::gguf::folder_of;
 use crate::hardware::Memory;
 use crate::opencog::atomspace::codec::{Codec, TOLERANCE};

@@ -186,8 +186,10 @@ impl AtomSpaceReport {
         counts.retain(|(_, atoms)| *atoms > 0);
         let nodes = counts.iter().filter(|(of, _)| of.kind == Kind::Node).map(|of| of.1).sum();
         let atoms: usize = counts.iter().map(|of| of.1).sum();
-        let named =
-            |(of, atoms): &(&AtomType, usize)| TypeReport { name: of.name.to_string(), atoms: *atoms };
+        let named = |(of, atoms): &(&AtomType, usize)| TypeReport {
+            name: of.name.to_string(),
+            atoms: *atoms,
+        };
         let mut types: Vec<TypeReport> = counts.iter().map(named).collect();
         types.sort_by(|a, b| b.atoms.cmp(&a.atoms).then_with(|| a.name.cmp(&b.name)));
         AtomSpaceReport {

@@ -524,7 +524,9 @@ fn atoms_that_are_too_many_for_memory_make_the_same_companion() {
     let text: String = (0..4000).map(link).collect();
     folder.write("big.scm", text.as_bytes());
     folder.run("opencog pack --report whole.json big.scm whole.opencog.gguf").success();
-    folder.run("opencog pack --memory 0.001 --report parts.json big.scm parts.opencog.gguf").success();
+    folder
+        .run("opencog pack --memory 0.001 --report parts.json big.scm parts.opencog.gguf")
+        .success();
     assert!(folder.read("whole.opencog.gguf") == folder.read("parts.opencog.gguf"));
     let told = |name| {
         let mut atoms = json(&folder, name)["atomspace"].clone();

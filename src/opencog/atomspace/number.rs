@@ -36,8 +36,7 @@ fn plain(text: &[u8]) -> Option<f64> {
     }
     exponent -= point.map_or(0, |point| count as i32 - point as i32);
     let power = *POWERS_OF_TEN.get(exponent.unsigned_abs() as usize)?;
-    let number =
-        if exponent < 0 { integer as f64 / power } else { integer as f64 * power };
+    let number = if exponent < 0 { integer as f64 / power } else { integer as f64 * power };
     Some(if digits.len() < text.len() { -number } else { number })
 }
 

@@ -139,10 +139,7 @@ pub(super) fn truth_values(
 }
 
 /// The coded form of what truth values atoms have.
-pub(super) fn truth_column(
-    given: Dictionary<Vec<TruthValue>>,
-    coding: TruthCoding,
-) -> TruthColumn {
+pub(super) fn truth_column(given: Dictionary<Vec<TruthValue>>, coding: TruthCoding) -> TruthColumn {
     let all = || {
         let value = |code: &u32| Some(given.distinct[code.checked_sub(1)? as usize]);
         given.codes.iter().map(value)
@@ -174,9 +171,7 @@ pub(super) fn truth_column(
             TruthColumn { codec, exact: sorted(others), coded: Some(coded) }
         }
         // A palette is a dictionary of few entries.
-        Some(Coded::Palette(_)) | None => {
-            TruthColumn { codec, exact: sorted(given), coded: None }
-        }
+        Some(Coded::Palette(_)) | None => TruthColumn { codec, exact: sorted(given), coded: None },
     }
 }
 

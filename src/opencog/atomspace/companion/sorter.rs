@@ -256,7 +256,9 @@ impl Merged {
         let arity = if height == 0 { 0 } else { number(6) };
         match height {
             0 => self.names.push(&key[6..]),
-            _ => self.outgoing.extend(key[10..].as_chunks().0.iter().map(|n| u32::from_be_bytes(*n))),
+            _ => {
+                self.outgoing.extend(key[10..].as_chunks().0.iter().map(|n| u32::from_be_bytes(*n)))
+            }
         }
         let group = GroupSize { of: TypeId(rank), height, arity, count: 1 };
         match self.groups.last_mut() {
@@ -365,8 +367,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut sorter = Sorter::new(folder.path());
         let mut add = |part| sorter.add(part);
-        let (last, mut summary) =
-            read_in_parts(text.as_bytes(), options, limit, &mut add).unwrap();
+        let (last, mut summary) = read_in_parts(text.as_bytes(), options, limit, &mut add).unwrap();
         sorter.add(last).unwrap();
         let parts = sorter.runs.len();
         assert_eq!(folder.path().read_dir().unwrap().count(), 0, "the files have no names");
@@ -433,12 +434,14 @@ mod tests {
 
     #[test]
     fn what_parts_say_of_an_atom_is_taken_in_order() {
-        check(r#"(List (Concept "a" (stv 0.1 0.1))) (List (Predicate "p") (Concept "a" (stv 0.2 0.2)))
+        check(
+            r#"(List (Concept "a" (stv 0.1 0.1))) (List (Predicate "p") (Concept "a" (stv 0.2 0.2)))
             (Concept "b" (stv 0.3 0.3)) (Set (Concept "b" (stv 0.4 0.4)))
             (cog-set-value! (Concept "a") (Predicate "k") (FloatValue 1))
             (cog-set-value! (Concept "a") (Predicate "l") (Concept "b"))
             (cog-set-value! (Concept "a") (Predicate "k") #f)
-            (Concept "b" (av 1 2 3)) (cog-set-value! (Concept "b") (List) (FloatValue 2))"#);
+            (Concept "b" (av 1 2 3)) (cog-set-value! (Concept "b") (List) (FloatValue 2))"#,
+        );
     }
 
     #[test]

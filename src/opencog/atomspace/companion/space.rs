@@ -95,10 +95,7 @@ impl<'a> PackedSpace<'a> {
         reader.check(name::NAME_INDEX, self.name_index.names_no_others())?;
         reader.check(name::OUTGOING, holds_what_is_before(&self.groups, &self.outgoing))?;
         let incoming = self.incoming.len() as u64;
-        reader.check(
-            name::INCOMING_STARTS,
-            self.incoming_starts.bounds_lists_up_to(incoming),
-        )?;
+        reader.check(name::INCOMING_STARTS, self.incoming_starts.bounds_lists_up_to(incoming))?;
         reader.check(name::INCOMING, self.incoming.iter().all(|link| link <= last))?;
         self.truth.verify(reader)?;
         self.attention.verify(reader)?;

@@ -11,12 +11,12 @@ use proptest::sample::Index;
 use super::*;
 use crate::gguf::Gguf;
 use crate::opencog::atomspace::codec::{Quantity, TOLERANCE};
+use crate::opencog::atomspace::read::{ReadOptions, read};
 use crate::opencog::atomspace::value_bytes::tests::value;
 use crate::opencog::atomspace::{
     AtomId, AtomSpace, AtomStore, AttentionValue, Builder, Kind, TruthKind, TruthValue, Value,
 };
 use crate::opencog::ecan::{AtomAttention, AttentionCodec};
-use crate::opencog::atomspace::read::{ReadOptions, read};
 use crate::opencog::section::{Section, save, write};
 
 /// What a random space is made of; members, atoms and keys are picked from what there is.

@@ -132,7 +132,8 @@ impl<'a> TruthView<'a> {
     fn get_other(&self, atom: AtomId, place: Option<usize>, faults: &Faults) -> Option<TruthValue> {
         match place {
             Some(place) => {
-                let kind = self.kinds.get(place).and_then(|&kind| TruthKind::ALL.get(kind as usize));
+                let kind =
+                    self.kinds.get(place).and_then(|&kind| TruthKind::ALL.get(kind as usize));
                 let found = kind.zip(self.numbers.get(place));
                 let value =
                     found.map(|(kind, numbers)| TruthValue::from_numbers(*kind, floats(numbers)));
