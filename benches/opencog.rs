@@ -68,7 +68,7 @@ fn read_file(path: &Path) -> AtomSpace {
 /// What FileStorage would write.
 fn text_of(space: &AtomSpace) -> Vec<u8> {
     let mut text = Vec::new();
-    export(space, Target::AtomSpace5_0, &mut text).expect("memory suffices");
+    export(space, &Target::AtomSpace5_0.into(), &mut text).expect("memory suffices");
     text
 }
 

@@ -82,9 +82,9 @@ fn opencog(command: OpenCogCommand) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        OpenCogCommand::Stats { file, aliases, report } => {
-            print(&companion::stats(&file, &aliases.alias, report.as_ref())?.to_string())
-        }
+        OpenCogCommand::Stats { file, aliases, report } => print(
+            &companion::stats(&file, &aliases.alias, &aliases.types, report.as_ref())?.to_string(),
+        ),
     }
 }
 

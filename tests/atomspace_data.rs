@@ -3,10 +3,15 @@
 
 mod opencog_data;
 
+use std::path::Path;
+
 use opencog_data::{folder, read_file, text};
-use opencog_qat::opencog::atomspace::export::{Target, export};
+use opencog_qat::gguf::Gguf;
+use opencog_qat::opencog::atomspace::companion::{Form, Ordered, PackedSpace, TruthCoding};
+use opencog_qat::opencog::atomspace::export::{ExportSummary, Target, export};
 use opencog_qat::opencog::atomspace::read::{ReadOptions, TvMerge, read};
 use opencog_qat::opencog::atomspace::{AtomSpace, AtomStore, Kind, difference};
+use opencog_qat::opencog::section::write;
 
 /// How many nodes and links.
 fn counts(space: &AtomSpace) -> (usize, usize) {
@@ -39,8 +44,18 @@ fn files_have_as_many_atoms_as_upstream_finds() {
     }
 }
 
+/// The text of a packed space, and how it was written.
+fn packed_text(space: &AtomSpace, target: Target) -> (Vec<u8>, ExportSummary) {
+    let section = Ordered::of(space, TruthCoding::Exact).section(Form::Mapped);
+    let file = write(Vec::new(), Path::new("kb.opencog.gguf"), &[section]).unwrap();
+    let gguf = Gguf::from_bytes("kb.opencog.gguf", file).unwrap();
+    let mut text = Vec::new();
+    let summary = export(&PackedSpace::of(&gguf).unwrap(), &target.into(), &mut text).unwrap();
+    (text, summary)
+}
+
 #[test]
-fn what_is_written_is_read_back() {
+fn what_is_written_is_read_back_and_written_so_again() {
     let Ok(files) = std::fs::read_dir(folder()) else {
         return println!("skipped: {} is missing", folder().display());
     };
@@ -52,12 +67,12 @@ fn what_is_written_is_read_back() {
         {
             let options = ReadOptions { tv_merge, ..ReadOptions::default() };
             let (space, _) = read(&text[..], &options).unwrap();
-            let mut written = Vec::new();
-            let summary = export(&space, target, &mut written).unwrap();
+            let (written, summary) = packed_text(&space, target);
             let (back, read_back) = read(&written[..], &ReadOptions::default()).unwrap();
             println!("{name}: {} atoms, {summary:?}", space.atom_count());
             assert!(read_back.skipped.is_empty(), "{name}: {}", read_back.skipped);
             assert_eq!(difference(&space, &back), None, "{name}");
+            assert!(packed_text(&back, target).0 == written, "{name}: another text");
         }
     }
 }

@@ -38,7 +38,7 @@ fn a_store_with_other_ids_is_mined_alike() {
     ] {
         let Some((space, _)) = read_file(name) else { continue };
         let mut text = Vec::new();
-        export(&space, Target::AtomSpace5_0, &mut text).unwrap();
+        export(&space, &Target::AtomSpace5_0.into(), &mut text).unwrap();
         let (other, _) = read(&text[..], &ReadOptions::default()).unwrap();
         let options = MinerOptions {
             minimum_support,

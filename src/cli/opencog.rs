@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use crate::companion::{AttentionCoding, Enabled, ExportJob, PackJob, QueryJob, Request, Sorting};
 use crate::gguf::folder_of;
 use crate::hardware::Memory;
+use crate::opencog::atomspace::Declarations;
 use crate::opencog::atomspace::codec::{Codec, TOLERANCE};
 use crate::opencog::atomspace::companion::{Form, TruthCoding};
 use crate::opencog::atomspace::export::Target;
@@ -25,7 +26,9 @@ Examples:
 
 const QUERY_HELP: &str = "\
 Prints a line of the variables' names, then one for each match: the atoms, separated by tabs (those
-in names are \\t, line feeds \\n). Of a pattern without variables it says yes or no.
+in names are \\t, line feeds \\n). Of a pattern without variables it says yes or no. Clauses may be
+wrapped in Meet, Get, Query, Bind, Present and And, as AtomSpace has them; in a bare And each must be a
+link with a variable, else it is the link that is looked for.
 
 Example, who is whatever Kecia is:
   opencog-qat opencog query kb.opencog.gguf '
@@ -112,6 +115,16 @@ pub struct ExportArgs {
     #[arg(long, default_value = "5.0", value_parser = target)]
     target: Target,
 
+    /// The modules of OpenCog that it has loaded, such as attention,pln,ure,bioscience: their types are
+    /// written as any others. What a reader without them stops at comes last, and is counted
+    #[arg(long, value_name = "MODULES", value_delimiter = ',', value_parser = module)]
+    modules: Vec<String>,
+
+    /// A type script of types that it knows beside those of its modules; several with commas, or the
+    /// flag again
+    #[arg(long, value_name = "FILE.script", value_delimiter = ',')]
+    types: Vec<PathBuf>,
+
     /// Write the MOSES programs of the companion
     #[arg(long, value_name = "OUT.combo")]
     moses: Option<PathBuf>,
@@ -151,13 +164,19 @@ pub struct AliasArgs {
     #[arg(long, value_name = "WORD=TYPE", value_delimiter = ',', value_parser = alias)]
     #[arg(help_heading = "OpenCog data")]
     pub alias: Vec<(String, String)>,
+
+    /// A type script (atom_types.script) of types that the text has beside those of OpenCog's modules:
+    /// FOO_LINK <- UNORDERED_LINK; several with commas, or the flag again
+    #[arg(long, value_name = "FILE.script", value_delimiter = ',')]
+    #[arg(help_heading = "OpenCog data")]
+    pub types: Vec<PathBuf>,
 }
 
 /// How OpenCog data is read and coded.
 #[derive(Debug, Args)]
 pub struct CodingArgs {
     /// Which value stays where an atom is given one more than once: first, where a nested atom's is
-    /// taken only if the atom is new, as FileStorage does; or last, as load does
+    /// taken only if the atom has none yet; or last, as load does
     #[arg(long, value_name = "RULE", default_value = "first", value_parser = tv_merge)]
     #[arg(help_heading = "OpenCog data")]
     tv_merge: TvMerge,
@@ -252,6 +271,7 @@ impl CodingArgs {
             atomspace,
             tv_merge: self.tv_merge,
             aliases: self.aliases.alias,
+            types: self.aliases.types,
             truth: self.truth,
             attention: self.attention,
             moses: self.moses,
@@ -287,8 +307,8 @@ impl PackArgs {
 impl ExportArgs {
     /// The job.
     pub fn job(self) -> ExportJob {
-        let ExportArgs { companion, output, moses, target, force, .. } = self;
-        ExportJob { companion, output, moses, target, force }
+        let ExportArgs { companion, output, moses, target, modules, types, force, .. } = self;
+        ExportJob { companion, output, moses, target, modules, types, force }
     }
 }
 
@@ -296,7 +316,7 @@ impl QueryArgs {
     /// The job.
     pub fn job(self) -> QueryJob {
         let QueryArgs { file, pattern, limit, aliases } = self;
-        QueryJob { file, pattern, limit, aliases: aliases.alias }
+        QueryJob { file, pattern, limit, aliases: aliases.alias, types: aliases.types }
     }
 }
 
@@ -329,6 +349,15 @@ fn alias(pair: &str) -> Result<(String, String), String> {
         Some((word, of)) if !word.is_empty() && !of.is_empty() => Ok((word.into(), of.into())),
         _ => Err("expected WORD=TYPE, such as e=EvaluationLink".into()),
     }
+}
+
+fn module(name: &str) -> Result<String, String> {
+    let mut known = Declarations::builtin().modules();
+    if known.any(|known| known == name) {
+        return Ok(name.into());
+    }
+    let all: Vec<&str> = Declarations::builtin().modules().collect();
+    Err(format!("expected one of {}", all.join(", ")))
 }
 
 fn truth(name: &str) -> Result<TruthCoding, String> {

@@ -11,7 +11,9 @@ use crate::opencog::ecan::{AtomAttention, AttentionCodec, AttentionValues};
 use crate::opencog::moses::TOLERANCE as MOSES_TOLERANCE;
 use crate::opencog::moses::{CodedEnsemble, ConstantCodec, Fitness, Rounding};
 use crate::opencog::section::Section;
-use crate::report::{AtomSpaceReport, EcanReport, MosesReport, SkippedReport, TruthReport};
+use crate::report::{
+    AtomSpaceReport, DeclinedCodec, EcanReport, MosesReport, SkippedReport, TruthReport,
+};
 use crate::validate::opencog::moses::fitness_change;
 use crate::validate::opencog::ranking::spearman;
 
@@ -43,6 +45,9 @@ pub(super) fn code(data: &mut Data, request: &Request) -> Result<Coded, Error> {
     Ok(coded)
 }
 
+/// The share of the bytes of atoms that a codec must save to be worth a loss.
+const WORTH_A_LOSS: f64 = 0.02;
+
 /// Why attention values are not coded.
 const NO_CODE: &str = "one of them is not finite, or has a VLTI that is no count";
 const TOO_MANY: &str = "more than 256 of a kind are distinct (--attention geometric codes them)";
@@ -50,17 +55,23 @@ const TOO_MANY: &str = "more than 256 of a kind are distinct (--attention geomet
 impl Coded {
     fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
         let values = space.atoms().filter_map(|atom| space.truth_value(atom));
-        let (coding, truth) = code_truth(values, request.truth);
+        let (coding, mut truth) = code_truth(values, request.truth);
         let report = AtomSpaceReport::of(space, request.form, 0);
-        let report = AtomSpaceReport { truth, ..report };
-        self.ordered(Ordered::of(space, coding), report, summary, request);
+        let coded = Ordered::of(space, coding);
+        let ordered =
+            worth_its_loss(coded, &mut truth, request, |_| Ordered::of(space, TruthCoding::Exact));
+        self.ordered(ordered, AtomSpaceReport { truth, ..report }, summary, request);
     }
 
     fn sorted(&mut self, sorted: Sorted, summary: &ReadSummary, request: &Request) {
-        let (coding, truth) = code_truth(sorted.truth_values(), request.truth);
+        let (coding, mut truth) = code_truth(sorted.truth_values(), request.truth);
         let report = AtomSpaceReport::of_sorted(&sorted, request.form);
-        let report = AtomSpaceReport { truth, ..report };
-        self.ordered(sorted.ordered(coding), report, summary, request);
+        let is_lossy = truth.as_ref().is_some_and(|truth| truth.damage.is_lossy());
+        let given = is_lossy.then(|| sorted.given_truth());
+        let ordered = worth_its_loss(sorted.ordered(coding), &mut truth, request, |coded| {
+            given.map_or_else(|| coded.clone(), |given| coded.with_exact_truth(given))
+        });
+        self.ordered(ordered, AtomSpaceReport { truth, ..report }, summary, request);
     }
 
     /// Codes attention values, and lays out what is told so far of the atoms.
@@ -86,11 +97,16 @@ impl Coded {
             }
             Some((coded, values))
         });
-        // A palette of whole values takes a byte an atom, one of each number three.
-        let in_one_byte = codec == Some(AttentionCodec::Palette)
-            && ordered.distinct_attention() <= usize::from(u8::MAX);
-        if attention.is_some() && !in_one_byte {
-            ordered.take_attention();
+        // A palette of whole values takes a byte an atom, one of each number three. It is of the
+        // coded values, so that they are coded so again.
+        let mut in_one_byte = false;
+        if let Some((coded, _)) = &attention {
+            ordered.set_attention(coded);
+            in_one_byte = codec == Some(AttentionCodec::Palette)
+                && ordered.distinct_attention() <= usize::from(u8::MAX);
+            if !in_one_byte {
+                ordered.take_attention();
+            }
         }
         let section = ordered.section(request.form);
         let uncoded = codec.filter(|_| attention.is_none() && ordered.distinct_attention() > 0);
@@ -110,7 +126,7 @@ impl Coded {
     }
 
     fn programs(&mut self, programs: &Programs, request: &Request) -> Result<(), Error> {
-        let path = request.programs().unwrap_or(Path::new(""));
+        let of = request.table().or(request.programs()).unwrap_or(Path::new(""));
         let Programs { ensemble, table } = programs;
         let rounding = match (request.moses_constants, table) {
             // The plain code, without guards.
@@ -122,7 +138,7 @@ impl Coded {
         let plain = || CodedEnsemble::encode(ensemble, ConstantCodec::Uniform, Rounding::Nearest);
         let change = |coded: &CodedEnsemble, table| {
             fitness_change(ensemble, &coded.decode(), table, Fitness::Errors)
-                .map_err(|e| Error::opencog(path, e))
+                .map_err(|e| Error::opencog(of, e))
         };
         let section = coded.section();
         self.moses = Some(MosesReport {
@@ -175,6 +191,7 @@ fn code_truth(
             None => Damage::between(&values, &values),
         },
         plain_uniform: plain.as_ref().map(damage),
+        declined: None,
     };
     let coding = match coded {
         Some((codec, tolerance, _)) => TruthCoding::Named { codec, tolerance },
@@ -201,4 +218,37 @@ fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {
         sti_error: Some(if all > 0.0 { (sum(&after.sti) - sum(&values.sti)) / all } else { 0.0 }),
         ..EcanReport::of(coded)
     }
+}
+
+/// Tells that nothing is lost: the codec would have made `more` bytes of atoms `less`.
+fn decline(truth: &mut TruthReport, less: u64, more: u64) {
+    let bytes = more.saturating_sub(less);
+    truth.declined = Some(DeclinedCodec {
+        codec: std::mem::replace(&mut truth.codec, "exact".into()),
+        bytes,
+        share: bytes as f64 / more.max(1) as f64,
+    });
+    truth.exceptions = 0;
+    truth.damage = truth.damage.undone();
+}
+
+/// What is coded as was chosen, or exactly, where what that loses saves hardly anything; of the latter
+/// `exact` makes the same atoms.
+fn worth_its_loss(
+    coded: Ordered,
+    truth: &mut Option<TruthReport>,
+    request: &Request,
+    exact: impl FnOnce(&Ordered) -> Ordered,
+) -> Ordered {
+    let (TruthCoding::Chosen { .. }, Some(lossy)) = (request.truth, truth) else { return coded };
+    if !lossy.damage.is_lossy() {
+        return coded;
+    }
+    let exact = exact(&coded);
+    let [less, more] = [&coded, &exact].map(|of| of.section(request.form).tensor_bytes());
+    if more as f64 > less as f64 * (1.0 + WORTH_A_LOSS) {
+        return coded;
+    }
+    decline(lossy, less, more);
+    exact
 }

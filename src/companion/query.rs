@@ -23,6 +23,8 @@ pub struct QueryJob {
     pub limit: usize,
     /// Words that a text uses for types without defining them, and these.
     pub aliases: Vec<(String, String)>,
+    /// Type scripts that declare more types of a text.
+    pub types: Vec<PathBuf>,
 }
 
 /// The longest answer, in bytes of text.
@@ -67,14 +69,15 @@ pub fn query(job: &QueryJob) -> Result<Answer, Error> {
             }
         }
         false => {
-            let request = Request { aliases: job.aliases.clone(), ..Request::default() };
+            let (aliases, types) = (job.aliases.clone(), job.types.clone());
+            let request = Request { aliases, types, ..Request::default() };
             answer(&read::atomspace(&job.file, &request)?.0, job)
         }
     }
 }
 
 fn answer(store: &impl AtomStore, job: &QueryJob) -> Result<Answer, Error> {
-    let query = Query::parse(&job.pattern, store)
+    let query = Query::parse_with(&job.pattern, store, read::types(&job.types)?)
         .map_err(|e| Error::opencog(&job.file, format!("the pattern: {e}")))?;
     let matches = query.matches(store, TruthFilter::Any, job.limit);
     let mut room = LONGEST;

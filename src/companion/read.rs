@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::Error;
 use crate::opencog::atomspace::companion::{Sorted, Sorter};
 use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read, read_in_parts};
-use crate::opencog::atomspace::{self, AtomSpace, AtomStore};
+use crate::opencog::atomspace::{self, AtomSpace, AtomStore, Declarations};
 use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
 
 use super::Request;
@@ -66,7 +67,7 @@ fn atoms(path: &Path, request: &Request) -> Result<Data, Error> {
     let mut sorter = Sorter::new(&sorting.folder);
     let mut add = |part| sorter.add(part);
     let (last, mut summary) =
-        read_in_parts(opened(path)?, &options(request), sorting.part(), &mut add)
+        read_in_parts(opened(path)?, &options(request)?, sorting.part(), &mut add)
             .map_err(blamed)?;
     if sorter.is_empty() {
         return Ok(Data { atoms: Some((last.space, summary)), ..Data::default() });
@@ -79,15 +80,19 @@ fn atoms(path: &Path, request: &Request) -> Result<Data, Error> {
 
 /// Reads a text of atoms.
 pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
-    read(opened(path)?, &options(request)).map_err(|error| blamed(path, error))
+    read(opened(path)?, &options(request)?).map_err(|error| blamed(path, error))
 }
 
 fn opened(path: &Path) -> Result<File, Error> {
     File::open(path).map_err(|e| Error::file(path, "cannot open it", e))
 }
 
-fn options(request: &Request) -> ReadOptions {
-    ReadOptions { tv_merge: request.tv_merge, aliases: request.aliases.clone() }
+fn options(request: &Request) -> Result<ReadOptions, Error> {
+    Ok(ReadOptions {
+        tv_merge: request.tv_merge,
+        aliases: request.aliases.clone(),
+        types: types(&request.types)?,
+    })
 }
 
 /// The error of reading a file.
@@ -96,6 +101,19 @@ fn blamed(path: &Path, error: atomspace::Error) -> Error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(path, other),
     }
+}
+
+/// The types of OpenCog's modules and those that these scripts declare; none where there are no
+/// scripts.
+pub(super) fn types(scripts: &[PathBuf]) -> Result<Option<Arc<Declarations>>, Error> {
+    if scripts.is_empty() {
+        return Ok(None);
+    }
+    let mut types = Declarations::default();
+    for path in scripts {
+        types.add_script(&text(path)?).map_err(|e| Error::opencog(path, e))?;
+    }
+    Ok(Some(Arc::new(types)))
 }
 
 /// Whether a file begins as a GGUF does. What cannot be read twice, as a pipe, is text.
@@ -120,7 +138,7 @@ fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
     let table = Table::read(&text(of)?, target.as_ref(), weight.as_ref());
     let table = table.map_err(|e| Error::opencog(of, e))?;
     Binding::new(&ensemble.names, &table)
-        .map_err(|e| Error::opencog(path, format!("{e}, for the table {}", of.display())))?;
+        .map_err(|e| Error::opencog(of, format!("{e}, which {} asks for", path.display())))?;
     Ok(Programs { ensemble, table: Some(table) })
 }
 

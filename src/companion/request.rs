@@ -18,6 +18,8 @@ pub struct Request {
     pub tv_merge: TvMerge,
     /// Words that the text uses for types without defining them.
     pub aliases: Vec<(String, String)>,
+    /// Type scripts, which declare types of the text beside those of OpenCog's modules.
+    pub types: Vec<PathBuf>,
     /// How truth values are kept.
     pub truth: TruthCoding,
     /// How attention values are kept.
@@ -92,6 +94,7 @@ impl Default for Request {
             atomspace: None,
             tv_merge: TvMerge::default(),
             aliases: Vec::new(),
+            types: Vec::new(),
             truth: TruthCoding::Chosen { tolerance: TOLERANCE },
             attention: AttentionCoding::Chosen,
             moses: None,
@@ -125,7 +128,9 @@ impl Request {
 
     /// All files that are read.
     pub fn inputs(&self) -> impl Iterator<Item = &Path> {
-        [self.atoms(), self.programs(), self.table()].into_iter().flatten()
+        let data = [self.atoms(), self.programs(), self.table()].into_iter().flatten();
+        let scripts = self.atoms().map_or(&[][..], |_| &self.types);
+        data.chain(scripts.iter().map(PathBuf::as_path))
     }
 
     /// How attention values are kept.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::gguf::OutputFile;
-use crate::opencog::atomspace;
 use crate::opencog::atomspace::companion::Form;
-use crate::opencog::atomspace::export::{ExportSummary, Target};
+use crate::opencog::atomspace::export::{Destination, ExportSummary, Rewritten, Target};
+use crate::opencog::atomspace::{self, Declarations};
 use crate::report::{AtomSpaceReport, OpenCogReport, ReportFile, SkippedReport, Stats};
 use crate::same_file::refuse_same;
 
@@ -62,6 +62,10 @@ pub struct ExportJob {
     pub moses: Option<PathBuf>,
     /// Which AtomSpace is to read the atoms.
     pub target: Target,
+    /// The modules that it has loaded.
+    pub modules: Vec<String>,
+    /// Type scripts, whose types it knows.
+    pub types: Vec<PathBuf>,
     /// Whether existing outputs are replaced.
     pub force: bool,
 }
@@ -84,19 +88,28 @@ impl fmt::Display for Exported {
 }
 
 fn write_exported(f: &mut fmt::Formatter<'_>, atoms: &ExportSummary) -> fmt::Result {
-    let ExportSummary { lines, rejected, texts_of_lines, kinds_lost, no_truths } = atoms;
+    let ExportSummary { lines, attention, rejected, texts_of_lines, rewritten, no_truths } = atoms;
+    let Rewritten { bools, empty, derived, truths } = rewritten;
     writeln!(f, "  lines        {lines}")?;
     let warnings = [
         (
+            attention,
+            "lines, near the end, have attention values, which only an AtomSpace with the module \
+             attention reads (--modules attention, where it is loaded)",
+        ),
+        (
             rejected,
-            "lines, the last ones, have what the fast reader of this AtomSpace does not know; \
-             `load` may",
+            "lines, the last ones, have what this AtomSpace does not know or its constructors \
+             refuse; --modules names modules that it has loaded",
         ),
         (texts_of_lines, "names and strings have a line feed, which the fast reader takes out"),
+        (bools, "BoolValues are written as FloatValues, since this AtomSpace reads no others"),
+        (empty, "empty values are written as (StringValue ), the only ones that both readers take"),
+        (derived, "streams and other derived values are written as what they hold"),
         (
-            kinds_lost,
-            "truth values are neither simple nor with a count, which their numbers alone do not \
-             tell",
+            truths,
+            "truth values are written as simple ones or with a count, or, where they are under other \
+             keys than their own, as their numbers: this AtomSpace reads no others",
         ),
         (
             no_truths,
@@ -136,10 +149,12 @@ fn export_atoms(
     job: &ExportJob,
     path: &Path,
 ) -> Result<(OutputFile, ExportSummary), Error> {
-    let ExportJob { companion, target, force, .. } = job;
+    let ExportJob { companion, force, .. } = job;
     let space = opened.whole_space()?;
+    let types = read::types(&job.types)?.unwrap_or_else(|| Declarations::builtin().clone());
+    let to = Destination { target: job.target, modules: job.modules.clone(), types };
     let mut file = BufWriter::new(OutputFile::create(path, *force)?);
-    let summary = atomspace::export::export(&space, *target, &mut file);
+    let summary = atomspace::export::export(&space, &to, &mut file);
     let summary = summary.map_err(|error| match error {
         atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
         other => Error::opencog(companion, other),
@@ -170,7 +185,7 @@ fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Erro
 }
 
 /// What a companion, or a text of atoms, holds. `aliases` are words that a text uses for types
-/// without defining them, and these. It is also written to `report`, where given; an existing file
+/// without defining them, and these; `types` are type scripts that declare more types of it. It is also written to `report`, where given; an existing file
 /// is replaced.
 ///
 /// # Errors
@@ -178,6 +193,7 @@ fn finished(file: BufWriter<OutputFile>, path: &Path) -> Result<OutputFile, Erro
 pub fn stats(
     path: &Path,
     aliases: &[(String, String)],
+    types: &[PathBuf],
     report: Option<&ReportFile>,
 ) -> Result<Stats, Error> {
     refuse_same(&[path], &[], report.map(ReportFile::path))?;
@@ -186,7 +202,7 @@ pub fn stats(
     let begun = report.map(|to| Ok::<_, Error>((to, to.begin()?))).transpose()?;
     let stats = match read::is_gguf(path)? {
         true => companion_stats(path)?,
-        false => text_stats(path, aliases)?,
+        false => text_stats(path, aliases, types)?,
     };
     if let Some((to, mut file)) = begun {
         to.store(&stats, &mut file)?;
@@ -195,8 +211,13 @@ pub fn stats(
     Ok(stats)
 }
 
-fn text_stats(path: &Path, aliases: &[(String, String)]) -> Result<Stats, Error> {
-    let request = Request { aliases: aliases.to_vec(), ..Request::default() };
+fn text_stats(
+    path: &Path,
+    aliases: &[(String, String)],
+    types: &[PathBuf],
+) -> Result<Stats, Error> {
+    let (aliases, types) = (aliases.to_vec(), types.to_vec());
+    let request = Request { aliases, types, ..Request::default() };
     let (space, summary) = read::atomspace(path, &request)?;
     let atomspace = AtomSpaceReport {
         values_taken: Some(summary.values_taken),

@@ -25,8 +25,8 @@ pub use figures::{
 pub(crate) use figures::{Seen, SpeedsSeen};
 pub use inspect::inspect;
 pub use opencog::{
-    AtomSpaceReport, EcanReport, MosesReport, OpenCogReport, SkippedReport, Stats, TruthReport,
-    TypeReport, opencog_summary,
+    AtomSpaceReport, DeclinedCodec, EcanReport, MosesReport, OpenCogReport, SkippedReport, Stats,
+    TruthReport, TypeReport, opencog_summary,
 };
 pub use origin::Origin;
 pub use recipes::{RecipeLosses, RecipeReport};

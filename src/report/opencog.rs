@@ -109,6 +109,19 @@ pub struct TruthReport {
     pub damage: Damage,
     /// What the specification's plain 8-bit uniform code would have changed.
     pub plain_uniform: Option<Damage>,
+    /// What a lossy codec would have saved, where nothing is lost since that was little.
+    pub declined: Option<DeclinedCodec>,
+}
+
+/// A lossy codec that was not taken.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeclinedCodec {
+    /// The codec.
+    pub codec: String,
+    /// Bytes that it would have saved.
+    pub bytes: u64,
+    /// The same as a share of what the atoms take.
+    pub share: f64,
 }
 
 /// Coded attention values.

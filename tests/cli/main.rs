@@ -21,6 +21,7 @@ mod measured;
 mod memory;
 mod models;
 mod opencog;
+mod opencog_meaning;
 mod other_kinds;
 mod outputs;
 mod overflow;

@@ -273,6 +273,24 @@ impl AtomTable {
         }
     }
 
+    /// Puts an atom that was taken out into the table again.
+    pub fn insert(&mut self, atoms: &Atoms, atom: AtomId, is_node: bool) {
+        let (of, seed) = (atoms.type_of(atom), self.seed);
+        let (slots, hash, to) = match is_node {
+            true => {
+                let hash = Content::Name(atoms.name(atom)).hash(of, seed);
+                (&mut self.nodes, hash, atoms.head(atom))
+            }
+            false => {
+                let hash = Content::Outgoing(atoms.outgoing(atom)).hash(of, seed);
+                (&mut self.links, hash, atom.0)
+            }
+        };
+        // There are slots: it was in one.
+        let place = slots.free_from(hash);
+        slots.take(place, Slot { hash, to });
+    }
+
     /// Takes the last atom out of both again.
     pub fn remove_last(&mut self, atoms: &mut Atoms, is_node: bool) {
         let Some(last) = atoms.len().checked_sub(1) else { return };

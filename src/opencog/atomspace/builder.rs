@@ -1,25 +1,43 @@
 //! Builds an [`AtomSpace`], each atom once.
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
 use super::atom_store::AtomId;
 use super::atom_table::{AtomTable, Content};
 use super::atoms::Atoms;
+use super::declarations::Declarations;
 use super::error::Error;
+use super::identity::{Role, Terms};
 use super::number;
+use super::replaced;
 use super::space::{AtomSpace, Values};
 use super::types::{AtomType, Kind, TypeId, TypeTable};
 use super::value::{ATTENTION_KEY, AttentionValue, TRUTH_KEY, TruthValue, Value};
 
 /// A space that grows. An atom is added after what it holds; adding it again gives the same id.
-#[derive(Debug, Clone, Default)]
+///
+/// Beside name and outgoing set, atoms are told apart as AtomSpace does it: numbers and names of
+/// types have one spelling; links that differ in the names of bound variables only are one; of the
+/// `StateLink`s of a key without variables the last one stays, of its `GrantLink`s the first.
+#[derive(Debug, Clone)]
 pub struct Builder {
+    declarations: Arc<Declarations>,
     types: TypeTable,
-    /// The type whose names are numbers in one spelling, once there is one.
-    number_node: Option<TypeId>,
+    /// What each type is to the identity of atoms.
+    roles: Vec<Role>,
     atoms: Atoms,
     table: AtomTable,
     values: Values,
     /// What an unordered link holds, in its one order.
     sorted: Vec<AtomId>,
+    /// Scopes by what they say, whatever their variables are called.
+    scopes: FxHashMap<u128, AtomId>,
+    /// The state or grant of each key, by the type of link.
+    unique: FxHashMap<(TypeId, AtomId), AtomId>,
+    /// States that another one took the place of, and that one, in this order.
+    replaced: Vec<(AtomId, AtomId)>,
 }
 
 /// About how many bytes the values of an atom under other keys take: mostly a few numbers.
@@ -34,10 +52,37 @@ pub struct Added {
     pub is_new: bool,
 }
 
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::with_types(Declarations::builtin().clone())
+    }
+}
+
 impl Builder {
-    /// An empty space.
+    /// An empty space, with the types that OpenCog's modules declare.
     pub fn new() -> Builder {
         Builder::default()
+    }
+
+    /// An empty space, with the types that are declared here.
+    pub fn with_types(declarations: Arc<Declarations>) -> Builder {
+        Builder {
+            declarations,
+            types: TypeTable::default(),
+            roles: Vec::new(),
+            atoms: Atoms::default(),
+            table: AtomTable::default(),
+            values: Values::default(),
+            sorted: Vec::new(),
+            scopes: FxHashMap::default(),
+            unique: FxHashMap::default(),
+            replaced: Vec::new(),
+        }
+    }
+
+    /// The types that are declared.
+    pub fn declarations(&self) -> &Arc<Declarations> {
+        &self.declarations
     }
 
     /// How many atoms there are.
@@ -52,12 +97,18 @@ impl Builder {
         self.atoms.bytes() + self.table.bytes() + values
     }
 
+    /// Whether what is added next may be what is there though it is not the same: a scope of other
+    /// variables, or another state.
+    pub(super) fn has_scopes_or_states(&self) -> bool {
+        !self.scopes.is_empty() || !self.unique.is_empty()
+    }
+
     /// The space so far. What is added next belongs to another one, whose types have the same ids.
     pub(super) fn take_part(&mut self) -> AtomSpace {
         let next = Builder {
             types: self.types.clone(),
-            number_node: self.number_node,
-            ..Builder::default()
+            roles: self.roles.clone(),
+            ..Builder::with_types(self.declarations.clone())
         };
         std::mem::replace(self, next).finish()
     }
@@ -72,17 +123,18 @@ impl Builder {
     /// # Errors
     /// There are 65,536 types already.
     pub fn add_type(&mut self, name: &str, kind: Kind) -> Result<TypeId, Error> {
-        let new = AtomType::named(name, kind);
-        let is_number = &*new.name == "NumberNode" && kind == Kind::Node;
+        let new = AtomType::declared(&self.declarations, name, kind);
+        let role = Role::of(&new, &self.declarations);
         let limit = 1 << 16;
         let id = self.types.intern(new).ok_or(Error::Limit { what: "types of atoms", limit })?;
-        if is_number {
-            self.number_node = Some(id);
+        if id.index() == self.roles.len() {
+            self.roles.push(role);
         }
         Ok(id)
     }
 
-    /// Adds a node. The name of a `NumberNode` is brought into its one spelling.
+    /// Adds a node. The name of a `NumberNode` is brought into its one spelling, that of a
+    /// `TypeNode` into the long name of the type.
     ///
     /// # Errors
     /// There are 2^32 - 1 atoms or 2^32 - 1 bytes of names already.
@@ -91,10 +143,20 @@ impl Builder {
     /// `of` is no type of nodes of this space.
     pub fn add_node(&mut self, of: TypeId, name: &[u8]) -> Result<Added, Error> {
         assert_eq!(self.types()[of.index()].kind, Kind::Node, "a node has a type of nodes");
-        if self.number_node == Some(of)
-            && let Some(normal) = number::normal_name(name)
-        {
-            return self.intern(of, Content::Name(&normal));
+        match self.roles[of.index()] {
+            Role::Number => {
+                if let Some(normal) = number::normal_name(name) {
+                    return self.intern(of, Content::Name(&normal));
+                }
+            }
+            Role::TypeName => {
+                let declarations = self.declarations.clone();
+                let text = std::str::from_utf8(name).ok();
+                if let Some(long) = text.and_then(|name| declarations.long_name(name)) {
+                    return self.intern(of, Content::Name(long.as_bytes()));
+                }
+            }
+            _ => (),
         }
         self.intern(of, Content::Name(name))
     }
@@ -112,7 +174,11 @@ impl Builder {
         let count = self.atom_count();
         assert!(outgoing.iter().all(|atom| atom.index() < count), "what a link holds is there");
         if !unordered {
-            return self.intern(of, Content::Outgoing(outgoing));
+            return match self.roles[of.index()] {
+                Role::Scope => self.add_scope(of, outgoing),
+                Role::State | Role::Grant => self.add_unique(of, outgoing),
+                _ => self.intern(of, Content::Outgoing(outgoing)),
+            };
         }
         let mut sorted = std::mem::take(&mut self.sorted);
         sorted.clear();
@@ -123,6 +189,53 @@ impl Builder {
         added
     }
 
+    /// Whether a link of this type may be one that is there and holds other atoms.
+    pub(super) fn may_hold_others(&self, of: TypeId) -> bool {
+        matches!(self.roles[of.index()], Role::Scope | Role::Grant)
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms { atoms: &self.atoms, roles: &self.roles, types: self.types.types() }
+    }
+
+    fn add_scope(&mut self, of: TypeId, outgoing: &[AtomId]) -> Result<Added, Error> {
+        if let Some(atom) = self.table.find(&self.atoms, of, Content::Outgoing(outgoing)) {
+            return Ok(Added { atom, is_new: false });
+        }
+        let fingerprint = self.terms().fingerprint(of, outgoing);
+        // One that was taken out again is none.
+        let is_there =
+            |atom: &&AtomId| atom.index() < self.atoms.len() && self.atoms.type_of(**atom) == of;
+        let known = fingerprint.and_then(|fingerprint| self.scopes.get(&fingerprint));
+        if let Some(&atom) = known.filter(is_there) {
+            return Ok(Added { atom, is_new: false });
+        }
+        let added = self.intern(of, Content::Outgoing(outgoing))?;
+        self.scopes.extend(fingerprint.map(|fingerprint| (fingerprint, added.atom)));
+        Ok(added)
+    }
+
+    fn add_unique(&mut self, of: TypeId, outgoing: &[AtomId]) -> Result<Added, Error> {
+        let key = outgoing.first().filter(|_| self.terms().is_closed(outgoing));
+        let Some(&key) = key else { return self.intern(of, Content::Outgoing(outgoing)) };
+        let known = self.unique.get(&(of, key)).copied();
+        match known {
+            Some(atom) if self.roles[of.index()] == Role::Grant => {
+                return Ok(Added { atom, is_new: false });
+            }
+            _ => (),
+        }
+        let added = self.intern(of, Content::Outgoing(outgoing))?;
+        if added.is_new {
+            self.unique.insert((of, key), added.atom);
+            if let Some(old) = known {
+                self.replaced.push((old, added.atom));
+                self.table.remove(&self.atoms, old, false);
+            }
+        }
+        Ok(added)
+    }
+
     fn intern(&mut self, of: TypeId, content: Content) -> Result<Added, Error> {
         let (atom, is_new) = self.table.intern(&mut self.atoms, of, content)?;
         Ok(Added { atom, is_new })
@@ -131,9 +244,25 @@ impl Builder {
     /// Takes the last atoms out again, until there are `count`. They must have no values yet.
     pub(super) fn truncate(&mut self, count: usize) {
         while self.atoms.len() > count {
-            let of = self.atoms.type_of(AtomId(self.atoms.len() as u32 - 1));
+            let last = AtomId(self.atoms.len() as u32 - 1);
+            let of = self.atoms.type_of(last);
             let is_node = self.types()[of.index()].kind == Kind::Node;
+            if matches!(self.roles[of.index()], Role::State | Role::Grant) {
+                self.forget_unique(of, last);
+            }
             self.table.remove_last(&mut self.atoms, is_node);
+        }
+    }
+
+    /// As if a state or grant, the last atom, had not been given.
+    fn forget_unique(&mut self, of: TypeId, last: AtomId) {
+        let Some(&key) = self.atoms.outgoing(last).first() else { return };
+        if self.unique.get(&(of, key)) == Some(&last) {
+            self.unique.remove(&(of, key));
+        }
+        if let Some((old, _)) = self.replaced.pop_if(|(_, by)| *by == last) {
+            self.unique.insert((of, key), old);
+            self.table.insert(&self.atoms, old, false);
         }
     }
 
@@ -181,11 +310,16 @@ impl Builder {
 
     /// Takes what an atom has under the key of this name beside truth and attention values.
     fn clear_other_value(&mut self, atom: AtomId, name: &[u8]) {
-        let Some(values) = self.values.other.get(&atom) else { return };
-        let mut keys = values.iter().map(|&(key, _)| key);
-        if let Some(key) = keys.find(|&key| self.predicate_name(key) == Some(name)) {
+        if let Some(key) = self.key_named(atom, name) {
             self.set_other_value(atom, key, None);
         }
+    }
+
+    /// The key of this name among those that an atom has other values under.
+    fn key_named(&self, atom: AtomId, name: &[u8]) -> Option<AtomId> {
+        let values = self.values.other.get(&atom)?;
+        let mut keys = values.iter().map(|&(key, _)| key);
+        keys.find(|&key| self.predicate_name(key) == Some(name))
     }
 
     fn set_other_value(&mut self, atom: AtomId, key: AtomId, value: Option<Value>) {
@@ -201,9 +335,36 @@ impl Builder {
         }
     }
 
+    /// Whether an atom has a truth value, or another value under its key.
+    pub(super) fn has_truth(&self, atom: AtomId) -> bool {
+        self.values.truth.get(atom).is_some() || self.key_named(atom, TRUTH_KEY).is_some()
+    }
+
+    /// Whether an atom has an attention value, or another value under its key.
+    pub(super) fn has_attention(&self, atom: AtomId) -> bool {
+        self.values.attention.get(atom).is_some() || self.key_named(atom, ATTENTION_KEY).is_some()
+    }
+
+    /// Whether an atom has a value under a key.
+    pub(super) fn has_value(&self, atom: AtomId, key: AtomId) -> bool {
+        match self.predicate_name(key) {
+            Some(TRUTH_KEY) => self.has_truth(atom),
+            Some(ATTENTION_KEY) => self.has_attention(atom),
+            _ => {
+                let values = self.values.other.get(&atom).map_or(&[][..], Vec::as_slice);
+                values.binary_search_by_key(&key, |&(key, _)| key).is_ok()
+            }
+        }
+    }
+
     /// The space, with its indexes.
     pub fn finish(self) -> AtomSpace {
-        AtomSpace::new(self.types, self.atoms, self.table, self.values)
+        let Builder { types, atoms, table, values, replaced, .. } = self;
+        if replaced.is_empty() {
+            return AtomSpace::new(types, atoms, table, values);
+        }
+        let (atoms, table, values) = replaced::without(&types, &atoms, &values, &replaced);
+        AtomSpace::new(types, atoms, table, values)
     }
 }
 

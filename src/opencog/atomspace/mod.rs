@@ -29,13 +29,16 @@ pub mod codec;
 mod column;
 pub mod companion;
 mod compare;
+mod declarations;
 mod error;
 pub mod export;
-mod known_types;
+mod identity;
 mod number;
 pub mod query;
 pub mod read;
+mod replaced;
 mod space;
+mod type_script;
 mod types;
 mod value;
 mod value_bytes;
@@ -44,12 +47,14 @@ mod value_ref;
 pub use atom_store::{AtomId, AtomStore, find_link_in_incoming};
 pub use builder::{Added, Builder};
 pub use compare::{difference, twins};
+pub use declarations::Declarations;
 pub use error::Error;
 pub use space::AtomSpace;
+pub use type_script::ScriptError;
 pub use types::{AtomType, Kind, TypeId};
 pub use value::{
     ATTENTION_KEY, AttentionValue, LOOKAHEAD, TRUTH_KEY, TruthKind, TruthValue, Value,
     confidence_of_count, count_of_confidence,
 };
 pub use value_bytes::Encoded;
-pub use value_ref::{Bools, Floats, LinksRef, StringsRef, ValueRef};
+pub use value_ref::{Bools, DerivedRef, Floats, LinksRef, StringsRef, ValueRef};

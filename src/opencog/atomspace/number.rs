@@ -19,7 +19,7 @@ fn plain(text: &[u8]) -> Option<f64> {
     for (i, byte) in digits.iter().enumerate() {
         let digit = byte.wrapping_sub(b'0');
         match byte {
-            _ if digit < 10 && count < MOST_DIGITS => {
+            _ if digit < 10 && count < PLAIN_DIGITS => {
                 integer = 10 * integer + u64::from(digit);
                 count += 1;
             }
@@ -53,7 +53,7 @@ fn small_exponent(text: &[u8]) -> Option<i32> {
 }
 
 /// The most digits of an integer that is below 2^53 whatever they are.
-const MOST_DIGITS: usize = 15;
+const PLAIN_DIGITS: usize = 15;
 
 /// Those that floats have.
 const POWERS_OF_TEN: [f64; 23] = [
@@ -61,26 +61,109 @@ const POWERS_OF_TEN: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The shortest text that [`parse`] reads back as the same number.
+/// The shortest text that [`parse`] reads back as the same number. One that is too small for all its
+/// bits is written in all its digits, since C refuses what it must round there.
 pub(super) fn print(out: &mut Vec<u8>, number: f64) {
     use std::io::Write;
     let size = number.abs();
     let plain = size == 0.0 || (1e-5..1e16).contains(&size) || !size.is_finite();
     // writing to a vector cannot fail
-    let _ = if plain { write!(out, "{number}") } else { write!(out, "{number:e}") };
+    let _ = match () {
+        () if number.is_nan() && number.is_sign_negative() => write!(out, "-NaN"),
+        () if number.is_subnormal() => write!(out, "{}", all_digits(number)),
+        () if plain => write!(out, "{number}"),
+        () => write!(out, "{number:e}"),
+    };
 }
 
-/// The name of a `NumberNode` in its one spelling: `0.50` is `0.5`, `1  2` is `1 2`. None where it
-/// has that spelling already or is no number.
+/// The most digits that a number below the smallest of full precision has.
+const MOST_DIGITS: usize = 767;
+
+fn all_digits(number: f64) -> String {
+    let text = format!("{number:.MOST_DIGITS$e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// The name of a `NumberNode` in its one spelling: `0.50` is `0.5`, `[1, 2]` is `1 2`. None where it
+/// has that spelling already or AtomSpace takes it for no numbers.
 pub(super) fn normal_name(name: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(name.len());
-    for word in name.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+    for number in numbers_of_name(name)? {
         if !out.is_empty() {
             out.push(b' ');
         }
-        print(&mut out, parse(word)?);
+        print(&mut out, number);
     }
-    (!out.is_empty() && out != name).then_some(out)
+    (out != name).then_some(out)
+}
+
+/// The numbers that AtomSpace takes the name of a `NumberNode` for; none where it refuses it
+/// (`NumberNode.cc`, `to_vector`).
+pub(super) fn numbers_of_name(name: &[u8]) -> Option<Vec<f64>> {
+    let name = name.strip_prefix(b"#(").or(name.strip_prefix(b"[")).unwrap_or(name);
+    let is_blank = |byte: &u8| b", \t\r\n".contains(byte);
+    let mut rest = name.trim_ascii();
+    let mut numbers = Vec::new();
+    while let Some(begin) = rest.iter().position(|byte| !is_blank(byte)) {
+        rest = &rest[begin..];
+        let end = rest.iter().position(|byte| b", \t".contains(byte)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        numbers.push(match word[0] {
+            b'f' | b'F' => 0.0,
+            b't' | b'T' => 1.0,
+            _ => leading_number(word)?,
+        });
+    }
+    Some(numbers)
+}
+
+/// The number that a word begins with, as C reads it; none where there is none, or it is too large
+/// or too small for all its bits.
+fn leading_number(word: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(word).ok()?;
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let lower = unsigned.to_ascii_lowercase();
+    let named = ["infinity", "inf", "nan"].into_iter().find(|name| lower.starts_with(name));
+    let end = text.len() - unsigned.len() + named.map_or_else(|| decimal_len(unsigned), str::len);
+    let number: f64 = text[..end].parse().ok()?;
+    let is_rounded = (number.is_subnormal() || number == 0.0)
+        && number.abs() < f64::MIN_POSITIVE
+        && significant(&text[..end]) != significant(&all_digits(number));
+    let is_far = number.is_infinite() && named.is_none();
+    (!is_far && !is_rounded).then_some(number)
+}
+
+/// How many bytes of a text are a decimal number.
+fn decimal_len(text: &str) -> usize {
+    let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
+    let mut end = digits(0);
+    if text[end..].starts_with('.') {
+        end += 1 + digits(end + 1);
+    }
+    if text[end..].starts_with(['e', 'E']) {
+        let sign = usize::from(text[end + 1..].starts_with(['+', '-']));
+        let power = digits(end + 1 + sign);
+        if power > 0 {
+            end += 1 + sign + power;
+        }
+    }
+    end
+}
+
+/// The digits of a decimal number from the first that is not 0 to the last, and the power of ten of
+/// the first; nothing for 0.
+fn significant(text: &str) -> (String, i64) {
+    let text = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let whole = digits.find('.').unwrap_or(digits.len()) as i64;
+    let all: String = digits.chars().filter(char::is_ascii_digit).collect();
+    let zeros = (all.len() - all.trim_start_matches('0').len()) as i64;
+    let first = all.trim_matches('0').to_owned();
+    // A power beyond that makes 0 or infinity of any text that there is.
+    let power = power.parse::<i64>().unwrap_or(i64::MAX / 4);
+    if first.is_empty() { (first, 0) } else { (first, power + whole - zeros) }
 }
 
 #[cfg(test)]
@@ -113,6 +196,30 @@ mod tests {
         assert_eq!(normal_name(b"0.952777803"), None);
         assert_eq!(normal_name(b"many"), None);
         assert_eq!(normal_name(b""), None);
+        for (name, normal) in [
+            ("[1, 2.50]", "1 2.5"),
+            ("#(1 2)", "1 2"),
+            ("0.1, 0.2", "0.1 0.2"),
+            ("true f", "1 0"),
+            ("1abc", "1"),
+            ("+3", "3"),
+            ("1e3", "1000"),
+            ("-Infinity", "-inf"),
+        ] {
+            assert_eq!(normal_name(name.as_bytes()).unwrap(), normal.as_bytes(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_c_refuses_is_no_number() {
+        for name in ["1e400", "-1e400", "1e-400", "5e-324", "1e-310", "e5", "-", "one"] {
+            assert_eq!(numbers_of_name(name.as_bytes()), None, "{name}");
+            assert_eq!(normal_name(name.as_bytes()), None, "{name}");
+        }
+        for number in [5e-324, -1e-310, f64::MIN_POSITIVE / 2.0] {
+            assert_eq!(numbers_of_name(printed(number).as_bytes()), Some(vec![number]));
+        }
+        assert_eq!(numbers_of_name(b"0 0e-999 -0.0 2.2250738585072014e-308").unwrap().len(), 4);
     }
 
     proptest! {
@@ -129,6 +236,7 @@ mod tests {
             let number = f64::from_bits(bits);
             let back = parse(printed(number).as_bytes()).unwrap();
             prop_assert!(back.to_bits() == bits || back.is_nan() && number.is_nan());
+            prop_assert_eq!(back.is_sign_negative(), number.is_sign_negative());
         }
     }
 }

@@ -4,7 +4,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 use std::hash::BuildHasher;
 
-use super::known_types;
+use super::declarations::{Declarations, Sort};
 
 /// A type of a store: an index into [`AtomStore::types`](super::AtomStore::types).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,10 +38,20 @@ pub struct AtomType {
 }
 
 impl AtomType {
-    /// The type that files mean by `name`, long or short, where an atom of `kind` has it.
+    /// The type that files mean by `name`, long or short, where an atom of `kind` has it and the
+    /// types are those of OpenCog's modules.
     pub fn named(name: &str, kind: Kind) -> AtomType {
-        match known_types::find(name, kind) {
-            Some(known) => AtomType { name: known.name.into(), kind, unordered: known.unordered },
+        AtomType::declared(Declarations::builtin(), name, kind)
+    }
+
+    /// The type that files mean by `name`, long or short, where an atom of `kind` has it.
+    pub(super) fn declared(all: &Declarations, name: &str, kind: Kind) -> AtomType {
+        match all.find(name, Sort::Atom(kind)) {
+            Some(found) => {
+                let is = |ancestor| all.is_a(found, ancestor);
+                let unordered = is("UnorderedLink") || is("UnorderedSig");
+                AtomType { name: found.name.clone(), kind, unordered }
+            }
             None => AtomType { name: name.into(), kind, unordered: false },
         }
     }

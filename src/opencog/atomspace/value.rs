@@ -217,6 +217,9 @@ pub enum Value {
     Truth(TruthValue),
     /// An attention value that stands under another key, or in a `LinkValue`.
     Attention(AttentionValue),
+    /// A value of a kind that is derived from another one, as `QueueValue` from `LinkValue`: the name
+    /// of the kind, and what it holds, which is of no derived kind itself.
+    Derived(Box<str>, Box<Value>),
 }
 
 impl Value {
@@ -264,9 +267,24 @@ impl Value {
             (&Value::Atom(a), &Value::Atom(b)) => same_atom(a, b),
             (Value::Truth(a), Value::Truth(b)) => a.is_identical(b),
             (Value::Attention(a), Value::Attention(b)) => a.is_identical(b),
+            (Value::Derived(a, held), Value::Derived(b, other)) => {
+                a == b && held.is_identical(other, same_atom)
+            }
             (Value::Strings(_) | Value::Bools(_) | Value::Void, _) => self == other,
             _ => false,
         }
+    }
+
+    /// The value where atoms have other ids; none where one of its atoms has none.
+    pub(super) fn moved(&self, id: &impl Fn(AtomId) -> Option<AtomId>) -> Option<Value> {
+        Some(match self {
+            Value::Atom(atom) => Value::Atom(id(*atom)?),
+            Value::Links(values) => {
+                Value::Links(values.iter().map(|value| value.moved(id)).collect::<Option<_>>()?)
+            }
+            Value::Derived(kind, value) => Value::Derived(kind.clone(), value.moved(id)?.into()),
+            other => other.clone(),
+        })
     }
 }
 

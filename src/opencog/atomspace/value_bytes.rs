@@ -2,7 +2,7 @@
 
 use super::atom_store::AtomId;
 use super::value::{AttentionValue, TruthKind, TruthValue, Value};
-use super::value_ref::{Bools, Floats, LinksRef, StringsRef, ValueRef};
+use super::value_ref::{Bools, DerivedRef, Floats, LinksRef, StringsRef, ValueRef};
 
 const FLOATS: u8 = 0;
 const STRINGS: u8 = 1;
@@ -12,6 +12,7 @@ const VOID: u8 = 4;
 const ATOM: u8 = 5;
 const TRUTH: u8 = 6;
 const ATTENTION: u8 = 7;
+const DERIVED: u8 = 8;
 
 /// Appends a value, with the ids that its atoms have in the file.
 pub(super) fn encode(value: &Value, id: &impl Fn(AtomId) -> AtomId, out: &mut Vec<u8>) {
@@ -47,6 +48,11 @@ pub(super) fn encode(value: &Value, id: &impl Fn(AtomId) -> AtomId, out: &mut Ve
         Value::Attention(AttentionValue { sti, lti, vlti }) => {
             out.push(ATTENTION);
             encode_floats(&[*sti, *lti, *vlti], out);
+        }
+        Value::Derived(kind, held) => {
+            head(DERIVED, kind.len(), out);
+            out.extend(kind.as_bytes());
+            encode(held, id, out);
         }
     }
 }
@@ -84,6 +90,11 @@ pub(super) fn view(bytes: &[u8]) -> Option<ValueRef<'_>> {
         ATTENTION => {
             let [sti, lti, vlti] = rest.three()?;
             ValueRef::Attention(AttentionValue { sti, lti, vlti })
+        }
+        DERIVED => {
+            let kind = std::str::from_utf8(rest.string()?).ok()?;
+            let is_flat = rest.bytes.first() != Some(&DERIVED);
+            ValueRef::Derived(DerivedRef::Bytes(kind, is_flat.then_some(rest.bytes)?))
         }
         _ => return None,
     })
@@ -128,6 +139,11 @@ impl<'a> Encoded<'a> {
                 self.three()?;
             }
             ATTENTION => drop(self.three()?),
+            DERIVED => {
+                std::str::from_utf8(self.string()?).ok()?;
+                let is_flat = self.bytes.first() != Some(&DERIVED);
+                is_flat.then(|| self.skip(atoms, depth))??;
+            }
             _ => return None,
         }
         Some(())
@@ -211,7 +227,14 @@ pub(super) mod tests {
                 vlti
             })),
         ];
-        leaf.prop_recursive(4, 16, 3, |inner| vec(inner, 0..4).prop_map(Value::Links))
+        let derived = |value: Value| match value {
+            Value::Derived(..) => value,
+            held => Value::Derived("QueueValue".into(), held.into()),
+        };
+        leaf.prop_recursive(4, 16, 3, move |inner| {
+            let links = vec(inner.clone(), 0..4).prop_map(Value::Links);
+            prop_oneof![3 => links, 1 => inner.prop_map(derived)]
+        })
     }
 
     fn bytes_of(value: &Value) -> Vec<u8> {
@@ -256,5 +279,8 @@ pub(super) mod tests {
         assert!(is_value(&bytes_of(&Value::Atom(AtomId(3))), 4));
         assert!(!is_value(&bytes_of(&Value::Atom(AtomId(3))), 3));
         assert!(!is_value(&[FLOATS, 0xff, 0xff, 0xff, 0xff], 3));
+        let derived = |held: Value| Value::Derived("QueueValue".into(), held.into());
+        assert!(is_value(&bytes_of(&derived(Value::Void)), 3));
+        assert!(!is_value(&bytes_of(&derived(derived(Value::Void))), 3));
     }
 }

@@ -23,6 +23,8 @@ pub enum ValueRef<'a> {
     Truth(TruthValue),
     /// An attention value.
     Attention(AttentionValue),
+    /// A value of a derived kind.
+    Derived(DerivedRef<'a>),
 }
 
 /// The numbers of a `FloatValue`.
@@ -61,6 +63,15 @@ pub enum LinksRef<'a> {
     Bytes(Encoded<'a>),
 }
 
+/// A value of a kind that is derived from another one.
+#[derive(Debug, Clone, Copy)]
+pub enum DerivedRef<'a> {
+    /// In memory: the kind, and what it holds.
+    Value(&'a str, &'a Value),
+    /// In a file.
+    Bytes(&'a str, &'a [u8]),
+}
+
 impl ValueRef<'_> {
     /// A copy in memory.
     pub fn to_value(self) -> Value {
@@ -73,6 +84,9 @@ impl ValueRef<'_> {
             ValueRef::Atom(atom) => Value::Atom(atom),
             ValueRef::Truth(truth) => Value::Truth(truth),
             ValueRef::Attention(attention) => Value::Attention(attention),
+            ValueRef::Derived(derived) => {
+                Value::Derived(derived.kind().into(), derived.held().to_value().into())
+            }
         }
     }
 }
@@ -88,6 +102,24 @@ impl<'a> From<&'a Value> for ValueRef<'a> {
             Value::Atom(atom) => ValueRef::Atom(*atom),
             Value::Truth(truth) => ValueRef::Truth(*truth),
             Value::Attention(attention) => ValueRef::Attention(*attention),
+            Value::Derived(kind, held) => ValueRef::Derived(DerivedRef::Value(kind, held)),
+        }
+    }
+}
+
+impl<'a> DerivedRef<'a> {
+    /// The name of the kind: `QueueValue`.
+    pub fn kind(self) -> &'a str {
+        match self {
+            DerivedRef::Value(kind, _) | DerivedRef::Bytes(kind, _) => kind,
+        }
+    }
+
+    /// What it holds.
+    pub fn held(self) -> ValueRef<'a> {
+        match self {
+            DerivedRef::Value(_, held) => held.into(),
+            DerivedRef::Bytes(_, bytes) => view(bytes).unwrap_or(ValueRef::Void),
         }
     }
 }

@@ -101,24 +101,40 @@ impl Column {
             AttentionCodec::Palette => guarded(&levels, *value, |a, b| (a - b).abs()),
             AttentionCodec::Geometric => guarded(&levels, *value, |a, b| (a / b).ln().abs()),
         };
-        let codes = values.iter().map(code).collect();
-        Column { levels, codes }
+        let codes: Vec<u8> = values.iter().map(code).collect();
+        // What was coded is coded so again: a palette of it has no other levels.
+        match codec {
+            AttentionCodec::Palette => Column { levels, codes }.in_use(),
+            _ => Column { levels, codes },
+        }
     }
 
-    /// Codes counts. By any codec, 0 stays 0 and what is more stays more.
+    /// Codes counts, by levels that are counts. By any codec, 0 stays 0 and what is more stays more.
     pub fn encode_counts(codec: AttentionCodec, counts: &[u32]) -> Column {
         let values: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
-        let column = Column::encode(codec, &values);
-        if codec != AttentionCodec::Uniform {
-            return column.rounded();
+        let levels = match codec {
+            AttentionCodec::Uniform => {
+                let mut above: Vec<f64> =
+                    values.iter().copied().filter(|value| *value > 0.0).collect();
+                above.sort_by(f64::total_cmp);
+                above.dedup();
+                let mut levels = vec![0.0];
+                levels.extend(uniform(&above, LEVELS - 1));
+                levels
+            }
+            AttentionCodec::Geometric => geometric(&raised(&values)),
+            AttentionCodec::Palette => Column::encode(codec, &values).levels,
+        };
+        let levels = ascending(levels.into_iter().map(f64::round).collect());
+        let distance = |a: f64, b: f64| match codec {
+            AttentionCodec::Geometric => (a / b).ln().abs(),
+            _ => (a - b).abs(),
+        };
+        let codes = values.iter().map(|value| guarded(&levels, *value, distance)).collect();
+        match codec {
+            AttentionCodec::Palette => Column { levels, codes }.in_use(),
+            _ => Column { levels, codes },
         }
-        let mut above: Vec<f64> = values.iter().copied().filter(|value| *value > 0.0).collect();
-        above.sort_by(f64::total_cmp);
-        above.dedup();
-        let mut levels = vec![0.0];
-        levels.extend(uniform(&above, LEVELS - 1));
-        let codes = values.iter().map(|value| guarded(&levels, *value, |a, b| (a - b).abs()));
-        Column { codes: codes.collect(), levels }.rounded()
     }
 
     /// A column that was stored.
@@ -174,13 +190,22 @@ impl Column {
         (0..self.len()).map(|atom| self.value(atom)).collect()
     }
 
-    /// Levels as the counts next to them, those that become equal joined.
-    fn rounded(mut self) -> Column {
-        let counts: Vec<f64> = self.levels.iter().map(|level| level.round()).collect();
-        self.levels = counts.clone();
-        self.levels.dedup();
-        let place = |count: f64| self.levels.partition_point(|level| *level < count) as u8;
-        self.codes.iter_mut().for_each(|code| *code = place(counts[usize::from(*code)]));
+    /// Without the levels that no code names.
+    fn in_use(mut self) -> Column {
+        let mut used = vec![false; self.levels.len()];
+        self.codes.iter().for_each(|code| used[usize::from(*code)] = true);
+        let mut next = 0;
+        let places: Vec<u8> = used
+            .iter()
+            .map(|used| {
+                let place = next;
+                next += usize::from(*used);
+                place as u8
+            })
+            .collect();
+        let mut used = used.into_iter();
+        self.levels.retain(|_| used.next() == Some(true));
+        self.codes.iter_mut().for_each(|code| *code = places[usize::from(*code)]);
         self
     }
 }
@@ -263,6 +288,14 @@ fn octaves(sizes: &[f64]) -> f64 {
         (Some(low), Some(high)) => high.log2() - low.log2(),
         _ => 0.0,
     }
+}
+
+/// Counts, ascending and each once, those below the smallest geometric level at the count next to it.
+fn raised(counts: &[f64]) -> Vec<f64> {
+    let largest = counts.iter().copied().fold(0.0, f64::max);
+    let least = (largest * 0.5f64.powi(OCTAVES)).round();
+    let raise = |count: &f64| if *count > 0.0 { count.max(least) } else { 0.0 };
+    ascending(counts.iter().map(raise).collect())
 }
 
 fn growing(sizes: &[f64], count: usize) -> Vec<f64> {
@@ -408,6 +441,21 @@ mod tests {
                 }
                 let (levels, codes) = (column.levels().to_vec(), column.codes().to_vec());
                 prop_assert_eq!(Column::from_parts(levels, codes), Ok(column));
+            }
+        }
+
+        #[test]
+        fn what_was_coded_is_coded_so_again(
+            values in prop_oneof![vec(finite(), 0..400), vec(finite(), 700..900)],
+            counts in vec(prop_oneof![0..9u32, 0..3000u32, any::<u32>()], 0..900),
+        ) {
+            for codec in AttentionCodec::all() {
+                let column = Column::encode(codec, &values);
+                let again = Column::encode(codec, &column.decode());
+                prop_assert_eq!(again, column, "{}", codec);
+                let column = Column::encode_counts(codec, &counts);
+                let decoded: Vec<u32> = column.decode().iter().map(|count| *count as u32).collect();
+                prop_assert_eq!(Column::encode_counts(codec, &decoded), column, "{}", codec);
             }
         }
 

@@ -41,6 +41,8 @@ pub struct CodedEnsemble {
     /// Where each ends.
     ends: Vec<u32>,
     measures: Vec<Measure>,
+    demes: Vec<String>,
+    behaviors: Vec<Vec<f64>>,
 }
 
 /// Parts that make no ensemble.
@@ -69,9 +71,30 @@ pub enum CodedError {
     },
 }
 
+/// How often what was coded is coded again at most, until nothing changes.
+const MOST_ROUNDS: usize = 16;
+
 impl CodedEnsemble {
-    /// Codes an ensemble.
+    /// Codes an ensemble. What it gave is coded so again, by the same codes: what is coded is coded
+    /// again until nothing changes.
     pub fn encode(ensemble: &Ensemble, codec: ConstantCodec, rounding: Rounding) -> CodedEnsemble {
+        let mut coded = CodedEnsemble::encode_once(ensemble, codec, rounding);
+        let mut decoded = coded.decode();
+        if decoded.programs == ensemble.programs {
+            return coded;
+        }
+        for _ in 0..MOST_ROUNDS {
+            coded = CodedEnsemble::encode_once(&decoded, codec, rounding);
+            let again = coded.decode();
+            if again.programs == decoded.programs {
+                break;
+            }
+            decoded = again;
+        }
+        coded
+    }
+
+    fn encode_once(ensemble: &Ensemble, codec: ConstantCodec, rounding: Rounding) -> CodedEnsemble {
         let constants: Vec<f64> = ensemble.programs.iter().flat_map(Tree::constants).collect();
         let mut book = Codebook::new(codec, &constants);
         let binding = match rounding {
@@ -87,7 +110,9 @@ impl CodedEnsemble {
         };
         let trees: Vec<Tree<Code>> = ensemble.programs.iter().map(&mut code).collect();
         let measures = ensemble.measures.clone();
-        CodedEnsemble { measures, ..CodedEnsemble::of_trees(ensemble.names.clone(), book, &trees) }
+        let coded = CodedEnsemble::of_trees(ensemble.names.clone(), book, &trees);
+        let (demes, behaviors) = (ensemble.demes.clone(), ensemble.behaviors.clone());
+        CodedEnsemble { measures, demes, behaviors, ..coded }
     }
 
     /// An ensemble of coded programs, as evolution finds them.
@@ -97,7 +122,8 @@ impl CodedEnsemble {
             bytes.extend(pack(tree, &book));
             ends.push(bytes.len() as u32);
         }
-        CodedEnsemble { names, book, bytes, ends, measures: Vec::new() }
+        let (measures, demes, behaviors) = (Vec::new(), Vec::new(), Vec::new());
+        CodedEnsemble { names, book, bytes, ends, measures, demes, behaviors }
     }
 
     /// An ensemble that was stored; every program is checked.
@@ -124,7 +150,8 @@ impl CodedEnsemble {
                 return Err(CodedError::Measure { measure, programs, values });
             }
         }
-        let ensemble = CodedEnsemble { names, book, bytes, ends, measures };
+        let (demes, behaviors) = (Vec::new(), Vec::new());
+        let ensemble = CodedEnsemble { names, book, bytes, ends, measures, demes, behaviors };
         for program in 0..ensemble.len() {
             let fault = |error| CodedError::Program { program, error };
             unpack(ensemble.packed(program), &ensemble.limits()).map_err(fault)?;
@@ -195,7 +222,30 @@ impl CodedEnsemble {
             names: self.names.clone(),
             programs: (0..self.len()).map(program).collect(),
             measures: self.measures.clone(),
+            demes: self.demes.clone(),
+            behaviors: self.behaviors.clone(),
         }
+    }
+
+    /// The deme of each program, where any has one.
+    pub fn demes(&self) -> &[String] {
+        &self.demes
+    }
+
+    /// The score of each program on each row, where any has them.
+    pub fn behaviors(&self) -> &[Vec<f64>] {
+        &self.behaviors
+    }
+
+    /// With the demes and behavioral scores that were stored, of each program or of none.
+    pub(super) fn with_notes(
+        self,
+        demes: Vec<String>,
+        behaviors: Vec<Vec<f64>>,
+    ) -> Option<CodedEnsemble> {
+        let is_right = |count: usize| count == 0 || count == self.len();
+        let are_right = is_right(demes.len()) && is_right(behaviors.len());
+        are_right.then_some(CodedEnsemble { demes, behaviors, ..self })
     }
 
     /// How many constants are levels, and how many are kept as they are.
@@ -319,6 +369,28 @@ mod tests {
         assert_eq!(palette.packed(2).len(), 5);
         let lattice = CodedEnsemble::encode(&ensemble, ConstantCodec::Lattice, Rounding::Keep);
         assert_eq!(lattice.constants(), (2, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_coded_is_coded_so_again(
+            constants in proptest::collection::vec(
+                prop_oneof![-4.0..4.0f64, (-8..8i32).prop_map(|i| f64::from(i) / 4.0), -1e9..1e9f64],
+                1..120,
+            ),
+        ) {
+            let text: String = constants.iter().map(|value| format!("+({value} $1)\n")).collect();
+            let ensemble = Ensemble::read(&text).unwrap();
+            let table = Table::read("t,x\n1.3,1.0\n0.5,0.25\n2.5,2.0", None, None).unwrap();
+            let calibrated = Rounding::Calibrated { table: &table, tolerance: TOLERANCE };
+            for codec in ConstantCodec::all() {
+                for rounding in [Rounding::Keep, Rounding::Nearest, calibrated] {
+                    let coded = CodedEnsemble::encode(&ensemble, codec, rounding);
+                    let again = CodedEnsemble::encode(&coded.decode(), codec, rounding);
+                    prop_assert_eq!(again.section(), coded.section(), "{} {:?}", codec, rounding);
+                }
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,11 @@ pub struct Ensemble {
     pub programs: Vec<Program>,
     /// What is measured of them.
     pub measures: Vec<Measure>,
+    /// The deme that each was found in, as `1.2.SS-3`; empty where the file doesn't tell. None where it
+    /// tells of no program.
+    pub demes: Vec<String>,
+    /// The score of each program on each row; none where the file doesn't tell.
+    pub behaviors: Vec<Vec<f64>>,
 }
 
 /// A number for each program.
@@ -27,8 +32,8 @@ pub struct Measure {
 impl Ensemble {
     /// Reads a text of programs:
     ///
-    /// - what MOSES writes, `SCORE PROGRAM [score=.., complexity=..]`, where deme ids and
-    ///   behavioral scores are passed over;
+    /// - what MOSES writes, `SCORE PROGRAM [score=.., complexity=..]`, with `demeID: ..` and
+    ///   `behavioral score: [..]` after it;
     /// - programs alone, which may go on over lines;
     /// - MOZI's tables, which begin with `model,` and the names of the measures.
     ///
@@ -42,6 +47,13 @@ impl Ensemble {
         }
         for measure in &mut ensemble.measures {
             measure.values.resize(ensemble.programs.len(), f64::NAN);
+        }
+        let count = ensemble.programs.len();
+        if !ensemble.demes.is_empty() {
+            ensemble.demes.resize(count, String::new());
+        }
+        if !ensemble.behaviors.is_empty() {
+            ensemble.behaviors.resize(count, Vec::new());
         }
         Ok(ensemble)
     }
@@ -79,6 +91,16 @@ impl Ensemble {
             }
             for (name, value) in annotations(notes) {
                 self.note(name, value);
+            }
+            let before = self.programs.len() - 1;
+            let (deme, behavior) = deme_and_behavior(notes).map_err(|fault| reader.fault(fault))?;
+            if let Some(deme) = deme {
+                self.demes.resize(before, String::new());
+                self.demes.push(deme);
+            }
+            if let Some(behavior) = behavior {
+                self.behaviors.resize(before, Vec::new());
+                self.behaviors.push(behavior);
             }
             reader.advance(notes.len());
         }
@@ -149,7 +171,7 @@ fn leading_score(line: &str) -> Option<(&str, f64)> {
 
 fn is_annotation(text: &str) -> bool {
     let text = text.trim_start();
-    ["[", "demeID:", "behavioral score:"].iter().any(|start| text.starts_with(start))
+    text.starts_with('[') || NOTES.iter().any(|start| text.starts_with(start))
 }
 
 /// The pairs of `[score=-2, complexity=3]`, if a line begins with them.
@@ -159,6 +181,31 @@ fn annotations(line: &str) -> impl Iterator<Item = (&str, f64)> {
         let (name, value) = pair.split_once('=')?;
         Some((name.trim(), value.trim().parse().ok()?))
     })
+}
+
+/// What stands before a deme id, and before a behavioral score.
+pub(super) const NOTES: [&str; 2] = ["demeID:", "behavioral score:"];
+
+/// The deme id and the behavioral score of what follows a program.
+fn deme_and_behavior(notes: &str) -> Result<(Option<String>, Option<Vec<f64>>), String> {
+    let notes = notes.trim_start();
+    let mut rest = match notes.starts_with('[') {
+        true => notes.split_once(']').map_or("", |(_, rest)| rest).trim_start(),
+        false => notes,
+    };
+    let [of_deme, of_behavior] = NOTES;
+    let mut deme = None;
+    if let Some(after) = rest.strip_prefix(of_deme).map(str::trim_start) {
+        let end = after.find(char::is_whitespace).unwrap_or(after.len());
+        deme = Some(after[..end].to_owned());
+        rest = after[end..].trim_start();
+    }
+    let Some(after) = rest.strip_prefix(of_behavior) else { return Ok((deme, None)) };
+    let expected = "expected numbers in [ ] after `behavioral score:`";
+    let inside = after.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let words = inside.ok_or(expected)?.split([' ', ',', '\t']).filter(|word| !word.is_empty());
+    let number = |word: &str| word.parse().map_err(|_| format!("{expected}, found `{word:.40}`"));
+    Ok((deme, Some(words.map(number).collect::<Result<_, _>>()?)))
 }
 
 #[cfg(test)]
@@ -189,6 +236,11 @@ mod tests {
         assert!(complexity[0].is_nan());
         assert_eq!((complexity[1], complexity.len()), (2.0, 5));
         assert_eq!(ensemble.measure("penalized score").unwrap()[1], -4.0);
+        assert_eq!(ensemble.demes, ["", "1.2.SS-3", "", "", ""]);
+        assert_eq!(ensemble.behaviors[4], [0.0, 1.0]);
+        assert_eq!((ensemble.behaviors.len(), ensemble.behaviors[0].len()), (5, 0));
+        let odd = Ensemble::read("1 $1 behavioral score: [0 x]").unwrap_err().to_string();
+        assert!(odd.contains("found `x`"), "{odd}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod codebook;
 mod coded;
 mod constant;
+mod ctable;
 mod ensemble;
 mod evaluate;
 mod evolve;

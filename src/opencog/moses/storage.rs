@@ -7,6 +7,7 @@
 //! | `opencog.moses.arguments` | strings | what stands after the `$`, by index |
 //! | `opencog.moses.words` | strings | classes, enumerated values and messages, by index |
 //! | `opencog.moses.measures` | strings | what is measured, by index |
+//! | `opencog.moses.demes` | strings | the deme of each program, empty for none; absent where none has one |
 //!
 //! | tensor | type | what |
 //! |---|---|---|
@@ -15,6 +16,8 @@
 //! | `moses.levels` | F64 | the levels of the codebook, ascending |
 //! | `moses.exact` | F64 | the constants beside the levels |
 //! | `moses.measure.0` and on | F64 | a value for each program |
+//! | `moses.behaviors` | F64 | the behavioral scores, one program after another |
+//! | `moses.behavior_ends` | I32 | where those of each program end; absent where none has any |
 
 use super::codebook::{Codebook, ConstantCodec};
 use super::coded::CodedEnsemble;
@@ -26,6 +29,9 @@ use crate::gguf::{Array, Value};
 use crate::opencog::section::{Companion, Section, SectionError};
 
 const VERSION: u32 = 1;
+
+/// The key of the demes.
+const DEMES: &str = "opencog.moses.demes";
 
 impl CodedEnsemble {
     /// What a companion file holds of the ensemble.
@@ -46,6 +52,16 @@ impl CodedEnsemble {
         for (i, measure) in self.measures().iter().enumerate() {
             section.floats(&format!("moses.measure.{i}"), &measure.values);
         }
+        if !self.demes().is_empty() {
+            section.set(DEMES, strings(self.demes().to_vec()));
+        }
+        let mut end = 0;
+        let ends = self.behaviors().iter().map(|scores| {
+            end += scores.len() as u32;
+            end
+        });
+        section.integers("moses.behavior_ends", &ends.collect::<Vec<u32>>());
+        section.floats("moses.behaviors", &self.behaviors().concat());
         section
     }
 
@@ -72,8 +88,39 @@ impl CodedEnsemble {
         );
         let ensemble =
             ensemble.map_err(|fault| SectionError(format!("`moses.programs`: {fault}")))?;
-        Ok(Some(ensemble))
+        let ensemble = ensemble.with_notes(demes(companion)?, behaviors(companion)?);
+        ensemble.map(Some).ok_or_else(|| {
+            SectionError("`moses.behavior_ends`: expected one of each program, and a deme".into())
+        })
     }
+}
+
+/// The deme of each program, each a word.
+fn demes(companion: &Companion) -> Result<Vec<String>, SectionError> {
+    if companion.get(DEMES).is_none() {
+        return Ok(Vec::new());
+    }
+    let demes = companion.strings(DEMES)?;
+    match demes.iter().find(|deme| deme.contains(char::is_whitespace)) {
+        None => Ok(demes),
+        Some(deme) => Err(SectionError(format!("`{DEMES}`: expected words, found `{deme:.40}`"))),
+    }
+}
+
+/// The behavioral scores of each program.
+fn behaviors(companion: &Companion) -> Result<Vec<Vec<f64>>, SectionError> {
+    let (scores, ends) =
+        (companion.floats("moses.behaviors")?, companion.integers("moses.behavior_ends")?);
+    let mut start = 0;
+    let mut next = |end: &u32| {
+        let end = *end as usize;
+        let of = scores.get(std::mem::replace(&mut start, end)..end)?;
+        Some(of.to_vec())
+    };
+    let behaviors: Option<Vec<Vec<f64>>> = ends.iter().map(&mut next).collect();
+    behaviors.filter(|_| start == scores.len()).ok_or_else(|| {
+        SectionError("`moses.behavior_ends`: expected ascending ends of `moses.behaviors`".into())
+    })
 }
 
 /// The names, each of which must be what a reader of programs would take it for.
@@ -116,7 +163,7 @@ mod tests {
     use crate::gguf::Gguf;
     use crate::opencog::section::write;
 
-    const TEXT: &str = "-2 +(0.1 *(-7.25 $x)) [complexity=3]\n\
+    const TEXT: &str = "-2 +(0.1 *(-7.25 $x)) [complexity=3] demeID: 1.2 behavioral score: [-1 -1]\n\
         -3 0<(+(1e-7 $2))\n\
         0 cond(!$b red enum:\"light blue\")\n";
 
@@ -142,6 +189,8 @@ mod tests {
         assert_eq!(decoded.programs, original.programs);
         assert_eq!(decoded.names, original.names);
         assert_eq!(decoded.measure("score"), original.measure("score"));
+        assert_eq!(decoded.demes, ["1.2", "", ""]);
+        assert_eq!(decoded.behaviors, [vec![-1.0, -1.0], vec![], vec![]]);
         let complexity = decoded.measure("complexity").unwrap();
         assert!(complexity[0] == 3.0 && complexity[1].is_nan());
         assert_eq!(file(&[loaded.section()]), file(&[coded.section()]));
@@ -173,6 +222,15 @@ mod tests {
         assert!(fault.contains("expected an argument below 1"), "{fault}");
         let fault = with("opencog.moses.words", strings("and"));
         assert!(fault.contains("expected a new word, found `and`"), "{fault}");
+        let fault = with("opencog.moses.demes", strings("a b"));
+        assert!(fault.contains("expected words, found `a b`"), "{fault}");
+        let fault = with("opencog.moses.demes", strings("1"));
+        assert!(fault.contains("expected one of each program"), "{fault}");
+        let mut section = coded().section();
+        section.parts.retain(|part| part.name != "moses.behavior_ends");
+        section.integers("moses.behavior_ends", &[1, 9, 2]);
+        let fault = load(file(&[section])).unwrap_err().to_string();
+        assert!(fault.contains("expected ascending ends"), "{fault}");
         let three: Vec<&str> = vec!["score", "complexity", "none"];
         let three = Value::Array(Array::String(three.into_iter().collect()));
         let fault = with("opencog.moses.measures", three);

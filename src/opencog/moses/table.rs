@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
+use super::ctable;
 use super::sparse::{Dense, dense, is_sparse};
 use super::types::Type;
 
@@ -100,6 +101,9 @@ impl Table {
     /// stands above a column of something else. A column is boolean where all its values are 0, 1,
     /// T, F, t or f, of numbers where all are, and of words where one is not.
     ///
+    /// A comma at the end of a row is left out. Rows that begin with counts of targets, as in
+    /// `{1:21,0:9},1,0`, are as many rows as there are targets, each of which weighs its count.
+    ///
     /// Where rows have pairs as in `earn, issued : 1, results : 2`, what a row does not name is 0;
     /// all columns that are made of pairs have one type.
     pub fn read(
@@ -107,7 +111,7 @@ impl Table {
         target: Option<&ColumnChoice>,
         weight: Option<&ColumnChoice>,
     ) -> Result<Table, TableError> {
-        let Cells { labels, rows, kinds } = Cells::read(text)?;
+        let Cells { labels, rows, kinds, counts } = Cells::read(text)?;
         let width = kinds.len();
         let target = target.map_or(Ok(0), |choice| choice.find(&labels, width))?;
         let weight = weight.map(|choice| choice.find(&labels, width)).transpose()?;
@@ -127,6 +131,13 @@ impl Table {
                 let fault = format!("expected numbers in the weights, found `{:.40}`", values[0]);
                 return Err(whole(fault));
             }
+        };
+        let weights = match (weights, counts) {
+            (Some(mut weights), Some(counts)) => {
+                weights.iter_mut().zip(counts).for_each(|(weight, count)| *weight *= count);
+                Some(weights)
+            }
+            (weights, counts) => weights.or(counts),
         };
         Ok(Table {
             inputs: (0..width).filter(is_input).map(column).collect(),
@@ -188,6 +199,8 @@ struct Cells {
     rows: Vec<Row>,
     /// What the columns hold.
     kinds: Vec<Kind>,
+    /// How often each row was, where the table is compressed.
+    counts: Option<Vec<f64>>,
 }
 
 impl Cells {
@@ -199,12 +212,19 @@ impl Cells {
                 (0..labels.len()).map(|at| column_kind(&rows, &[at])).collect();
             let paired: Vec<usize> = (fixed..labels.len()).collect();
             kinds[fixed..].fill(column_kind(&rows, &paired));
-            return Ok(Cells { labels: Some(labels), rows, kinds });
+            return Ok(Cells { labels: Some(labels), rows, kinds, counts: None });
         }
-        let mut rows = checked(rows(text)?)?;
-        let labels = take_labels(&mut rows);
+        let (rows, counts) = rows(text)?;
+        let mut rows = checked(rows)?;
+        // Labels stand above the first counts.
+        let has_counts = !counts.is_empty();
+        let labels = match has_counts && counts.len() < rows.len() {
+            true => Some(rows.remove(0).1.into_iter().map(Cow::into_owned).collect()),
+            false if has_counts => None,
+            false => take_labels(&mut rows),
+        };
         let kinds = (0..rows[0].1.len()).map(|at| column_kind(&rows, &[at])).collect();
-        Ok(Cells { labels, rows, kinds })
+        Ok(Cells { labels, rows, kinds, counts: has_counts.then_some(counts) })
     }
 }
 
@@ -215,20 +235,43 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines()).filter(is_row)
 }
 
-/// All of the same width.
-fn rows(text: &str) -> Result<Vec<Row>, TableError> {
+/// All of the same width, and of a compressed table how often each was.
+fn rows(text: &str) -> Result<(Vec<Row>, Vec<f64>), TableError> {
     let mut rows: Vec<Row> = Vec::new();
+    let mut counts = Vec::new();
     for (line, content) in lines(text) {
-        let cells = cells(content, &[',', ' ', '\t']);
-        let cells = cells.map_err(|fault| TableError { line, fault })?;
-        let width = rows.first().map_or(cells.len(), |(_, cells)| cells.len());
-        if cells.len() != width {
-            let fault = format!("expected {width} values, found {}", cells.len());
-            return Err(TableError { line, fault });
+        let at_line = |fault| TableError { line, fault };
+        let is_compressed = ctable::is_compressed(content);
+        if is_compressed != !counts.is_empty() && rows.len() > usize::from(is_compressed) {
+            return Err(at_line("expected rows that all begin with counts, or none".into()));
         }
-        rows.push((line, cells.into_iter().map(Cow::Owned).collect()));
+        let separators = [',', ' ', '\t'];
+        let (targets, cells) = match is_compressed {
+            true => {
+                let (targets, cells) = ctable::row(content).map_err(at_line)?;
+                (Some(targets), cells)
+            }
+            false => (None, cells(content, &separators).map_err(at_line)?),
+        };
+        let width = cells.len() + usize::from(is_compressed);
+        let expected = rows.first().map_or(width, |(_, cells)| cells.len());
+        if width != expected {
+            return Err(at_line(format!("expected {expected} values, found {width}")));
+        }
+        let mut push = |cells: Vec<String>| {
+            rows.push((line, cells.into_iter().map(Cow::Owned).collect()));
+        };
+        match targets {
+            None => push(cells),
+            Some(targets) => {
+                for ctable::Counted { target, count } in targets {
+                    push([&[target], &cells[..]].concat());
+                    counts.push(count);
+                }
+            }
+        }
     }
-    Ok(rows)
+    Ok((rows, counts))
 }
 
 /// Refuses a table without rows, or of one column.
@@ -269,11 +312,15 @@ pub(super) fn cells(line: &str, separators: &[char]) -> Result<Vec<String>, Stri
     if quoted {
         return Err("expected a closing quote, found the end of the line".into());
     }
-    if cell.is_empty() {
-        return Err("expected a value, found the end of the line".into());
+    // A comma may end the last one too.
+    match (cell.is_empty(), cells.is_empty()) {
+        (true, true) => Err("expected a value, found the end of the line".into()),
+        (true, false) => Ok(cells),
+        (false, _) => {
+            cells.push(cell);
+            Ok(cells)
+        }
     }
-    cells.push(cell);
-    Ok(cells)
 }
 
 /// What may be in a column. Of two values, the column may hold what both may.
@@ -381,6 +428,13 @@ mod tests {
     }
 
     #[test]
+    fn rows_may_end_with_a_comma() {
+        let table = read("t,x,\n1,2.5,\n0,3,\n").unwrap();
+        assert_eq!(table, read("t,x\n1,2.5\n0,3\n").unwrap());
+        assert_eq!(read("t,x\n1,2,,"), Err("line 2: expected a value, found `,`".into()));
+    }
+
+    #[test]
     fn rows_may_weigh() {
         let weight = ColumnChoice::Place(1);
         let target = ColumnChoice::Label("r".into());
@@ -396,6 +450,7 @@ mod tests {
         let cells = |line| cells(line, &[',', ' ', '\t']).unwrap();
         assert_eq!(cells("\"a b\",c\\,d , e"), ["a b", "c,d", "e"]);
         assert_eq!(cells("1   2\t3 "), ["1", "2", "3"]);
+        assert_eq!(cells("1,2, "), ["1", "2"]);
     }
 
     #[test]

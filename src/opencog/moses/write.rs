@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::ensemble::{Ensemble, Measure};
+use super::ensemble::{Ensemble, Measure, NOTES};
 use super::print::{Digits, print};
 
 /// What MOSES writes of a program, in its order (`scored_combo_tree.cc`).
@@ -20,7 +20,9 @@ impl Ensemble {
         let is_known = |measure: &Measure| OF_MOSES.contains(&measure.name.as_str());
         let is_whole = |measure: &Measure| !measure.values.iter().any(|value| value.is_nan());
         let is_scored = self.measure("score").is_some() && self.measures.iter().all(is_known);
-        let is_table = !self.measures.is_empty() && self.measures.iter().all(is_whole);
+        let has_notes = !self.demes.is_empty() || !self.behaviors.is_empty();
+        let is_table =
+            !self.measures.is_empty() && self.measures.iter().all(is_whole) && !has_notes;
         match is_table && !is_scored {
             true => self.write_table(out),
             false => self.write_lines(out),
@@ -46,6 +48,14 @@ impl Ensemble {
                 let pair = |(name, value): &(String, f64)| format!("{}={value}", in_pair(name));
                 let pairs: Vec<String> = known.iter().map(pair).collect();
                 write!(out, " [{}]", pairs.join(", "))?;
+            }
+            let [of_deme, of_behavior] = NOTES;
+            if let Some(deme) = self.demes.get(number).filter(|deme| !deme.is_empty()) {
+                write!(out, " {of_deme} {deme}")?;
+            }
+            if let Some(scores) = self.behaviors.get(number).filter(|scores| !scores.is_empty()) {
+                let scores: Vec<String> = scores.iter().map(f64::to_string).collect();
+                write!(out, " {of_behavior} [{}]", scores.join(" "))?;
             }
             writeln!(out)?;
         }
@@ -90,6 +100,9 @@ mod tests {
     fn lines_of_moses_come_back() {
         let lines = "-2 or($1 !$2)\n\
             -3.5 and($1 $2) [score=-3.5, penalized score=-4, complexity=2]\n\
+            -3 and($1 !$2) [score=-3, complexity=2] demeID: 1.2.SS-3 behavioral score: [-1 0]\n\
+            -4 $2 demeID: 7\n\
+            -5 $1 behavioral score: [-0.5 2]\n\
             1.5\n\
             $1 [complexity=1]\n\
             0 2.5\n\

@@ -6,8 +6,9 @@ use crate::opencog::miner::MinerOptions;
 use crate::report::document::{Fact, Part, Section, Table};
 use crate::report::numbers::{bytes, percent};
 use crate::report::{
-    AtomSpaceReport, DynamicsReport, EcanReport, EvolutionReport, LatencyReport, MiningReport,
-    MosesReport, OpenCogReport, RecallReport, Report, SkippedReport, Stats, TruthReport,
+    AtomSpaceReport, DeclinedCodec, DynamicsReport, EcanReport, EvolutionReport, LatencyReport,
+    MiningReport, MosesReport, OpenCogReport, RecallReport, Report, SkippedReport, Stats,
+    TruthReport,
 };
 use crate::validate::opencog::attention::AttentionChange;
 use crate::validate::opencog::mining::{MiningAgreement, RankAgreement};
@@ -79,7 +80,7 @@ fn truth_values(report: &AtomSpaceReport) -> Vec<Fact> {
 }
 
 fn coded_truth(truth: &TruthReport) -> Vec<Fact> {
-    let TruthReport { codec, instead_of, exceptions, damage, plain_uniform } = truth;
+    let TruthReport { codec, instead_of, exceptions, damage, plain_uniform, declined } = truth;
     let Damage { values, distinct_before, .. } = damage;
     let why = instead_of
         .as_ref()
@@ -94,6 +95,10 @@ fn coded_truth(truth: &TruthReport) -> Vec<Fact> {
         Fact::new("truth values", coded),
         Fact::new(format!("  {codec:<18} "), format!("{}{kept}", changes(damage))),
     ];
+    if let Some(DeclinedCodec { codec, bytes, share }) = declined {
+        let saved = format!("would save {bytes} bytes, {} (--truth {codec})", percent(*share));
+        facts.push(Fact::new(format!("  {codec:<18} "), saved));
+    }
     if let Some(plain) = plain_uniform.as_ref().filter(|_| codec != Codec::PlainUniform.name()) {
         facts.push(Fact::new("  plain 8-bit would  ", changes(plain)));
     }

@@ -231,6 +231,7 @@ fn some_of(value: ValueRef) -> u32 {
         ValueRef::Atom(atom) => atom.0,
         ValueRef::Truth(truth) => truth.confidence().to_bits() as u32,
         ValueRef::Attention(attention) => attention.sti.to_bits() as u32,
+        ValueRef::Derived(derived) => some_of(derived.held()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::Truth;
 use super::coded::{Coded, Palette};
 use super::column::Column;
 use super::damage::Damage;
-use super::fit::fitted;
+use super::fit;
 use super::laid::{log_count, plain_uniform, uniform};
 use super::quantity::Quantity;
 use crate::opencog::codec_names::CodecNames;
@@ -104,10 +104,11 @@ impl Columns {
     }
 
     fn per_column(&self) -> Coded {
-        self.guarded(
-            fitted(Quantity::Strength, &self.strengths, self.tolerance),
-            fitted(Quantity::Confidence, &self.confidences, self.tolerance),
-        )
+        let column = |quantity, values| fit::column(quantity, values, self.tolerance);
+        Coded::Columns {
+            strength: column(Quantity::Strength, &self.strengths),
+            confidence: column(Quantity::Confidence, &self.confidences),
+        }
     }
 
     fn plain_uniform(&self) -> Coded {
@@ -136,23 +137,44 @@ fn plain(values: &[f64]) -> Column {
 /// loses nothing and takes the fewest bytes; else the guarded codec that leaves the fewest values
 /// beyond `tolerance` of its levels (they are kept exactly), and of equals the one whose errors of
 /// strength and of count are smaller on average.
+///
+/// What it gave is coded so again: values that a codec loses nothing of are coded by it.
 pub fn choose(values: &[Truth], tolerance: f64) -> (Codec, Coded) {
-    if let Some(palette) = Palette::of(values) {
-        return (Codec::Palette, Coded::Palette(palette));
+    if let Some(lossless) = lossless(values, tolerance) {
+        return lossless;
     }
-    let columns = Columns::of(values, tolerance);
     let cost = |coded: &Coded| {
         let damage = Damage::between(values, &coded.decode());
         (coded.exceptions(), damage.strength.rms_error + damage.confidence.rms_error)
     };
-    let mut best = (Codec::PerColumn, columns.per_column());
+    let [mut best, others @ ..] = guarded(values, tolerance);
     let mut least = cost(&best.1);
-    let others = [(Codec::LogCount, columns.log_count()), (Codec::Uniform, columns.uniform())];
     for other in others {
         let cost = cost(&other.1);
         if cost < least {
             (best, least) = (other, cost);
         }
     }
-    best
+    lossless(&best.1.decode(), tolerance).unwrap_or(best)
+}
+
+fn guarded(values: &[Truth], tolerance: f64) -> [(Codec, Coded); 3] {
+    let columns = Columns::of(values, tolerance);
+    [
+        (Codec::PerColumn, columns.per_column()),
+        (Codec::LogCount, columns.log_count()),
+        (Codec::Uniform, columns.uniform()),
+    ]
+}
+
+/// The smallest code that loses nothing.
+fn lossless(values: &[Truth], tolerance: f64) -> Option<(Codec, Coded)> {
+    if let Some(palette) = Palette::of(values) {
+        return Some((Codec::Palette, Coded::Palette(palette)));
+    }
+    let is_same = |(_, coded): &(Codec, Coded)| {
+        values.iter().zip(coded.decode()).all(|(value, coded)| value.bits() == coded.bits())
+    };
+    let codes = guarded(values, tolerance).into_iter().filter(is_same);
+    codes.min_by_key(|(_, coded)| coded.bytes())
 }

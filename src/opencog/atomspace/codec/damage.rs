@@ -79,6 +79,18 @@ impl Damage {
         }
     }
 
+    /// Whether any value is another one now.
+    pub fn is_lossy(&self) -> bool {
+        let column = |column: &ColumnDamage| column.max_error > 0.0 || column.zeroed > 0;
+        column(&self.strength) || column(&self.confidence) || self.guards_broken() > 0
+    }
+
+    /// What becomes of the same values where nothing is lost.
+    pub fn undone(&self) -> Damage {
+        let (values, distinct_before) = (self.values, self.distinct_before);
+        Damage { values, distinct_before, distinct_after: distinct_before, ..Damage::default() }
+    }
+
     /// How often a guard was broken.
     pub fn guards_broken(&self) -> usize {
         self.defaults_changed + self.strength.guards_broken() + self.confidence.guards_broken()

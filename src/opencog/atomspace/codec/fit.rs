@@ -1,26 +1,25 @@
 //! Levels fitted to the values of a column.
 
-use super::column::MAX_LEVELS;
+use super::column::{Column, MAX_LEVELS};
+use super::lattice::OnLattice;
 use super::quantity::{Part, Quantity};
 
 /// Halvings of the interval in which the least worst error is looked for.
 const HALVINGS: usize = 40;
 
-/// The values themselves where there are few enough of them, else the levels of least worst error.
-/// Where even that is beyond `tolerance`, those levels that keep the most values within it.
-pub(super) fn fitted(quantity: Quantity, values: &[f64], tolerance: f64) -> Vec<f64> {
+/// A column by levels of its own: its values where there are few enough of them, else the levels of
+/// least worst error. Where even that could be beyond `tolerance`, those levels of a lattice that keep
+/// the most values within it. What was coded by any of these is coded so again.
+pub(super) fn column(quantity: Quantity, values: &[f64], tolerance: f64) -> Column {
     let distinct = Distinct::of(quantity, values);
-    if distinct.values.len() <= MAX_LEVELS {
-        return distinct.values;
+    if distinct.values.len() > MAX_LEVELS {
+        let counted = distinct.values.iter().copied().zip(distinct.weights.iter().copied());
+        let on = OnLattice::of(quantity, counted, tolerance);
+        if on.groups() > MAX_LEVELS && tolerance.is_finite() {
+            return on.column(values);
+        }
     }
-    let least = distinct.least_worst_error();
-    let mut groups = distinct.groups(least.min(tolerance));
-    if groups.len() > MAX_LEVELS {
-        groups.sort_by_key(|group| (std::cmp::Reverse(group.values), group.first));
-        groups.truncate(MAX_LEVELS);
-        groups.sort_by_key(|group| group.first);
-    }
-    groups.iter().map(|group| distinct.level(group)).collect()
+    Column::guarded(quantity, distinct.levels(tolerance), values, tolerance)
 }
 
 /// The distinct finite values of a column.
@@ -36,8 +35,6 @@ struct Distinct {
 struct Group {
     first: usize,
     last: usize,
-    /// How many of the column they stand for.
-    values: usize,
 }
 
 impl Distinct {
@@ -52,6 +49,16 @@ impl Distinct {
             values: runs().map(|run| run[0]).collect(),
             weights: runs().map(<[f64]>::len).collect(),
         }
+    }
+
+    /// The values themselves where they are few enough, else levels within `tolerance` of all of them,
+    /// of the least worst error.
+    fn levels(&self, tolerance: f64) -> Vec<f64> {
+        if self.values.len() <= MAX_LEVELS {
+            return self.values.clone();
+        }
+        let groups = self.groups(self.least_worst_error().min(tolerance));
+        groups.iter().take(MAX_LEVELS).map(|group| self.level(group)).collect()
     }
 
     /// The least error such that [`MAX_LEVELS`] levels are within it of every value, nearly.
@@ -77,8 +84,7 @@ impl Distinct {
         let mut first = 0;
         while first < self.values.len() {
             let end = self.reach(first, error);
-            let values = self.weights[first..end].iter().sum();
-            groups.push(Group { first, last: end - 1, values });
+            groups.push(Group { first, last: end - 1 });
             first = end;
         }
         groups
@@ -90,7 +96,9 @@ impl Distinct {
         let part = self.part(low);
         let fits = |&value: &f64| {
             let level = self.quantity.middle(low, value);
-            self.part(value) == part && self.quantity.error(low, level) <= error
+            // Both ends: where there is no such level, it is one of them.
+            let worst = [low, value].map(|end| self.quantity.error(end, level));
+            self.part(value) == part && worst[0].max(worst[1]) <= error
         };
         first + 1 + self.values[first + 1..].partition_point(fits)
     }
@@ -111,7 +119,7 @@ mod tests {
     #[test]
     fn few_values_are_their_own_levels() {
         let values = [0.5, 0.1, 0.5, -3.0, f64::NAN, -0.0, 0.0, 1.0];
-        assert_eq!(fitted(Quantity::Strength, &values, 0.005), [-3.0, 0.0, 0.1, 0.5, 1.0]);
+        assert_eq!(column(Quantity::Strength, &values, 0.005).levels, [-3.0, 0.0, 0.1, 0.5, 1.0]);
     }
 
     #[test]
@@ -119,7 +127,7 @@ mod tests {
         // From 0.01 to 0.98 in 2000 steps: the levels are in equal ratios, so that the worst error
         // is about ln(98) / 254 / 2.
         let values: Vec<f64> = (0..2000).map(|i| 0.01 + 0.97 * f64::from(i) / 1999.0).collect();
-        let levels = fitted(Quantity::Strength, &values, 1.0);
+        let levels = column(Quantity::Strength, &values, f64::INFINITY).levels;
         assert!(levels.len() <= MAX_LEVELS);
         let error = |&value: &f64| {
             let errors = levels.iter().map(|&level| Quantity::Strength.error(value, level));
@@ -134,7 +142,7 @@ mod tests {
         // Too wide a range for 254 levels of 0.1 %, and one value that is there a thousand times.
         let mut values: Vec<f64> = (0..3000).map(|i| 1e-6 * 1.004f64.powi(i)).collect();
         values.extend(std::iter::repeat_n(0.123_456, 1000));
-        let levels = fitted(Quantity::Strength, &values, 0.001);
+        let levels = column(Quantity::Strength, &values, 0.001).levels;
         assert_eq!(levels.len(), MAX_LEVELS);
         let near = |level: &&f64| Quantity::Strength.error(0.123_456, **level) <= 0.001;
         assert_eq!(levels.iter().filter(near).count(), 1);

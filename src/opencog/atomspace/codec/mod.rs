@@ -10,6 +10,9 @@
 //! - [`Codec::PlainUniform`]: the specification's 8-bit uniform code, which guards nothing. It is
 //!   there to be compared with.
 //!
+//! What a codec gave is coded so again, by the same codes: packing what was exported changes nothing
+//! any more.
+//!
 //! The guards: exact 0, exact 1 and the default truth value (1, 0) stay what they are, nothing else
 //! becomes one of them, what is outside of \[0, 1\] stays outside on its side, the tests of PLN's
 //! deduction on a strength or a confidence of 0.99 have the same outcome, and no two values change
@@ -22,6 +25,7 @@ mod column;
 mod damage;
 mod fit;
 mod laid;
+mod lattice;
 mod quantity;
 #[cfg(test)]
 mod tests;

@@ -62,6 +62,22 @@ proptest! {
     }
 
     #[test]
+    fn what_was_coded_is_coded_so_again(
+        values in prop_oneof![truths(0..700), truths(1000..1500)],
+        tolerance in prop_oneof![Just(TOLERANCE), Just(0.1)],
+    ) {
+        for codec in Codec::all() {
+            let Some(coded) = codec.encode(&values, tolerance) else { continue };
+            let again = codec.encode(&coded.decode(), tolerance).unwrap();
+            prop_assert_eq!(format!("{:?}", &again), format!("{:?}", &coded), "{}", codec);
+        }
+        let (codec, coded) = choose(&values, tolerance);
+        let (again, recoded) = choose(&coded.decode(), tolerance);
+        prop_assert_eq!(again, codec);
+        prop_assert_eq!(format!("{recoded:?}"), format!("{coded:?}"));
+    }
+
+    #[test]
     fn few_pairs_lose_nothing(pairs in truths(1..257), picks in vec(any::<prop::sample::Index>(), 0..600)) {
         let values: Vec<Truth> = picks.iter().map(|pick| *pick.get(&pairs)).collect();
         let (codec, coded) = choose(&values, TOLERANCE);

@@ -33,7 +33,7 @@ mod tests;
 
 pub use at_rest::expand;
 pub use ordered::Ordered;
-pub use sorter::{Sorted, Sorter};
+pub use sorter::{GivenTruth, Sorted, Sorter};
 pub use space::PackedSpace;
 
 use super::codec::Codec;

@@ -2,11 +2,12 @@
 
 use crate::gguf::Strings;
 use crate::opencog::atomspace::{AtomId, AtomStore, AtomType, AttentionValue, Kind, TypeId};
-use crate::opencog::ecan::AttentionValues;
+use crate::opencog::ecan::{AtomAttention, AttentionValues};
 
 use super::TruthCoding;
 use super::columns::{self, Dictionary, TruthColumn, ValueColumn};
 use super::groups::GroupSize;
+use super::value_view::coded_value;
 
 /// An AtomSpace in the order of files, not yet packed.
 ///
@@ -66,6 +67,12 @@ impl Ordered {
     /// How many attention values are distinct: up to 255 take a byte an atom, and nothing is lost.
     pub fn distinct_attention(&self) -> usize {
         self.attention.distinct.len()
+    }
+
+    /// Puts coded attention values in the place of those that there are.
+    pub fn set_attention(&mut self, coded: &AtomAttention) {
+        let values = (0..self.atom_count() as u32).map(|atom| coded_value(coded, AtomId(atom)));
+        self.attention = Dictionary::of(values, |value| value.bits());
     }
 
     /// Forgets the attention values, which a section of their own may have.

@@ -99,6 +99,7 @@ fn moved(value: &Value, atom: AtomId) -> Value {
         Value::Links(values) => {
             Value::Links(values.iter().map(|value| moved(value, atom)).collect())
         }
+        Value::Derived(kind, held) => Value::Derived(kind.clone(), moved(held, atom).into()),
         other => other.clone(),
     }
 }

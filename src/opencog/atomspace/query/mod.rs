@@ -7,14 +7,18 @@
 mod solve;
 #[cfg(test)]
 mod tests;
+mod wrapped;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::atom_store::{AtomId, AtomStore};
+use super::declarations::Declarations;
 use super::error::Error;
 use super::export::sizes_as_text;
 use super::read::{ReadOptions, read};
-use super::types::TypeId;
+use super::types::{Kind, TypeId};
 use super::value::TruthValue;
 
 /// What stands in a pattern.
@@ -121,15 +125,42 @@ fn check_size(pattern: &impl AtomStore) -> Result<(), Error> {
     Ok(())
 }
 
+/// Which atoms are in these.
+fn reached(pattern: &impl AtomStore, of: &[AtomId]) -> Vec<bool> {
+    let mut reached = vec![false; pattern.atom_count()];
+    let mut open = of.to_vec();
+    while let Some(atom) = open.pop() {
+        if !std::mem::replace(&mut reached[atom.index()], true) {
+            open.extend(pattern.outgoing(atom));
+        }
+    }
+    reached
+}
+
 impl Query {
     /// The query that a text is for a store: each form at the top is a clause, each `VariableNode` a
-    /// variable.
+    /// variable. Clauses may be wrapped as AtomSpace has them: in `MeetLink` and `GetLink`, also with
+    /// variables of a type; in `QueryLink` and `BindLink`, of which what they would make of matches is
+    /// left out; in `PresentLink`; and in an `AndLink`, of links with variables in each.
     ///
     /// # Errors
     /// The text is broken, has something else than atoms in it, more than 1000 of them or none, or a
     /// clause is no link.
     pub fn parse(text: &str, store: &impl AtomStore) -> Result<Query, Error> {
-        let (pattern, summary) = read(text.as_bytes(), &ReadOptions::default())?;
+        Query::parse_with(text, store, None)
+    }
+
+    /// As [`Query::parse`], where these types are declared.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_with(
+        text: &str,
+        store: &impl AtomStore,
+        types: Option<Arc<Declarations>>,
+    ) -> Result<Query, Error> {
+        let options = ReadOptions { types, ..ReadOptions::default() };
+        let (pattern, summary) = read(text.as_bytes(), &options)?;
         if !summary.skipped.is_empty() {
             return Err(Error::Parameter(format!("a query has only atoms: {}", summary.skipped)));
         }
@@ -137,21 +168,31 @@ impl Query {
             return Err(Error::Parameter("a query has only atoms, found values".into()));
         }
         check_size(&pattern)?;
+        let wrapped::Unwrapped { clauses, typed } = wrapped::unwrapped(&pattern)?;
+        if clauses.is_empty() {
+            return Err(Error::Parameter("expected links, found none".into()));
+        }
         let mut query = Query::default();
+        let is_asked = reached(&pattern, &clauses);
         let mut terms: Vec<Term> = Vec::with_capacity(pattern.atom_count());
         for atom in pattern.atoms() {
-            let term = query.term(&pattern, atom, &terms, store);
+            let term = match is_asked[atom.index()] {
+                true => query.term(&pattern, atom, &terms, store),
+                false => Term::Absent,
+            };
             terms.push(term);
         }
-        let roots = pattern.atoms().filter(|&atom| pattern.incoming(atom).len() == 0);
-        for root in roots {
-            if pattern.name(root).is_some() {
-                return Err(Error::Parameter("a clause of a query is a link".into()));
+        query.clauses = clauses.iter().map(|clause| terms[clause.index()].clone()).collect();
+        for (variable, of) in typed {
+            let Term::Variable(place) = terms[variable.index()] else { continue };
+            let name = pattern.name(of).unwrap_or_default();
+            let name = String::from_utf8_lossy(&name);
+            let mut kinds = [Kind::Node, Kind::Link].into_iter();
+            match kinds.find_map(|kind| store.find_type(&name, kind)) {
+                Some(of) => query.variables[place].of = Some(of),
+                // There are no atoms of it.
+                None => query.clauses.push(Term::Absent),
             }
-            query.clauses.push(terms[root.index()].clone());
-        }
-        if query.clauses.is_empty() {
-            return Err(Error::Parameter("expected links, found none".into()));
         }
         Ok(query)
     }

@@ -85,6 +85,49 @@ fn variables_may_have_a_type_and_matches_a_limit() {
 }
 
 #[test]
+fn clauses_may_be_wrapped_as_atomspace_has_them() {
+    let space = space(
+        r#"(Inheritance (Concept "cat") (Concept "animal"))
+        (Inheritance (Predicate "p") (Concept "animal")) (List (Concept "cat") (Concept "x"))
+        (And (Concept "cat") (Concept "animal"))"#,
+    );
+    let both = r#"(Inheritance (Variable "$x") (Concept "animal"))
+        (List (Variable "$x") (Variable "$y"))"#;
+    let plain = found(&space, both, TruthFilter::Any);
+    assert!(plain.contains("cat"));
+    for query in [
+        format!("(Meet (And {both}))"),
+        format!("(Get (VariableList (Variable \"$x\") (Variable \"$y\")) (Present {both}))"),
+        format!("(Meet (And (Present {both})))"),
+        format!("(Present {both})"),
+        format!("(And {both})"),
+        format!("(Query (And {both}) (List (Variable \"$y\") (Concept \"z\")))"),
+        format!("(Bind (VariableSet (Variable \"$x\") (Variable \"$y\")) (And {both}) (List))"),
+    ] {
+        assert_eq!(found(&space, &query, TruthFilter::Any), plain, "{query}");
+    }
+    let is_a = r#"(Inheritance (Variable "$x") (Concept "animal"))"#;
+    let typed = |of: &str| {
+        let variable = format!("(TypedVariable (Variable \"$x\") (Type \"{of}\"))");
+        let query = Query::parse(&format!("(Meet {variable} (Present {is_a}))"), &space).unwrap();
+        query.matches(&space, TruthFilter::Any, 9).len()
+    };
+    assert_eq!([typed("Concept"), typed("Predicate"), typed("Gene")], [1, 1, 0]);
+    // An AndLink of the space.
+    let and = r#"(And (Variable "$x") (Concept "animal"))"#;
+    assert_eq!(Query::parse(and, &space).unwrap().clauses.len(), 1);
+    assert_eq!(Query::parse(&format!("(Present {and})"), &space).unwrap().clauses.len(), 1);
+    for odd in [
+        format!("(Meet (Or {both}))"),
+        "(Meet (Variable \"$x\"))".into(),
+        "(Meet)".into(),
+        format!("(Meet (TypedVariable (Variable \"$x\") (TypeChoice)) {is_a})"),
+    ] {
+        assert!(Query::parse(&odd, &space).is_err(), "{odd}");
+    }
+}
+
+#[test]
 fn what_is_no_query_is_refused() {
     let kin = space(KIN);
     for text in ["(Concept \"a\")", "(use-modules (x))", "(List"] {

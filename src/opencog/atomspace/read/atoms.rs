@@ -3,9 +3,9 @@
 use std::io::Read;
 
 use super::super::builder::Added;
-use super::super::known_types;
 use super::super::number;
 use super::super::types::Kind;
+use super::super::value::Value;
 use super::heads::{Command, Head, Typed};
 use super::lexer::Token;
 use super::reader::{Given, Reader, Stop};
@@ -20,6 +20,9 @@ pub(super) struct Frame {
     /// Where what it holds begins in [`Reader::members`], and what it is given in [`Reader::given`].
     members_from: usize,
     given_from: usize,
+    /// How many atoms there were, and how many of them were given something.
+    atoms_from: usize,
+    assigned_from: usize,
 }
 
 impl<R: Read> Reader<'_, R> {
@@ -46,8 +49,14 @@ impl<R: Read> Reader<'_, R> {
     }
 
     fn open(&mut self, typed: Typed) {
-        let (members_from, given_from) = (self.members.len(), self.given.len());
-        self.frames.push(Frame { typed, node: None, members_from, given_from });
+        self.frames.push(Frame {
+            typed,
+            node: None,
+            members_from: self.members.len(),
+            given_from: self.given.len(),
+            atoms_from: self.builder.atom_count(),
+            assigned_from: self.assigned.len(),
+        });
     }
 
     fn innermost(&mut self) -> &mut Frame {
@@ -69,18 +78,21 @@ impl<R: Read> Reader<'_, R> {
                 self.open(typed);
             }
             Head::Truth(kind) => {
-                let truth = self.truth_again(kind)?;
-                self.given.push(Given::Truth(Some(truth)));
+                let outside = self.lexer.depth() - 1;
+                let truth = self.optional(outside, |reader| reader.truth_again(kind))?;
+                self.given.extend(truth.map(|truth| Given::Truth(Some(truth))));
             }
             Head::Attention => {
-                let attention = self.attention()?;
-                self.given.push(Given::Attention(Some(attention)));
+                let outside = self.lexer.depth() - 1;
+                let attention = self.optional(outside, Self::attention)?;
+                self.given.extend(attention.map(|attention| Given::Attention(Some(attention))));
             }
             Head::Alist => self.alist()?,
             Head::AtomSpace => self.atom_space()?,
             _ => {
                 let word = quoted(self.lexer.bytes());
-                return Err(Stop::Skip(format!("(.. ({} ..) ..)", word.trim_matches('`'))));
+                let stop = Stop::Skip(format!("(.. ({} ..) ..)", word.trim_matches('`')));
+                self.no_member(self.lexer.depth() - 1, stop)?;
             }
         }
         Ok(())
@@ -109,6 +121,14 @@ impl<R: Read> Reader<'_, R> {
         Ok(())
     }
 
+    /// What means nothing here, inside an atom: a node is what it is without.
+    fn no_member(&mut self, outside: usize, stop: Stop) -> Result<(), Stop> {
+        match self.innermost().node {
+            Some(_) => self.optional(outside, |_| Err::<(), Stop>(stop)).map(drop),
+            None => Err(stop),
+        }
+    }
+
     /// `(AtomSpace "name")`: the space that an atom is in, which here is the only one.
     fn atom_space(&mut self) -> Result<(), Stop> {
         let line = self.lexer.position().line;
@@ -126,18 +146,26 @@ impl<R: Read> Reader<'_, R> {
         let Frame { typed, node, .. } = *self.innermost();
         match head {
             Head::Named(atom) if node.is_none() => self.members.push(atom),
+            Head::Defined(defined) => match *self.heads.defined(defined) {
+                Value::Truth(truth) => self.given.push(Given::Truth(Some(truth))),
+                Value::Attention(attention) => self.given.push(Given::Attention(Some(attention))),
+                _ => self.no_member(self.lexer.depth(), self.odd_word(typed))?,
+            },
             _ if node.is_none()
                 && matches!(self.heads.type_name(typed), "Number" | "NumberNode")
                 && number::parse(self.lexer.bytes()).is_some() =>
             {
                 self.numbers_as_name()?;
             }
-            _ => {
-                let word = quoted(self.lexer.bytes());
-                return Err(Stop::Skip(format!("({} .. {word} ..)", self.heads.type_name(typed))));
-            }
+            _ => self.no_member(self.lexer.depth(), self.odd_word(typed))?,
         }
         Ok(())
+    }
+
+    /// The last word means nothing in an atom of this type.
+    fn odd_word(&self, typed: Typed) -> Stop {
+        let word = quoted(self.lexer.bytes());
+        Stop::Skip(format!("({} .. {word} ..)", self.heads.type_name(typed)))
     }
 
     /// `(Number 1 2 3)`.
@@ -169,7 +197,10 @@ impl<R: Read> Reader<'_, R> {
             Token::Open => match self.next()? {
                 Token::Open => self.dotted_alist(),
                 Token::Close => Ok(()),
-                token => Err(self.unexpected(token, "an association list")),
+                _ => {
+                    let stop = Stop::Skip("a quoted list in an atom".into());
+                    self.no_member(self.lexer.depth() - 1, stop)
+                }
             },
             token => Err(self.unexpected(token, "a symbol")),
         }
@@ -196,7 +227,7 @@ impl<R: Read> Reader<'_, R> {
         let of = self.heads.type_id(typed, Kind::Node, self.builder)?;
         let name = match token {
             Token::Text => self.lexer.unescape(&mut self.scratch),
-            _ => long_name(self.lexer.bytes()),
+            _ => self.heads.long_name(self.lexer.bytes()),
         };
         Ok(self.builder.add_node(of, name)?)
     }
@@ -204,14 +235,14 @@ impl<R: Read> Reader<'_, R> {
     /// The innermost atom closes.
     #[inline]
     fn complete(&mut self) -> Result<Added, Stop> {
-        let Frame { typed, node, members_from, given_from } =
-            self.frames.pop().expect("an atom is open");
+        let frame = self.frames.pop().expect("an atom is open");
+        let Frame { node, members_from, given_from, .. } = frame;
         let added = match node {
             Some(_) if self.members.len() > members_from => {
                 return Err(self.broken("a node holds no atoms"));
             }
             Some(node) => node,
-            None => self.link(typed, members_from)?,
+            None => self.link(&frame)?,
         };
         self.summary.atoms_written += 1;
         if self.given.len() > given_from {
@@ -220,7 +251,8 @@ impl<R: Read> Reader<'_, R> {
         Ok(added)
     }
 
-    fn link(&mut self, typed: Typed, members_from: usize) -> Result<Added, Stop> {
+    fn link(&mut self, frame: &Frame) -> Result<Added, Stop> {
+        let &Frame { typed, members_from, given_from, atoms_from, assigned_from, .. } = frame;
         if !self.heads.can_be(typed, Kind::Link) {
             let fault = format!("expected the name of this {}", self.heads.type_name(typed));
             return Err(self.broken(&fault));
@@ -228,6 +260,11 @@ impl<R: Read> Reader<'_, R> {
         let of = self.heads.type_id(typed, Kind::Link, self.builder)?;
         let added = self.builder.add_link(of, &self.members[members_from..])?;
         self.members.truncate(members_from);
+        let is_known = !added.is_new && self.builder.may_hold_others(of);
+        // Where it was there and holds other atoms, what was read of it is none of the space.
+        if is_known && !self.given[given_from..].iter().any(|of| matches!(of, Given::Value(..))) {
+            self.take_back(atoms_from, assigned_from);
+        }
         Ok(added)
     }
 
@@ -287,11 +324,4 @@ impl<R: Read> Reader<'_, R> {
             token => Err(self.unexpected(token, "a type of atoms")),
         }
     }
-}
-
-/// A symbol that names a type means the type, whose name is the long one.
-fn long_name(symbol: &[u8]) -> &[u8] {
-    let Ok(name) = std::str::from_utf8(symbol) else { return symbol };
-    let known = known_types::find(name, Kind::Node).or(known_types::find(name, Kind::Link));
-    known.map_or(symbol, |known| known.name.as_bytes())
 }

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::super::builder::Added;
+use super::super::value::Value;
 use super::heads::{Command, Head, Heads};
 use super::lexer::Token;
 use super::reader::{Given, Reader, Stop};
@@ -18,24 +19,26 @@ impl<R: Read> Reader<'_, R> {
         match command {
             Command::SetValue => {
                 let key = self.key()?;
-                let value = self.value()?;
-                let given = self.given(key, value)?;
-                self.given.push(given);
+                let outside = self.lexer.depth();
+                if let Some(value) = self.optional(outside, Self::value)? {
+                    let given = self.given(key, value)?;
+                    self.given.push(given);
+                }
             }
             Command::SetValues => self.any_alist()?,
             Command::SetTruth => {
-                let given = match self.value_head()? {
-                    Head::Truth(kind) => Given::Truth(Some(self.truth(kind)?)),
-                    _ => return Err(self.broken("expected a kind of truth values")),
-                };
-                self.given.push(given);
+                let value = self.command_value("a kind of truth values", |value| match value {
+                    Value::Truth(truth) => Some(Given::Truth(Some(truth))),
+                    _ => None,
+                })?;
+                self.given.push(value);
             }
             Command::SetAttention => {
-                let given = match self.value_head()? {
-                    Head::Attention => Given::Attention(Some(self.attention()?)),
-                    _ => return Err(self.broken("expected `av`")),
-                };
-                self.given.push(given);
+                let value = self.command_value("`av`", |value| match value {
+                    Value::Attention(attention) => Some(Given::Attention(Some(attention))),
+                    _ => None,
+                })?;
+                self.given.push(value);
             }
             Command::Define | Command::New => unreachable!("these have forms of their own"),
         }
@@ -53,13 +56,28 @@ impl<R: Read> Reader<'_, R> {
         self.given = given;
     }
 
-    /// `(` and the word of a value.
-    fn value_head(&mut self) -> Result<Head, Stop> {
+    /// The value of a command, an expression or the name of one.
+    fn command_value(
+        &mut self,
+        expected: &str,
+        given: impl FnOnce(Value) -> Option<Given>,
+    ) -> Result<Given, Stop> {
         // One token after the other: what follows a `)` is no part of this form.
-        if self.next()? == Token::Open && self.next()? == Token::Word {
-            return Ok(self.heads.find(self.lexer.bytes()));
+        let mut token = self.next()?;
+        let is_open = token == Token::Open;
+        if is_open {
+            token = self.next()?;
         }
-        Err(Stop::Skip("a command with other arguments than atoms and values".into()))
+        if token != Token::Word {
+            return Err(Stop::Skip("a command with other arguments than atoms and values".into()));
+        }
+        let value = match (self.heads.find(self.lexer.bytes()), is_open) {
+            (Head::Defined(defined), false) => Some(self.heads.defined(defined).clone()),
+            (head @ (Head::Truth(_) | Head::Attention), true) => Some(self.value_of(head)?),
+            _ => None,
+        };
+        let given = value.and_then(given);
+        given.ok_or_else(|| self.broken(&format!("expected {expected}")))
     }
 
     /// `(alist ..)`, `((..) ..)` or the latter after a quote.
@@ -79,7 +97,8 @@ impl<R: Read> Reader<'_, R> {
         }
     }
 
-    /// `(define WORD TYPE)` and `(define WORD ATOM)`; other definitions are passed over.
+    /// `(define WORD TYPE)`, `(define WORD ATOM)` and `(define WORD VALUE)`; other definitions are
+    /// passed over.
     fn define(&mut self) -> Result<(), Stop> {
         let other = || Stop::Skip("(define ..)".into());
         if self.next()? != Token::Word {
@@ -90,9 +109,29 @@ impl<R: Read> Reader<'_, R> {
         match self.next()? {
             Token::Word => {
                 let of = self.lexer.bytes().to_vec();
-                self.defined(&word, |heads| heads.alias(&word, &of))
+                self.defined(&word, |heads| match heads.find(&of) {
+                    Head::Named(atom) => heads.name(&word, atom),
+                    Head::Defined(defined) => {
+                        let value = heads.defined(defined).clone();
+                        heads.define(&word, value)
+                    }
+                    _ => heads.alias(&word, &of),
+                })
             }
             Token::Open => {
+                let token = self.next()?;
+                let head = match token {
+                    Token::Word => self.heads.find(self.lexer.bytes()),
+                    _ => Head::Unknown,
+                };
+                if matches!(
+                    head,
+                    Head::Truth(_) | Head::Attention | Head::Value(_) | Head::Derived(_)
+                ) {
+                    let value = self.value_of(head)?;
+                    return self.defined(&word, |heads| heads.define(&word, value));
+                }
+                self.push_back(token);
                 let typed = self.type_word().map_err(|stop| match stop {
                     Stop::Skip(_) => other(),
                     broken => broken,

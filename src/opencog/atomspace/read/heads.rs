@@ -1,13 +1,15 @@
 //! What a word means as the first of an expression.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::super::atom_store::AtomId;
 use super::super::builder::Builder;
+use super::super::declarations::{Declarations, Sort};
 use super::super::error::Error;
-use super::super::known_types;
 use super::super::types::{Kind, TypeId};
-use super::super::value::TruthKind;
+use super::super::value::{TruthKind, Value};
 
 /// What a word means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(super) enum Head {
     Atom(Typed),
     /// A name that the file gave an atom.
     Named(AtomId),
+    /// A name that the file gave a value.
+    Defined(Defined),
     /// A truth value.
     Truth(TruthKind),
     /// `av`, `AttentionValue`.
@@ -26,6 +30,8 @@ pub(super) enum Head {
     Cons,
     /// A value of numbers, strings, ...
     Value(ValueHead),
+    /// A value of a derived kind.
+    Derived(Derived),
     /// What is done rather than described.
     Command(Command),
     /// `AtomSpace`.
@@ -37,6 +43,14 @@ pub(super) enum Head {
 /// A type word, as an index into the types that the reader has met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Typed(u32);
+
+/// The name of a value, as an index into those that the file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Defined(u32);
+
+/// A derived kind of values, as an index into those that the reader has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Derived(u32);
 
 /// The kinds of values that are not truth or attention values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +109,7 @@ fn looks_like_type(word: &[u8]) -> bool {
     word.first().is_some_and(u8::is_ascii_uppercase)
         && word.iter().all(plain)
         && !word.ends_with(b"Value")
+        && !word.ends_with(b"Stream")
 }
 
 /// The two types that a word can name, each made when there is an atom of it.
@@ -108,15 +123,30 @@ struct TypeWord {
 }
 
 /// The words that were met so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Heads {
+    declarations: Arc<Declarations>,
     by_word: FxHashMap<Box<[u8]>, Head>,
     types: Vec<TypeWord>,
     /// Whether a word means an atom.
     name_atoms: bool,
+    derived: Vec<Box<str>>,
+    defined: Vec<Value>,
 }
 
 impl Heads {
+    pub fn new(declarations: Arc<Declarations>) -> Heads {
+        let (types, derived, defined) = (Vec::new(), Vec::new(), Vec::new());
+        Heads {
+            declarations,
+            by_word: FxHashMap::default(),
+            types,
+            name_atoms: false,
+            derived,
+            defined,
+        }
+    }
+
     /// What a word means.
     pub fn find(&mut self, word: &[u8]) -> Head {
         if let Some(&head) = self.by_word.get(word) {
@@ -134,9 +164,13 @@ impl Heads {
     }
 
     fn new_type(&mut self, name: &str) -> Head {
-        let known = |kind| known_types::find(name, kind).is_some();
-        let (node, link) = (known(Kind::Node), known(Kind::Link));
+        let known = |sort| self.declarations.find(name, sort);
+        let [node, link] = [Kind::Node, Kind::Link].map(|kind| known(Sort::Atom(kind)).is_some());
         let is_known = node || link;
+        if let Some(kind) = known(Sort::Value).filter(|_| !is_known) {
+            self.derived.push(kind.name.clone());
+            return Head::Derived(Derived(self.derived.len() as u32 - 1));
+        }
         if !is_known && !looks_like_type(name.as_bytes()) {
             return Head::Unknown;
         }
@@ -153,7 +187,7 @@ impl Heads {
     /// Lets a word mean what another one means, a type; whether it now does.
     pub fn alias(&mut self, word: &[u8], of: &[u8]) -> bool {
         let target = self.find(of);
-        let is_free = matches!(self.find(word), Head::Unknown | Head::Named(_) | Head::Atom(_));
+        let is_free = self.is_free(word) || matches!(self.find(word), Head::Atom(_));
         let can = is_free && matches!(target, Head::Atom(_));
         if can {
             self.by_word.insert(word.into(), target);
@@ -163,7 +197,7 @@ impl Heads {
 
     /// Lets a word mean an atom; whether it now does.
     pub fn name(&mut self, word: &[u8], atom: AtomId) -> bool {
-        let is_free = matches!(self.find(word), Head::Unknown | Head::Named(_));
+        let is_free = self.is_free(word);
         if is_free {
             self.by_word.insert(word.into(), Head::Named(atom));
             self.name_atoms = true;
@@ -174,6 +208,40 @@ impl Heads {
     /// Whether there is a word that means an atom.
     pub fn name_atoms(&self) -> bool {
         self.name_atoms
+    }
+
+    /// Lets a word mean a value; whether it now does.
+    pub fn define(&mut self, word: &[u8], value: Value) -> bool {
+        let is_free = self.is_free(word);
+        if is_free {
+            self.name_atoms = true; // which a value may be, or hold
+            self.defined.push(value);
+            let defined = Defined(self.defined.len() as u32 - 1);
+            self.by_word.insert(word.into(), Head::Defined(defined));
+        }
+        is_free
+    }
+
+    /// Whether a word means nothing but what a file gave it.
+    fn is_free(&mut self, word: &[u8]) -> bool {
+        matches!(self.find(word), Head::Unknown | Head::Named(_) | Head::Defined(_))
+    }
+
+    /// The value that a word means.
+    pub fn defined(&self, Defined(at): Defined) -> &Value {
+        &self.defined[at as usize]
+    }
+
+    /// The name of a derived kind of values.
+    pub fn derived(&self, Derived(at): Derived) -> &str {
+        &self.derived[at as usize]
+    }
+
+    /// The long name of the type that a word means.
+    pub fn long_name<'a>(&'a self, word: &'a [u8]) -> &'a [u8] {
+        let name = std::str::from_utf8(word).ok();
+        let known = name.and_then(|name| self.declarations.long_name(name));
+        known.map_or(word, str::as_bytes)
     }
 
     /// The word as it was written.
@@ -216,12 +284,15 @@ mod tests {
 
     #[test]
     fn words_mean_types_values_commands_or_nothing() {
-        let mut heads = Heads::default();
+        let mut heads = Heads::new(Declarations::builtin().clone());
         assert!(matches!(heads.find(b"ConceptNode"), Head::Atom(_)));
         assert!(matches!(heads.find(b"WRLink"), Head::Atom(_)));
         assert_eq!(heads.find(b"stv"), Head::Truth(TruthKind::Simple));
         assert_eq!(heads.find(b"cog-set-value!"), Head::Command(Command::SetValue));
-        for nothing in [&b"use-modules"[..], b"scm", b"e", b"NewValue", b"", b"\xff", b"X-y"] {
+        assert!(matches!(heads.find(b"QueueValue"), Head::Derived(_)));
+        assert!(matches!(heads.find(b"FormulaStream"), Head::Derived(_)));
+        let nothing = [&b"use-modules"[..], b"scm", b"e", b"NewValue", b"OddStream", b"", b"\xff"];
+        for nothing in nothing.into_iter().chain([&b"X-y"[..]]) {
             assert_eq!(heads.find(nothing), Head::Unknown);
         }
         let Head::Atom(concept) = heads.find(b"Concept") else { panic!() };
@@ -232,7 +303,7 @@ mod tests {
 
     #[test]
     fn words_are_given_meanings() {
-        let mut heads = Heads::default();
+        let mut heads = Heads::new(Declarations::builtin().clone());
         assert!(heads.alias(b"e", b"Evaluation"));
         assert_eq!(heads.find(b"e"), heads.find(b"Evaluation"));
         assert!(!heads.alias(b"f", b"some-procedure"));
@@ -240,5 +311,8 @@ mod tests {
         assert!(heads.name(b"x", AtomId(3)));
         assert_eq!(heads.find(b"x"), Head::Named(AtomId(3)));
         assert!(!heads.name(b"ListLink", AtomId(3)));
+        assert!(heads.define(b"x", Value::Void) && !heads.define(b"stv", Value::Void));
+        let Head::Defined(defined) = heads.find(b"x") else { panic!() };
+        assert_eq!(*heads.defined(defined), Value::Void);
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Lexer<R> {
     before: u64,
     /// `#!` and `#|` comments since they were last taken, by where they began.
     blocks: Vec<Position>,
+    /// Expressions after `#;` that are yet to be passed over.
+    commented: usize,
 }
 
 impl<R: Read> Lexer<R> {
@@ -83,6 +85,7 @@ impl<R: Read> Lexer<R> {
             line: 1,
             before: 0,
             blocks: Vec::new(),
+            commented: 0,
         }
     }
 
@@ -371,6 +374,7 @@ impl<R: Read> Lexer<R> {
         match self.peek(1)? {
             Some(b'!') => self.block_comment(b"!#", None),
             Some(b'|') => self.block_comment(b"|#", Some(b"#|")),
+            Some(b';') => self.datum_comment(),
             Some(b'\\') => {
                 // a character, which may be `(` or `"`
                 if self.peek(2)?.is_some() {
@@ -380,6 +384,35 @@ impl<R: Read> Lexer<R> {
             }
             _ => self.word().map(Some),
         }
+    }
+
+    /// `#;`, which makes a comment of the next expression.
+    fn datum_comment(&mut self) -> Result<Option<Token>, Error> {
+        let begin = self.position();
+        self.at += 2;
+        self.commented += 1;
+        if self.commented > 1 {
+            // The first one passes over the expressions of all that follow it.
+            return Ok(None);
+        }
+        let none = || begin.error("expected an expression after `#;`, found none");
+        while self.commented > 0 {
+            match self.next()? {
+                Token::Open => {
+                    let (left, outside) = (self.commented - 1, self.depth - 1);
+                    while self.depth > outside {
+                        if self.next()? == Token::End {
+                            return Err(none());
+                        }
+                    }
+                    self.commented = left;
+                }
+                Token::Quote => (),
+                Token::Text | Token::Word => self.commented -= 1,
+                Token::Close | Token::End => return Err(none()),
+            }
+        }
+        Ok(None)
     }
 
     fn block_comment(
@@ -460,6 +493,17 @@ mod tests {
     fn comments_of_all_kinds_are_passed() {
         let text = "a ; b\nc #! d ( \n !# e #| f #| g |# \" |# h #f #\\( i";
         assert_eq!(words(text), ["a", "c", "e", "h", "#f", "#\\(", "i", ""]);
+    }
+
+    #[test]
+    fn a_commented_expression_is_passed() {
+        let text = "a #; b c #;(d #;e (f) \"g\") h #;'(i) j #;#; k (l m) n (o #;p) q";
+        assert_eq!(words(text), ["a", "c", "h", "j", "n", "", "o", "", "q", ""]);
+        for text in ["\n #;", "\n #; #;(a)", "\n(#;)", "\n#;(a"] {
+            let error = tokens(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("line 2, column "), "{error}");
+        }
+        assert!(tokens(("#;".repeat(100_000) + "a").as_bytes()).is_err());
     }
 
     #[test]

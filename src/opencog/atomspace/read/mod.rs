@@ -3,7 +3,10 @@
 //! What is read: the text of FileStorage, what the Scheme printer dumps, dumps of 2008 to 2017 with
 //! `av`, and files written by hand with short names, `define`s of types and atoms, and the commands
 //! `cog-set-value!`, `cog-set-values!`, `cog-set-tv!`, `cog-set-av!`, `cog-new-node`, `cog-new-link`.
-//! Each form at the top is taken whole or passed over whole; what is passed over is counted.
+//! Each form at the top is taken whole or passed over whole, but that a value of a kind that is not
+//! known is passed over alone; what is passed over is counted.
+//!
+//! `define` gives words to types, atoms and values.
 //!
 //! Atoms may be nested to any depth; atoms and `LinkValue`s inside values
 //! [`Value::DEEPEST`](super::Value::DEEPEST) deep.
@@ -25,6 +28,7 @@ mod values;
 use std::io::Read;
 
 use super::builder::Builder;
+use super::declarations::Declarations;
 use super::error::Error;
 use super::space::AtomSpace;
 use parts::{Parts, TakePart};
@@ -38,12 +42,13 @@ pub use skipped::{Skipped, SkippedKind};
 /// # Errors
 /// The text is broken, an alias is of no type, or there is too much of it.
 pub fn read(source: impl Read, options: &ReadOptions) -> Result<(AtomSpace, ReadSummary), Error> {
-    let mut builder = Builder::new();
+    let mut builder = begun(options);
     let summary = read_into(&mut builder, source, options)?;
     Ok((builder.finish(), summary))
 }
 
-/// Reads a text into a space that may have atoms already. After an error, it has what the forms
+/// Reads a text into a space that may have atoms already, with the types that are declared there.
+/// After an error, it has what the forms
 /// before the broken one say.
 ///
 /// # Errors
@@ -57,8 +62,8 @@ pub fn read_into(
 }
 
 /// Reads a text in parts, where it is more than about `limit` bytes of memory: all parts but the last
-/// are given to `take`, in order, the last one comes back. A text that names atoms with `define` is
-/// one part from then on, since its names may be used anywhere.
+/// are given to `take`, in order, the last one comes back. A text that names atoms with `define`,
+/// has scopes or states is one part from there on, since what comes may mean those.
 ///
 /// # Errors
 /// As [`read`], and what `take` fails with.
@@ -68,10 +73,16 @@ pub fn read_in_parts(
     limit: usize,
     take: TakePart,
 ) -> Result<(PartOfText, ReadSummary), Error> {
-    let mut builder = Builder::new();
+    let mut builder = begun(options);
     let parts = Parts::new(limit, take);
     let mut reader = reader::Reader::new(&mut builder, source, options, Some(parts))?;
     let summary = reader.run()?;
     let noted = reader.parts.take().map(Parts::into_noted).unwrap_or_default();
     Ok((noted.of(builder.finish()), summary))
+}
+
+/// An empty space of the types that a text is read with.
+fn begun(options: &ReadOptions) -> Builder {
+    let types = options.types.clone().unwrap_or_else(|| Declarations::builtin().clone());
+    Builder::with_types(types)
 }

@@ -1,12 +1,16 @@
 //! How a file is read, and what reading it brought.
 
+use std::sync::Arc;
+
+use super::super::declarations::Declarations;
 use super::skipped::Skipped;
 
 /// Which value stays where an atom is given one more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TvMerge {
-    /// As the fast reader of AtomSpace: what a nested atom carries is taken if the atom is new at
-    /// that moment; an atom at the top of a form, and a command, overwrites.
+    /// Nearly as the fast reader of AtomSpace: what a nested atom carries is taken if the atom has
+    /// no such value at that moment, so that what is said only once is never lost; an atom at the
+    /// top of a form, and a command, overwrites. (The fast reader takes it only if the atom is new.)
     #[default]
     FirstNested,
     /// As `load` of Guile: the last one.
@@ -20,6 +24,8 @@ pub struct ReadOptions {
     pub tv_merge: TvMerge,
     /// Words that the file uses for types without defining them: (`e`, `Evaluation`).
     pub aliases: Vec<(String, String)>,
+    /// The types that are declared; where nothing is said, those of OpenCog's modules.
+    pub types: Option<Arc<Declarations>>,
 }
 
 /// What reading brought.

@@ -37,6 +37,17 @@ pub(super) enum Given {
     Value(AtomId, Option<Value>),
 }
 
+/// What an atom is given once its form is whole.
+#[derive(Debug)]
+pub(super) struct Assigned {
+    pub atom: AtomId,
+    pub given: Given,
+    /// Whether it is given only where the atom has no such value.
+    fills: bool,
+    /// Whether that would be so if the atom were not new.
+    is_weak: bool,
+}
+
 /// Reads forms into a space.
 pub(super) struct Reader<'a, R> {
     /// Where parts of the text go, if it is read in parts.
@@ -50,9 +61,8 @@ pub(super) struct Reader<'a, R> {
     pub frames: Vec<Frame>,
     pub members: Vec<AtomId>,
     pub given: Vec<Given>,
-    /// What the form gives to atoms, until it is seen to be whole, and whether that holds only because
-    /// the atom is new.
-    pub assigned: Vec<(AtomId, Given, bool)>,
+    /// What the form gives to atoms, until it is seen to be whole.
+    pub assigned: Vec<Assigned>,
     /// How deep in values the reader is.
     pub value_depth: usize,
     /// A text without its escapes; the name of a node in parts.
@@ -70,7 +80,7 @@ impl<'a, R: Read> Reader<'a, R> {
         options: &ReadOptions,
         parts: Option<Parts<'a>>,
     ) -> Result<Reader<'a, R>, Error> {
-        let mut heads = Heads::default();
+        let mut heads = Heads::new(builder.declarations().clone());
         for (word, of) in &options.aliases {
             if !heads.alias(word.as_bytes(), of.as_bytes()) {
                 let fault =
@@ -257,20 +267,21 @@ impl<'a, R: Read> Reader<'a, R> {
         }
     }
 
-    /// Gives an atom something, once the form is whole: unless the atom is nested in another, was
-    /// there before, and the first value stays.
+    /// Gives an atom something, once the form is whole: if the atom is nested in another, was there
+    /// before, and the first value stays, only where it has none.
     pub fn give(&mut self, Added { atom, is_new }: Added, is_nested: bool, given: Given) {
-        if is_nested && !is_new && self.tv_merge == TvMerge::FirstNested {
-            self.summary.values_ignored += 1;
-        } else {
-            let is_weak = is_nested && self.tv_merge == TvMerge::FirstNested;
-            self.assigned.push((atom, given, is_weak));
-        }
+        let fills = is_nested && !is_new && self.tv_merge == TvMerge::FirstNested;
+        let is_weak = is_nested && self.tv_merge == TvMerge::FirstNested;
+        self.assigned.push(Assigned { atom, given, fills, is_weak });
     }
 
     fn assign(&mut self) {
-        self.summary.values_taken += self.assigned.len() as u64;
-        for (atom, given, is_weak) in self.assigned.drain(..) {
+        for Assigned { atom, given, fills, is_weak } in self.assigned.drain(..) {
+            if fills && has(self.builder, atom, &given) {
+                self.summary.values_ignored += 1;
+                continue;
+            }
+            self.summary.values_taken += 1;
             if let Some(parts) = &mut self.parts {
                 parts.note(atom, &given, is_weak);
             }
@@ -280,6 +291,12 @@ impl<'a, R: Read> Reader<'a, R> {
                 Given::Value(key, value) => self.builder.set_value(atom, key, value),
             }
         }
+    }
+
+    /// Takes back what was read since there were so many atoms and so many of them were given things.
+    pub fn take_back(&mut self, atoms: usize, assigned: usize) {
+        self.assigned.truncate(assigned);
+        self.builder.truncate(atoms);
     }
 
     /// Passes over the rest of the form.
@@ -293,6 +310,40 @@ impl<'a, R: Read> Reader<'a, R> {
         Ok(())
     }
 
+    /// Reads a part of the form that can be missing. One that means nothing here is passed over up to
+    /// where `outside` expressions are open, counted, and leaves no trace; none then.
+    pub fn optional<T>(
+        &mut self,
+        outside: usize,
+        read: impl FnOnce(&mut Self) -> Result<T, Stop>,
+    ) -> Result<Option<T>, Stop> {
+        let before = (self.frames.len(), self.members.len(), self.given.len());
+        let (assigned, atoms) = (self.assigned.len(), self.builder.atom_count());
+        let (written, value_depth) = (self.summary.atoms_written, self.value_depth);
+        match read(self) {
+            Ok(part) => Ok(Some(part)),
+            Err(Stop::Broken(error)) => Err(Stop::Broken(error)),
+            Err(Stop::Skip(kind)) => {
+                let line = self.lexer.position().line;
+                self.pushed_back = None;
+                while self.lexer.depth() > outside {
+                    if self.lexer.next()? == Token::End {
+                        return Err(Stop::Broken(self.endless()));
+                    }
+                }
+                self.summary.skipped.add(&kind, line);
+                self.summary.atoms_written = written;
+                self.value_depth = value_depth;
+                self.frames.truncate(before.0);
+                self.members.truncate(before.1);
+                self.given.truncate(before.2);
+                self.assigned.truncate(assigned);
+                self.builder.truncate(atoms);
+                Ok(None)
+            }
+        }
+    }
+
     /// As if the form were not there.
     fn forget(&mut self, atoms_before: usize) {
         self.builder.truncate(atoms_before);
@@ -301,5 +352,14 @@ impl<'a, R: Read> Reader<'a, R> {
         self.given.clear();
         self.assigned.clear();
         self.value_depth = 0;
+    }
+}
+
+/// Whether an atom has a value where it is given one.
+fn has(builder: &Builder, atom: AtomId, given: &Given) -> bool {
+    match given {
+        Given::Truth(_) => builder.has_truth(atom),
+        Given::Attention(_) => builder.has_attention(atom),
+        Given::Value(key, _) => builder.has_value(atom, *key),
     }
 }

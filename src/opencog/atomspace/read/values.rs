@@ -7,7 +7,7 @@ use super::super::error::Error;
 use super::super::number;
 use super::super::types::Kind;
 use super::super::value::{ATTENTION_KEY, AttentionValue, TRUTH_KEY, TruthKind, TruthValue, Value};
-use super::heads::{Head, Typed, ValueHead};
+use super::heads::{Derived, Head, Typed, ValueHead};
 use super::lexer::Token;
 use super::reader::{Given, Reader, Stop};
 use super::skipped::quoted;
@@ -23,9 +23,25 @@ pub(super) enum Key {
 impl<R: Read> Reader<'_, R> {
     /// A truth value after its word.
     pub fn truth(&mut self, kind: TruthKind) -> Result<TruthValue, Stop> {
-        let mut numbers = [0.0; 3];
-        self.numbers(&mut numbers[..kind.arity()], kind.name())?;
-        Ok(TruthValue::from_numbers(kind, numbers))
+        let mut numbers = [0.0; 4];
+        if kind != TruthKind::Indefinite {
+            self.numbers(&mut numbers[..kind.arity()], kind.name())?;
+            let [a, b, c, _] = numbers;
+            return Ok(TruthValue::from_numbers(kind, [a, b, c]));
+        }
+        for (place, number) in numbers[..3].iter_mut().enumerate() {
+            *number = self.number_of(place, 3, kind.name())?;
+        }
+        let token = self.next()?;
+        self.push_back(token);
+        let last = usize::from(token == Token::Word);
+        self.numbers(&mut numbers[3..3 + last], kind.name())?;
+        // FileStorage writes the mean first, then the upper end.
+        let [lower, upper, confidence, _] = match (last, numbers) {
+            (0, numbers) => numbers,
+            (_, [mean, upper, lower, confidence]) => [lower, upper, confidence, mean],
+        };
+        Ok(TruthValue::Indefinite { lower, upper, confidence })
     }
 
     /// An attention value after its word.
@@ -39,19 +55,24 @@ impl<R: Read> Reader<'_, R> {
     /// As many numbers as there is room for, and `)`.
     fn numbers(&mut self, out: &mut [f64], of: &str) -> Result<(), Stop> {
         let wanted = out.len();
-        for (i, number) in out.iter_mut().enumerate() {
-            *number = match self.next()? {
-                Token::Word => self.number()?,
-                Token::Open => return Err(Stop::Skip(format!("({of} (..) ..)"))),
-                token => {
-                    let expected = format!("number {} of the {wanted} of a {of}", i + 1);
-                    return Err(self.unexpected(token, &expected));
-                }
-            };
+        for (place, number) in out.iter_mut().enumerate() {
+            *number = self.number_of(place, wanted, of)?;
         }
         match self.next()? {
             Token::Close => Ok(()),
             token => Err(self.unexpected(token, &format!("`)` after {wanted} numbers of a {of}"))),
+        }
+    }
+
+    /// One number of those that there must be.
+    fn number_of(&mut self, place: usize, wanted: usize, of: &str) -> Result<f64, Stop> {
+        match self.next()? {
+            Token::Word => self.number(),
+            Token::Open => Err(Stop::Skip(format!("({of} (..) ..)"))),
+            token => {
+                let expected = format!("number {} of the {wanted} of a {of}", place + 1);
+                Err(self.unexpected(token, &expected))
+            }
         }
     }
 
@@ -75,6 +96,7 @@ impl<R: Read> Reader<'_, R> {
             Token::Word if self.lexer.bytes() == b"#f" => Ok(None),
             Token::Word => match self.heads.find(self.lexer.bytes()) {
                 Head::Named(atom) => Ok(Some(Value::Atom(atom))),
+                Head::Defined(defined) => Ok(Some(self.heads.defined(defined).clone())),
                 _ => {
                     let word = quoted(self.lexer.bytes());
                     Err(Stop::Skip(format!("{word} where a value should be")))
@@ -89,11 +111,18 @@ impl<R: Read> Reader<'_, R> {
             Token::Word => (),
             token => return Err(self.unexpected(token, "a kind of values")),
         }
-        match self.heads.find(self.lexer.bytes()) {
+        let head = self.heads.find(self.lexer.bytes());
+        self.value_of(head)
+    }
+
+    /// A value after its word, which means this.
+    pub fn value_of(&mut self, head: Head) -> Result<Value, Stop> {
+        match head {
             Head::Truth(kind) => self.truth(kind).map(Value::Truth),
             Head::Attention => self.attention().map(Value::Attention),
             Head::Value(ValueHead::Links) => self.deeper(Self::links),
             Head::Value(head) => self.flat_value(head),
+            Head::Derived(kind) => self.deeper(|reader| reader.derived(kind)),
             Head::Atom(typed) => self.deeper(|r| r.atom(typed)).map(|new| Value::Atom(new.atom)),
             _ => {
                 let word = quoted(self.lexer.bytes());
@@ -125,6 +154,34 @@ impl<R: Read> Reader<'_, R> {
                 }
             }
         }
+    }
+
+    /// A value of a derived kind, which holds what is written, after its word.
+    fn derived(&mut self, kind: Derived) -> Result<Value, Stop> {
+        let (mut floats, mut strings, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        loop {
+            match self.next()? {
+                Token::Close => break,
+                Token::Text => strings.push(self.lexer.unescape(&mut self.scratch).to_vec()),
+                Token::Word if number::parse(self.lexer.bytes()).is_some() => {
+                    floats.push(self.number()?);
+                }
+                token => {
+                    self.push_back(token);
+                    values.push(self.value()?.unwrap_or(Value::Void));
+                }
+            }
+        }
+        let held = match (floats.is_empty(), strings.is_empty(), values.is_empty()) {
+            (false, true, true) => Value::Floats(floats),
+            (true, false, true) => Value::Strings(strings),
+            (true, true, _) => Value::Links(values),
+            _ => {
+                let kind = self.heads.derived(kind);
+                return Err(Stop::Skip(format!("({kind} ..) of more than one kind")));
+            }
+        };
+        Ok(Value::Derived(self.heads.derived(kind).into(), held.into()))
     }
 
     /// A value that holds no others, after its word.
@@ -233,8 +290,15 @@ impl<R: Read> Reader<'_, R> {
         self.alist()
     }
 
-    /// `cons KEY VALUE)` or `KEY . VALUE)`.
+    /// `cons KEY VALUE)` or `KEY . VALUE)`, after its `(`. One that means nothing here is passed over.
     fn pair(&mut self) -> Result<(), Stop> {
+        let outside = self.lexer.depth() - 1;
+        let given = self.optional(outside, Self::key_and_value)?;
+        self.given.extend(given);
+        Ok(())
+    }
+
+    fn key_and_value(&mut self) -> Result<Given, Stop> {
         let token = self.next()?;
         let is_cons = token == Token::Word && self.heads.find(self.lexer.bytes()) == Head::Cons;
         if !is_cons {
@@ -249,8 +313,6 @@ impl<R: Read> Reader<'_, R> {
         }
         let value = self.value()?;
         self.close()?;
-        let given = self.given(key, value)?;
-        self.given.push(given);
-        Ok(())
+        Ok(self.given(key, value)?)
     }
 }

@@ -1,0 +1,237 @@
+//! What texts mean: as much as AtomSpace makes of them.
+
+use super::*;
+
+#[test]
+fn a_value_that_is_given_once_is_kept() {
+    let space = read_all(
+        r#"(List (Concept "parse") (Concept "other") (Concept "noted" (av 1 0 0)))
+        (ParseLink (Concept "parse" (stv 1 0.8976)) (Concept "noted" (stv 0.5 0.5) (av 2 0 0)))
+        (List (Concept "parse" (alist (cons (Predicate "k") (FloatValue 1)))))
+        (List (Concept "parse" (stv 0 1) (alist (cons (Predicate "k") (FloatValue 2)))))"#,
+    );
+    let [parse, noted] = ["parse", "noted"].map(|name| concept(&space, name));
+    assert_eq!(space.truth_value(parse), simple(1.0, 0.8976));
+    assert_eq!(value_of(&space, "parse"), Some(Value::Floats(vec![1.0])));
+    assert_eq!(space.truth_value(noted), simple(0.5, 0.5));
+    assert_eq!(space.attention_value(noted).unwrap().sti, 1.0);
+}
+
+#[test]
+fn a_value_of_an_unknown_kind_is_passed_over_alone() {
+    for odd in [
+        "(OddValue (Concept \"x\") 3)",
+        "(OddStream)",
+        "(LinkValue (FloatValue 1) (OddValue (OddValue)))",
+        "(FloatValue 1 two)",
+        "(proc \"(\")",
+        "word",
+        "'(1 2)",
+        "(stv (foo 1) 2)",
+        "(QueueValue 1 \"a\")",
+    ] {
+        let pairs = format!(
+            "(cons (Predicate \"k\") (FloatValue 1)) (cons (Predicate \"l\") {odd}) \
+             (cons (proc) (FloatValue 1))"
+        );
+        let text = format!(
+            "(List (Concept \"z\") (Concept \"a\" (stv 0.5 0.5) (alist {pairs})))
+             (cog-set-value! (Concept \"b\") (Predicate \"k\") {odd})
+             (Concept \"c\" (stv high 1)) (Concept \"d\" {odd}) (Concept \"keep\")"
+        );
+        let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(space.truth_value(concept(&space, "a")), simple(0.5, 0.5), "{odd}");
+        assert_eq!(value_of(&space, "a"), Some(Value::Floats(vec![1.0])), "{odd}");
+        for name in ["b", "c", "keep"] {
+            assert_eq!(space.values(concept(&space, name)).count(), 0, "{odd}");
+        }
+        assert!(passed(&summary) >= 4, "{odd}: {}", summary.skipped);
+        assert_eq!(space.find_type("OddValue", Kind::Link), None);
+    }
+}
+
+#[test]
+fn derived_kinds_of_values_are_known() {
+    let link = |held| Value::Links(held);
+    for (text, kind, held) in [
+        ("(QueueValue (Concept \"a\"))", "QueueValue", link(vec![Value::Atom(AtomId(0))])),
+        ("(UnisetValue (VoidValue))", "UnisetValue", link(vec![Value::Void])),
+        ("(FormulaStream (Concept \"a\"))", "FormulaStream", link(vec![Value::Atom(AtomId(0))])),
+        ("(FutureStream)", "FutureStream", link(vec![])),
+        ("(RandomStream 3)", "RandomStream", Value::Floats(vec![3.0])),
+        ("(Float32Value 1 2)", "Float32Value", Value::Floats(vec![1.0, 2.0])),
+        ("(FlatStream \"x\")", "FlatStream", Value::Strings(vec![b"x".to_vec()])),
+    ] {
+        let command = format!("(cog-set-value! (Concept \"a\") (Predicate \"k\") {text})");
+        let space = read_all(&command);
+        assert_eq!(value_of(&space, "a"), Some(Value::Derived(kind.into(), held.into())), "{text}");
+        assert_eq!(space.atom_count(), 2, "{text}");
+    }
+}
+
+#[test]
+fn values_are_defined() {
+    let space = read_all(
+        r#"(define none (av 0 0 0)) (define t (stv 0.5 0.25)) (define also t)
+        (define v (LinkValue t (FloatValue 1)))
+        (Concept "a" none) (List (Concept "b" also) also) (cog-set-tv! (Concept "c") t)
+        (cog-set-av! (Concept "c") none)
+        (cog-set-value! (Concept "c") (Predicate "k") v)"#,
+    );
+    let [a, b, c] = ["a", "b", "c"].map(|name| concept(&space, name));
+    assert_eq!(space.attention_value(a), Some(AttentionValue::default()));
+    assert_eq!([b, c].map(|atom| space.truth_value(atom)), [simple(0.5, 0.25); 2]);
+    assert_eq!(space.attention_value(c), Some(AttentionValue::default()));
+    let truth = Value::Truth(simple(0.5, 0.25).unwrap());
+    let held = Value::Links(vec![truth, Value::Floats(vec![1.0])]);
+    assert_eq!(value_of(&space, "c"), Some(held));
+}
+
+#[test]
+fn a_key_has_one_state() {
+    let states = |text: &str| {
+        let space = read_all(text);
+        let states = atoms(&space).into_iter().filter(|atom| atom.contains("StateLink"));
+        (states.collect::<Vec<_>>(), space.atom_count())
+    };
+    let robot = |state: &str| format!("(State (Concept \"robot\") {state})\n");
+    let awake = "(StateLink (ConceptNode \"robot\")(ConceptNode \"awake\"))".to_owned();
+    let (a, s) = (robot("(Concept \"awake\")"), robot("(List (Concept \"asleep\"))"));
+    assert_eq!(states(&(s.clone() + &a)), (vec![awake.clone()], 5));
+    assert_eq!(states(&(a.clone() + &s + &a)), (vec![awake.clone()], 5));
+    // What held the old state is no more; values move with the rest.
+    let held = format!("(Set {s})\n{a}(Concept \"awake\" (stv 0.5 0.5))");
+    assert_eq!(states(&held), (vec![awake.clone()], 5));
+    assert_eq!(read_all(&held).truth_value(AtomId(3)), simple(0.5, 0.5));
+    // An open one is a pattern, and a form that is passed over sets nothing.
+    let open = robot("(Variable \"$x\")");
+    assert_eq!(states(&(a.clone() + &open)).0.len(), 2);
+    let passed = format!("{a}(List {s} (proc))");
+    let (space, _) = read(passed.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(atoms(&space).last(), Some(&awake));
+    assert_eq!(space.atom_count(), 3);
+}
+
+#[test]
+fn scopes_are_one_whatever_their_variables_are_called() {
+    let count = |a: &str, b: &str| {
+        let (one, both) = (read_all(a).atom_count(), read_all(&format!("{a}\n{b}")).atom_count());
+        let links = |space: &AtomSpace| atoms(space).len();
+        assert_eq!(links(&read_all(a)), one);
+        both - one
+    };
+    for (a, b) in [
+        (
+            "(Lambda (Variable \"$X\") (List (Variable \"$X\") (Concept \"a\")))",
+            "(Lambda (stv 1 1) (Variable \"$Y\") (List (Variable \"$Y\") (Concept \"a\")))",
+        ),
+        (
+            "(Lambda (TypedVariable (Variable \"$X\") (Type \"Concept\")) (Variable \"$X\"))",
+            "(Lambda (TypedVariable (Variable \"$Y\") (Type \"ConceptNode\")) (Variable \"$Y\"))",
+        ),
+        (
+            "(Get (List (Variable \"$X\") (Variable \"$Y\")))",
+            "(Get (List (Variable \"$Y\") (Variable \"$X\")))",
+        ),
+        (
+            "(Bind (VariableSet (Variable \"$X\") (Variable \"$Y\")) (And (List (Variable \"$X\") (Variable \"$Y\"))))",
+            "(Bind (VariableSet (Variable \"$a\") (Variable \"$b\")) (And (List (Variable \"$b\") (Variable \"$a\"))))",
+        ),
+        (
+            "(Lambda (Variable \"$X\") (Lambda (Variable \"$Y\") (List (Variable \"$X\") (Variable \"$Y\"))))",
+            "(Lambda (Variable \"$Y\") (Lambda (Variable \"$X\") (List (Variable \"$Y\") (Variable \"$X\"))))",
+        ),
+    ] {
+        assert_eq!(count(a, b), 0, "{b}");
+    }
+    for (a, b) in [
+        (
+            "(Lambda (VariableList (Variable \"$X\") (Variable \"$Y\")) (List (Variable \"$X\") (Variable \"$Y\")))",
+            "(Lambda (VariableList (Variable \"$X\") (Variable \"$Y\")) (List (Variable \"$Y\") (Variable \"$X\")))",
+        ),
+        (
+            "(Lambda (Variable \"$X\") (List (Variable \"$X\") (Variable \"$free\")))",
+            "(Lambda (Variable \"$X\") (List (Variable \"$X\") (Variable \"$other\")))",
+        ),
+        (
+            "(Lambda (Variable \"$X\") (Quote (List (Variable \"$X\"))))",
+            "(Lambda (Variable \"$Y\") (Quote (List (Variable \"$Y\"))))",
+        ),
+        (
+            "(Lambda (TypedVariable (Variable \"$X\") (Type \"Concept\")) (Variable \"$X\"))",
+            "(Lambda (TypedVariable (Variable \"$Y\") (Type \"Predicate\")) (Variable \"$Y\"))",
+        ),
+        ("(List (Variable \"$X\"))", "(List (Variable \"$Y\"))"),
+    ] {
+        assert!(count(a, b) > 0, "{b}");
+    }
+}
+
+#[test]
+fn a_scope_that_was_there_is_given_values_and_links() {
+    let space = read_all(
+        r#"(Lambda (Variable "$X") (List (Variable "$X")))
+        (Set (Concept "b") (Lambda (stv 0.5 0.5) (Variable "$Y") (List (Variable "$Y"))))
+        (Lambda (Variable "$Z") (List (Variable "$Z")) (alist (cons (Predicate "k") (FloatValue 1))))"#,
+    );
+    let lambda = space.by_type(space.find_type("LambdaLink", Kind::Link).unwrap()).next().unwrap();
+    assert_eq!(space.truth_value(lambda), simple(0.5, 0.5));
+    assert_eq!(space.incoming(lambda).len(), 1);
+    assert_eq!(space.values(lambda).count(), 1);
+}
+
+#[test]
+fn deep_and_wide_scopes_are_read() {
+    for text in [
+        format!("(Lambda (Variable \"$x\") {}{})", "(List ".repeat(5000), ")".repeat(5000)),
+        format!("(Lambda (Variable \"$x\") (List {}))", "(Variable \"$x\")".repeat(50_000)),
+    ] {
+        assert!(read_all(&text).atom_count() > 2);
+    }
+    // As text, it has 2^60 atoms.
+    let doubled = |i: u32| format!("(define a{} (List a{i} a{i}))\n", i + 1);
+    let all: String = (0..60).map(doubled).collect();
+    let text = format!("(define a0 (Variable \"$x\"))\n{all}(Lambda (Variable \"$x\") a60)");
+    assert_eq!(read_all(&text).atom_count(), 62);
+}
+
+#[test]
+fn names_of_types_and_numbers_have_one_spelling() {
+    let space = read_all(
+        r#"(Type "Concept") (Type 'ConceptNode) (Type "ConceptNode") (TypeInh "Concept")
+        (Number "1e400") (Number "[1, 2]") (Number 1 2) (Type "NoType")"#,
+    );
+    let names: Vec<String> = atoms(&space);
+    let expected = [
+        "(TypeNode \"ConceptNode\")",
+        "(TypeInhNode \"Concept\")",
+        "(NumberNode \"1e400\")",
+        "(NumberNode \"1 2\")",
+        "(TypeNode \"NoType\")",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn unordered_types_of_all_modules_and_the_users_own_are_unordered() {
+    let both = |of: &str| {
+        format!("({of} (Concept \"a\") (Concept \"b\")) ({of} (Concept \"b\") (Concept \"a\"))")
+    };
+    for of in ["IntensionalSimilarity", "ExtensionalEquivalenceLink", "LgOr", "Cosense"] {
+        assert_eq!(read_all(&both(of)).atom_count(), 3, "{of}");
+    }
+    let short = "(ImplicationScope (Concept \"p\")) (ImplicationScopeLink (Concept \"p\"))";
+    assert_eq!(read_all(short).atom_count(), 2);
+    assert_eq!(read_all(&both("Twin")).atom_count(), 4);
+    let mut types = Declarations::default();
+    types.add_script("TWIN_LINK <- UNORDERED_LINK").unwrap();
+    let options = ReadOptions { types: Some(types.into()), ..ReadOptions::default() };
+    let text = both("Twin") + "(TwinLink (Concept \"a\") (Concept \"b\"))";
+    assert_eq!(read(text.as_bytes(), &options).unwrap().0.atom_count(), 3);
+}
+
+#[test]
+fn a_commented_expression_is_passed_over() {
+    let space = read_all("#;(Concept \"no\") (List #;(Concept \"no\") (Concept \"a\") #;word)");
+    assert_eq!(atoms(&space).join("|"), "(ConceptNode \"a\")|(ListLink (ConceptNode \"a\"))");
+}
