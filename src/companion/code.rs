@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::opencog::atomspace::codec::{self, Codec, Damage, TOLERANCE, Truth, choose};
-use crate::opencog::atomspace::companion::{Ordered, Sorted, TruthCoding, TruthColumn};
+use crate::opencog::atomspace::companion::{Ordered, Sorted, TruthCoding};
 use crate::opencog::atomspace::read::ReadSummary;
 use crate::opencog::atomspace::{AtomSpace, AtomStore, TruthValue};
 use crate::opencog::ecan::{AtomAttention, AttentionCodec, AttentionValues};
@@ -59,21 +59,21 @@ impl Coded {
     fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
         let values = space.atoms().filter_map(|atom| space.truth_value(atom));
         let (coding, mut truth) = code_truth(values, request.truth);
-        let mut ordered = Ordered::of(space, coding);
-        let exact = || Ordered::of(space, TruthCoding::Exact).into_truth();
-        decline_little(&mut ordered, &mut truth, request, exact);
         let report = AtomSpaceReport::of(space, request.form, 0);
+        let coded = Ordered::of(space, coding);
+        let ordered =
+            worth_its_loss(coded, &mut truth, request, |_| Ordered::of(space, TruthCoding::Exact));
         self.ordered(ordered, AtomSpaceReport { truth, ..report }, summary, request);
     }
 
     fn sorted(&mut self, sorted: Sorted, summary: &ReadSummary, request: &Request) {
         let (coding, mut truth) = code_truth(sorted.truth_values(), request.truth);
         let report = AtomSpaceReport::of_sorted(&sorted, request.form);
-        let exact = may_decline(&truth, request).then(|| sorted.exact_truth());
-        let mut ordered = sorted.ordered(coding);
-        if let Some(exact) = exact {
-            decline_little(&mut ordered, &mut truth, request, || exact);
-        }
+        let is_lossy = truth.as_ref().is_some_and(|truth| truth.damage.is_lossy());
+        let given = is_lossy.then(|| sorted.given_truth());
+        let ordered = worth_its_loss(sorted.ordered(coding), &mut truth, request, |coded| {
+            given.map_or_else(|| coded.clone(), |given| coded.with_exact_truth(given))
+        });
         self.ordered(ordered, AtomSpaceReport { truth, ..report }, summary, request);
     }
 
@@ -228,32 +228,6 @@ fn ecan_report(coded: &AtomAttention, values: &AttentionValues) -> EcanReport {
     }
 }
 
-/// Whether a codec was chosen that loses something.
-fn may_decline(truth: &Option<TruthReport>, request: &Request) -> bool {
-    let is_lossy = truth.as_ref().is_some_and(|truth| truth.damage.is_lossy());
-    is_lossy && matches!(request.truth, TruthCoding::Chosen { .. })
-}
-
-/// Keeps truth values exact if the chosen codec saves too few bytes to be worth a loss.
-fn decline_little(
-    ordered: &mut Ordered,
-    truth: &mut Option<TruthReport>,
-    request: &Request,
-    exact: impl FnOnce() -> TruthColumn,
-) {
-    if !may_decline(truth, request) {
-        return;
-    }
-    let less = ordered.section(request.form).tensor_bytes();
-    let lossy = ordered.replace_truth(exact());
-    let more = ordered.section(request.form).tensor_bytes();
-    if more as f64 > less as f64 * (1.0 + WORTH_A_LOSS) {
-        ordered.replace_truth(lossy);
-    } else if let Some(truth) = truth {
-        decline(truth, less, more);
-    }
-}
-
 /// Tells that nothing is lost: the codec would have made `more` bytes of atoms `less`.
 fn decline(truth: &mut TruthReport, less: u64, more: u64) {
     let bytes = more.saturating_sub(less);
@@ -264,4 +238,25 @@ fn decline(truth: &mut TruthReport, less: u64, more: u64) {
     });
     truth.exceptions = 0;
     truth.damage = truth.damage.undone();
+}
+
+/// What is coded as was chosen, or exactly, where what that loses saves hardly anything; of the latter
+/// `exact` makes the same atoms.
+fn worth_its_loss(
+    coded: Ordered,
+    truth: &mut Option<TruthReport>,
+    request: &Request,
+    exact: impl FnOnce(&Ordered) -> Ordered,
+) -> Ordered {
+    let (TruthCoding::Chosen { .. }, Some(lossy)) = (request.truth, truth) else { return coded };
+    if !lossy.damage.is_lossy() {
+        return coded;
+    }
+    let exact = exact(&coded);
+    let [less, more] = [&coded, &exact].map(|of| of.section(request.form).tensor_bytes());
+    if more as f64 > less as f64 * (1.0 + WORTH_A_LOSS) {
+        return coded;
+    }
+    decline(lossy, less, more);
+    exact
 }

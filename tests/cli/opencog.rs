@@ -510,3 +510,37 @@ fn many_constants_are_packed_and_no_programs_are_refused() {
         .code(1)
         .stderr(predicate::str::contains("none.combo: expected programs, found none"));
 }
+
+#[test]
+fn atoms_that_are_too_many_for_memory_make_the_same_companion() {
+    let folder = folder();
+    let link = |i| {
+        let (node, set) = (i * 7 % 3000, i % 50);
+        format!(
+            "(Member (stv 0.{i} 0.5) (Gene \"g{node}\" (stv 1 0.{node})) (Concept \"s{set}\"))\n\
+             (Evaluation (Predicate \"p\") (List (Gene \"g{set}\") (Concept \"s{node}\" (av {i} 0 0))))\n"
+        )
+    };
+    let text: String = (0..4000).map(link).collect();
+    folder.write("big.scm", text.as_bytes());
+    folder.run("opencog pack --report whole.json big.scm whole.opencog.gguf").success();
+    folder
+        .run("opencog pack --memory 0.001 --report parts.json big.scm parts.opencog.gguf")
+        .success();
+    assert!(folder.read("whole.opencog.gguf") == folder.read("parts.opencog.gguf"));
+    let told = |name| {
+        let mut atoms = json(&folder, name)["atomspace"].clone();
+        // Sums over values in another order differ in their last digits.
+        for part in ["damage", "plain_uniform"] {
+            assert!(atoms["truth"].as_object_mut().unwrap().remove(part).is_some());
+        }
+        atoms
+    };
+    assert_eq!(told("whole.json"), told("parts.json"));
+    folder.run("opencog pack -q --memory 0.001 --at-rest big.scm rest.opencog.gguf").success();
+    folder.run("opencog export -q rest.opencog.gguf rest.scm").success();
+    let refused = folder.run("opencog pack --memory 0 big.scm x.opencog.gguf").code(2);
+    refused.stderr(predicate::str::contains("a number of GB above 0"));
+    let left = folder.names().into_iter().filter(|name| name.starts_with('.')).count();
+    assert_eq!(left, 0, "no temporary file stays");
+}

@@ -91,7 +91,7 @@ const SMALL_BITS: u32 = 15;
 /// Where hashes lead to.
 #[derive(Debug, Clone, Default)]
 struct Slots {
-    /// A power of two of them, of which at most three quarters are taken, or none.
+    /// A power of two of them, of which at most half are taken, or none.
     slots: Vec<Slot>,
     /// What is left of a hash when it is shifted by this is a place.
     shift: u32,
@@ -123,12 +123,18 @@ impl Slots {
     /// Takes the free slot that was found for a hash.
     #[inline]
     fn take(&mut self, mut place: usize, slot: Slot) {
-        if 4 * (self.taken + 1) > 3 * self.slots.len() {
+        if self.is_half_taken() {
             self.grow();
             place = self.free_from(slot.hash);
         }
         self.slots[place] = slot;
         self.taken += 1;
+    }
+
+    /// Whether there are to be more slots before one is taken. Of 2^32, the most that hashes tell
+    /// apart, some are always free: there are fewer atoms.
+    fn is_half_taken(&self) -> bool {
+        2 * (self.taken + 1) > self.slots.len() && (self.slots.len() as u64) < 1 << u32::BITS
     }
 
     /// The first free slot for a hash.
@@ -148,7 +154,6 @@ impl Slots {
             some if some.ilog2() < SMALL_BITS => some.ilog2() + 3,
             some => some.ilog2() + 1,
         };
-        // Three quarters of 2^32 are more than memory has room for.
         self.shift = u32::BITS - bits;
         let old = std::mem::replace(&mut self.slots, vec![FREE; 1 << bits]);
         for slot in old.into_iter().filter(|&slot| slot != FREE) {

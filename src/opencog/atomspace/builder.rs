@@ -97,9 +97,10 @@ impl Builder {
         self.atoms.bytes() + self.table.bytes() + values
     }
 
-    /// Whether there are types of links that others take the place of, or that are others.
-    pub(super) fn may_replace_links(&self) -> bool {
-        self.roles.iter().any(|role| matches!(role, Role::Scope | Role::State | Role::Grant))
+    /// Whether what is added next may be what is there though it is not the same: a scope of other
+    /// variables, or another state.
+    pub(super) fn has_scopes_or_states(&self) -> bool {
+        !self.scopes.is_empty() || !self.unique.is_empty()
     }
 
     /// The space so far. What is added next belongs to another one, whose types have the same ids.
@@ -243,10 +244,11 @@ impl Builder {
     /// Takes the last atoms out again, until there are `count`. They must have no values yet.
     pub(super) fn truncate(&mut self, count: usize) {
         while self.atoms.len() > count {
-            let of = self.atoms.type_of(AtomId(self.atoms.len() as u32 - 1));
+            let last = AtomId(self.atoms.len() as u32 - 1);
+            let of = self.atoms.type_of(last);
             let is_node = self.types()[of.index()].kind == Kind::Node;
             if matches!(self.roles[of.index()], Role::State | Role::Grant) {
-                self.forget_unique(of, AtomId(self.atom_count() as u32 - 1));
+                self.forget_unique(of, last);
             }
             self.table.remove_last(&mut self.atoms, is_node);
         }

@@ -19,7 +19,7 @@ fn plain(text: &[u8]) -> Option<f64> {
     for (i, byte) in digits.iter().enumerate() {
         let digit = byte.wrapping_sub(b'0');
         match byte {
-            _ if digit < 10 && count < MOST_DIGITS => {
+            _ if digit < 10 && count < PLAIN_DIGITS => {
                 integer = 10 * integer + u64::from(digit);
                 count += 1;
             }
@@ -53,7 +53,7 @@ fn small_exponent(text: &[u8]) -> Option<i32> {
 }
 
 /// The most digits of an integer that is below 2^53 whatever they are.
-const MOST_DIGITS: usize = 15;
+const PLAIN_DIGITS: usize = 15;
 
 /// Those that floats have.
 const POWERS_OF_TEN: [f64; 23] = [

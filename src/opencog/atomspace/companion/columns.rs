@@ -20,7 +20,7 @@ pub(super) struct Dictionary<T> {
 
 /// The truth values of atoms.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TruthColumn {
+pub(super) struct TruthColumn {
     /// What they were coded with.
     pub(super) codec: Option<Codec>,
     /// Those that are kept as they are.

@@ -49,16 +49,6 @@ impl Ordered {
         (ordered, new)
     }
 
-    /// Puts truth values in another coding in the place of those that it has.
-    pub(crate) fn replace_truth(&mut self, truth: TruthColumn) -> TruthColumn {
-        std::mem::replace(&mut self.truth, truth)
-    }
-
-    /// Its truth values, alone.
-    pub(crate) fn into_truth(self) -> TruthColumn {
-        self.truth
-    }
-
     /// The atoms that have attention values, ascending, and these values; none where a value is
     /// not finite or a VLTI no count, which no 8-bit code has. A VLTI below 0 is 0, as in ECAN.
     pub fn attention_values(&self) -> Option<(Vec<u32>, AttentionValues)> {

@@ -32,7 +32,7 @@ pub(super) struct Run {
 pub(super) struct Gift {
     pub atom: u32,
     pub slot: Slot,
-    /// Whether it is given only if the atom is not in an earlier run.
+    /// Whether it is given only if no earlier run gave the atom such a value.
     pub is_weak: bool,
     /// As [`value_bytes`] has it, with the ids of the run; none where it is taken, or where it is weak
     /// and something else takes its place.

@@ -22,7 +22,7 @@ use crate::opencog::atomspace::{
 };
 
 use super::TruthCoding;
-use super::columns::{Collected, Dictionary, TruthColumn, ValueColumn, ValueRows, truth_column};
+use super::columns::{Collected, Dictionary, ValueColumn, ValueRows, truth_column};
 use super::groups::GroupSize;
 use super::ordered::Ordered;
 use super::run::{Gift, Run};
@@ -43,7 +43,7 @@ pub struct Sorted {
     truth: Dictionary<Vec<TruthValue>>,
     attention: Dictionary<Vec<AttentionValue>>,
     values: ValueColumn,
-    /// Values of nested atoms that turned out not to be new.
+    /// Values of nested atoms that turned out to have one.
     ignored: u64,
 }
 
@@ -120,19 +120,19 @@ impl Sorted {
         self.truth.codes.iter().filter_map(value)
     }
 
-    /// The truth values as they are.
-    pub(crate) fn exact_truth(&self) -> TruthColumn {
-        truth_column(self.truth.clone(), TruthCoding::Exact)
-    }
-
     /// How many atoms have attention values.
     pub fn attention_values(&self) -> usize {
         self.attention.codes.iter().filter(|&&code| code > 0).count()
     }
 
-    /// How many values were taken of nested atoms that an earlier part has.
+    /// How many values were taken of nested atoms that had one of an earlier part.
     pub fn values_ignored(&self) -> u64 {
         self.ignored
+    }
+
+    /// The truth values as they were given.
+    pub fn given_truth(&self) -> GivenTruth {
+        GivenTruth(self.truth.clone())
     }
 
     /// The same with coded truth values.
@@ -140,6 +140,16 @@ impl Sorted {
         let Sorted { types, groups, names, outgoing, truth, attention, values, .. } = self;
         let truth = truth_column(truth, coding);
         Ordered { types, groups, names, outgoing, truth, attention, values }
+    }
+}
+
+/// The truth values of sorted atoms, not coded.
+pub struct GivenTruth(Dictionary<Vec<TruthValue>>);
+
+impl Ordered {
+    /// The same atoms with the truth values that they were given.
+    pub fn with_exact_truth(&self, given: GivenTruth) -> Ordered {
+        Ordered { truth: truth_column(given.0, TruthCoding::Exact), ..self.clone() }
     }
 }
 
@@ -164,14 +174,12 @@ struct Cursor {
     left: u32,
     /// The ids of its atoms among all.
     ids: Vec<u32>,
-    /// A bit for each of its atoms: whether an earlier run has it.
-    known: Vec<u64>,
 }
 
 impl Cursor {
     fn new(run: Run, rank: Vec<u16>) -> Cursor {
         let left = run.groups.first().map_or(0, |group| group.count);
-        Cursor { run, rank, group: 0, left, ids: Vec::new(), known: Vec::new() }
+        Cursor { run, rank, group: 0, left, ids: Vec::new() }
     }
 
     /// Makes `key` that of the next atom: bytes by which atoms are in the order of files. False where
@@ -198,16 +206,6 @@ impl Cursor {
         }
         Ok(true)
     }
-
-    /// The atom of the last key is this one among all.
-    fn is(&mut self, id: u32, is_known: bool) {
-        let at = self.ids.len();
-        if at.is_multiple_of(64) {
-            self.known.push(0);
-        }
-        self.known[at / 64] |= u64::from(is_known) << (at % 64);
-        self.ids.push(id);
-    }
 }
 
 /// The atoms that came out so far.
@@ -233,12 +231,11 @@ impl Merged {
         while let Some(mut first) = next.peek_mut() {
             let Reverse((key, run)) = &mut *first;
             let cursor = &mut cursors[*run];
-            let is_known = self.count > 0 && *key == last;
-            if !is_known {
+            if self.count == 0 || *key != last {
                 self.put(key)?;
                 last.clone_from(key);
             }
-            cursor.is(self.count - 1, is_known);
+            cursor.ids.push(self.count - 1);
             if !cursor.next(key).map_err(cannot_read)? {
                 PeekMut::pop(first);
             }

@@ -214,6 +214,7 @@ impl Heads {
     pub fn define(&mut self, word: &[u8], value: Value) -> bool {
         let is_free = self.is_free(word);
         if is_free {
+            self.name_atoms = true; // which a value may be, or hold
             self.defined.push(value);
             let defined = Defined(self.defined.len() as u32 - 1);
             self.by_word.insert(word.into(), Head::Defined(defined));

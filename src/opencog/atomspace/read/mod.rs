@@ -42,8 +42,7 @@ pub use skipped::{Skipped, SkippedKind};
 /// # Errors
 /// The text is broken, an alias is of no type, or there is too much of it.
 pub fn read(source: impl Read, options: &ReadOptions) -> Result<(AtomSpace, ReadSummary), Error> {
-    let types = options.types.clone().unwrap_or_else(|| Declarations::builtin().clone());
-    let mut builder = Builder::with_types(types);
+    let mut builder = begun(options);
     let summary = read_into(&mut builder, source, options)?;
     Ok((builder.finish(), summary))
 }
@@ -63,8 +62,8 @@ pub fn read_into(
 }
 
 /// Reads a text in parts, where it is more than about `limit` bytes of memory: all parts but the last
-/// are given to `take`, in order, the last one comes back. A text that names atoms with `define` is
-/// one part from then on, since its names may be used anywhere.
+/// are given to `take`, in order, the last one comes back. A text that names atoms with `define`,
+/// has scopes or states is one part from there on, since what comes may mean those.
 ///
 /// # Errors
 /// As [`read`], and what `take` fails with.
@@ -74,10 +73,16 @@ pub fn read_in_parts(
     limit: usize,
     take: TakePart,
 ) -> Result<(PartOfText, ReadSummary), Error> {
-    let mut builder = Builder::new();
+    let mut builder = begun(options);
     let parts = Parts::new(limit, take);
     let mut reader = reader::Reader::new(&mut builder, source, options, Some(parts))?;
     let summary = reader.run()?;
     let noted = reader.parts.take().map(Parts::into_noted).unwrap_or_default();
     Ok((noted.of(builder.finish()), summary))
+}
+
+/// An empty space of the types that a text is read with.
+fn begun(options: &ReadOptions) -> Builder {
+    let types = options.types.clone().unwrap_or_else(|| Declarations::builtin().clone());
+    Builder::with_types(types)
 }

@@ -73,6 +73,9 @@ impl<'a> Parts<'a> {
             Given::Attention(value) => (Slot::Attention, value.is_none()),
             Given::Value(key, value) => (Slot::Key(*key), value.is_none()),
         };
+        // What this part took away, no earlier one has.
+        let is_cleared = |slots: &Vec<Slot>| slots.contains(&slot);
+        let is_weak = is_weak && !self.noted.cleared.get(&atom).is_some_and(is_cleared);
         let was_weak = match is_weak {
             true => !self.noted.weak.insert((atom, slot)),
             false => self.noted.weak.remove(&(atom, slot)),
@@ -92,7 +95,7 @@ impl<'a> Parts<'a> {
     #[inline]
     pub fn end(&mut self, builder: &mut Builder) -> Result<(), Error> {
         let noted = self.noted.weak.len() * 2 * size_of::<(AtomId, Slot)>();
-        if builder.bytes() + noted < self.limit {
+        if builder.bytes() + noted < self.limit || builder.has_scopes_or_states() {
             return Ok(());
         }
         let noted = std::mem::take(&mut self.noted);

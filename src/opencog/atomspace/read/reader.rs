@@ -120,7 +120,6 @@ impl<'a, R: Read> Reader<'a, R> {
                     self.form()?;
                     if let Some(parts) = &mut self.parts
                         && !self.heads.name_atoms()
-                        && !self.builder.may_replace_links()
                     {
                         parts.end(self.builder)?;
                     }
