@@ -84,7 +84,7 @@ fn axes(out: &mut String, plot: &Plot, x: Range, y: Range) {
         out,
         format_args!(
             "<line class=\"axis\" x2=\"100%\" y1=\"{HEIGHT}\" y2=\"{HEIGHT}\"/>\
-             <text class=\"title\" x=\"-52\" y=\"-14\">{}</text>\
+             <text class=\"title\" x=\"-52\" y=\"-25\">{}</text>\
              <text class=\"title end\" x=\"100%\" y=\"{}\">{}</text>",
             escape(plot.y.label),
             HEIGHT + 38.0,
