@@ -1,9 +1,10 @@
 //! The folder for a TPU, wherever it is told of.
 
+use crate::model::layer_part;
 use crate::report::command::as_file;
 use crate::report::document::{Fact, Part, Tile};
 use crate::report::numbers::bytes;
-use crate::report::{Command, PackReport, Report};
+use crate::report::{Command, PackReport, Report, TensorReport};
 
 /// Where it is, how it is laid out and how large.
 pub fn fact(pack: &PackReport) -> Fact {
@@ -34,7 +35,9 @@ pub fn use_it(report: &Report) -> Vec<Part> {
              safetensors."
         ))];
     }
-    let has_int4 = report.tensors.iter().any(|tensor| tensor.format == "Q4_0");
+    // Embedding and output head are floats there.
+    let is_linear = |tensor: &&TensorReport| layer_part(&tensor.name).is_some();
+    let has_int4 = report.tensors.iter().filter(is_linear).any(|tensor| tensor.format == "Q4_0");
     match has_int4 {
         true => vec![Part::Text(format!(
             "{same}, as compressed-tensors has them: transformers and JAX read int4, which vLLM's \
