@@ -163,7 +163,7 @@ mod tests {
         ];
         let line: Vec<(f64, f64)> = points.iter().map(|&(x, y, _)| (x, y)).collect();
         for width in WIDTHS {
-            let labels = boxes(width, &points, &[line.clone()]);
+            let labels = boxes(width, &points, std::slice::from_ref(&line));
             for (piece, (label, (.., name))) in line
                 .windows(2)
                 .flat_map(|piece| labels.iter().zip(&points).map(move |it| (piece, it)))
