@@ -16,7 +16,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
 use crate::evaluate::EvaluationJob;
 use crate::gguf::Format;
-use crate::hardware::tpu::Layout;
+use crate::hardware::tpu::{Layout, NO_PACK};
 use crate::hardware::{Hardware, SpeedFloor};
 use crate::pipeline::Job;
 use crate::report::{Activations, ReportFile};
@@ -473,9 +473,6 @@ fn program(path: PathBuf) -> Result<PathBuf, String> {
 /// How the folder for a TPU is laid out, if there is to be one.
 #[derive(Debug, Clone, Copy)]
 struct TpuLayout(Option<Layout>);
-
-/// The layout of no folder.
-const NO_PACK: &str = "none";
 
 fn tpu_layout(name: &str) -> Result<TpuLayout, String> {
     let layout = Layout::ALL.into_iter().find(|layout| layout.name() == name);

@@ -104,7 +104,9 @@ fn quantize(order: Order) -> anyhow::Result<ExitCode> {
                 false => "is kept",
             };
             let output = report.output.display();
-            say(&format!("target missed: {missed}; the model {kept} as {output}"));
+            let pack = report.pack.as_ref().map(|pack| pack.folder.display());
+            let pack = pack.map(|pack| format!(", its pack as {pack}")).unwrap_or_default();
+            say(&format!("target missed: {missed}; the model {kept} as {output}{pack}"));
             ExitCode::from(MISSED)
         }
     })

@@ -1,5 +1,6 @@
 //! What is asked for.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,17 @@ pub enum AttentionCoding {
     Named(AttentionCodec),
 }
 
+/// Its name on the command line.
+impl fmt::Display for AttentionCoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttentionCoding::Exact => f.write_str("exact"),
+            AttentionCoding::Chosen => f.write_str("chosen"),
+            AttentionCoding::Named(codec) => codec.fmt(f),
+        }
+    }
+}
+
 /// The rooms of OpenCog data that are worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enabled {
@@ -131,6 +143,46 @@ impl Request {
         let data = [self.atoms(), self.programs(), self.table()].into_iter().flatten();
         let scripts = self.atoms().map_or(&[][..], |_| &self.types);
         data.chain(scripts.iter().map(PathBuf::as_path))
+    }
+
+    /// The flags that ask for it, each with its value if it takes one; what is the default is left
+    /// out.
+    pub fn flags(&self) -> Vec<(&'static str, Option<OsString>)> {
+        let Request { tv_merge, truth, attention, moses_constants, enabled, .. } = self;
+        let default = Request::default();
+        let path = |path: &Option<PathBuf>| path.clone().map(PathBuf::into_os_string);
+        let text = |text: &Option<String>| text.clone().map(OsString::from);
+        let changed = |is: bool, value: String| is.then(|| OsString::from(value));
+        let values = [
+            ("--atomspace", path(&self.atomspace)),
+            ("--tv-merge", changed(*tv_merge != default.tv_merge, tv_merge.name().into())),
+            ("--truth", changed(*truth != default.truth, truth.name().into())),
+            ("--attention", changed(*attention != default.attention, attention.to_string())),
+            ("--moses", path(&self.moses)),
+            ("--moses-table", path(&self.moses_table)),
+            (
+                "--moses-constants",
+                changed(*moses_constants != default.moses_constants, moses_constants.to_string()),
+            ),
+            ("--moses-weight", text(&self.moses_weight)),
+            ("--moses-target", text(&self.moses_target)),
+        ];
+        let switches = [
+            ("--at-rest", self.form == Form::AtRest),
+            ("--validate", self.validate),
+            ("--disable-atomspace", !enabled.atomspace),
+            ("--disable-moses", !enabled.moses),
+            ("--disable-ecan", !enabled.ecan),
+        ];
+        let alias = |(word, of): &(String, String)| {
+            ("--alias", Some(OsString::from(format!("{word}={of}"))))
+        };
+        let values = values.into_iter().filter(|(_, value)| value.is_some());
+        let switches = switches.into_iter().filter(|(_, is_on)| *is_on);
+        values
+            .chain(self.aliases.iter().map(alias))
+            .chain(switches.map(|(flag, _)| (flag, None)))
+            .collect()
     }
 
     /// How attention values are kept.

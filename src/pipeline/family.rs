@@ -11,7 +11,7 @@ use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::provenance::{header, run_description};
 use crate::quantize::Searchable;
-use crate::report::{FamilyReport, Report, ReportFormat};
+use crate::report::{Command, FamilyReport, Report, ReportFormat};
 use crate::same_file::refuse_same_files;
 use crate::threads;
 
@@ -117,8 +117,8 @@ fn quantize_family(
     let gguf = open_model(&job.input)?;
     refuse_same_files(&gguf, job, config)?;
     let context = context(config, gguf.metadata());
+    let names: Vec<&str> = members.iter().map(|member| &member.name[..]).collect();
     let work = work(job, config, || {
-        let names: Vec<&str> = members.iter().map(|member| &member.name[..]).collect();
         let run = run_description(&gguf, config, context, None);
         format!("{run}, in the sizes {}", names.join(","))
     })?;
@@ -180,6 +180,7 @@ fn quantize_family(
         version: env!("CARGO_PKG_VERSION"),
         input: job.input.clone(),
         folder: job.output.clone(),
+        command: Command::of_family(job, &configs[0], &names),
         members: reports,
         stages: clock.stages,
     };

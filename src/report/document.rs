@@ -1,6 +1,8 @@
 //! What is told, apart from how it is laid out: a document of sections, in which every picture has
 //! its table. All text in it is plain: whoever lays it out escapes it.
 
+use super::Command;
+
 /// What is told of a run, of an evaluation or of OpenCog data.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Document {
@@ -52,7 +54,7 @@ pub enum Part {
     /// Places of a text at which two models differ.
     Passages(Vec<Passage>),
     /// A command for a shell.
-    Command(String),
+    Command(Command),
 }
 
 /// A number in large type.
@@ -106,6 +108,8 @@ pub struct Figure {
     pub picture: Picture,
     /// The same numbers.
     pub table: Table,
+    /// Those that need tables of their own, each with its name.
+    pub more: Vec<(&'static str, Table)>,
 }
 
 /// What is drawn.

@@ -16,7 +16,8 @@ use crate::validate::{Along, Estimate, Spread, Statistics, degradation_of};
 /// [`Statistics`], a mean's uncertainty beside it as `..._error`: `ppl`, `ppl_base`, `correlation`,
 /// `ln_ppl_ratio`, `ppl_ratio`, `ppl_difference`, `mean_kld`, `mean_dp`, `rms_dp`, `same_top`; the
 /// spreads as `kld_max`, `kld_99_9`, `kld_99`, ..., `kld_median`, ..., `kld_0_1`, `kld_min` and the
-/// like of `dp`, absent below 100 positions; `retention` and `degradation`; `clipped` positions and
+/// like of `dp`, absent below 100 positions; `degradation` ([`Evaluation::degradation`]), `degradation_is`
+/// (`by KLD` or `by perplexities`) and `retention`, which is the rest of 1; `clipped` positions and
 /// `ppl_base_clipped`, which is what llama-perplexity prints for `ppl_base`; `rounding_kld`.
 /// Probabilities are fractions of 1; what is not a number is `null`.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +68,11 @@ impl Evaluation {
             true => self.degradation_of_own_text(),
             false => self.statistics.degradation(),
         }
+    }
+
+    /// What [`Evaluation::degradation`] goes by on this text, as it is told beside it.
+    pub fn degradation_is(&self) -> &'static str {
+        if self.text.is_own() { "by KLD" } else { "by perplexities" }
     }
 }
 
@@ -193,8 +199,9 @@ impl Serialize for Evaluation {
         spread(&mut map, "dp", s.dp_spread)?;
         estimate(&mut map, "rms_dp", s.rms_dp)?;
         estimate(&mut map, "same_top", s.same_top)?;
-        map.serialize_entry("retention", &s.retention())?;
-        map.serialize_entry("degradation", &s.degradation())?;
+        map.serialize_entry("retention", &(1.0 - self.degradation()))?;
+        map.serialize_entry("degradation", &self.degradation())?;
+        map.serialize_entry("degradation_is", self.degradation_is())?;
         map.serialize_entry("clipped", &s.clipped)?;
         map.serialize_entry("ppl_base_clipped", &s.ppl_base_clipped)?;
         map.serialize_entry("rounding_kld", &self.rounding_kld)?;
@@ -254,9 +261,9 @@ fn write_table(out: &mut String, evaluation: &Evaluation) -> fmt::Result {
     write_perplexity(out, statistics)?;
     write_divergence(out, statistics)?;
     write_probability(out, statistics)?;
-    writeln!(out, "====== Degradation ======")?;
-    writeln!(out, "Retention  : {:7.3} %", 100.0 * statistics.retention())?;
-    writeln!(out, "Degradation: {:7.3} %", 100.0 * statistics.degradation())?;
+    writeln!(out, "====== Degradation {} ======", evaluation.degradation_is())?;
+    writeln!(out, "Retention  : {:7.3} %", 100.0 * (1.0 - evaluation.degradation()))?;
+    writeln!(out, "Degradation: {:7.3} %", 100.0 * evaluation.degradation())?;
     write_differences(out, evaluation)
 }
 
@@ -392,7 +399,9 @@ mod tests {
             "Minimum Δp: -2.000%",
             "RMS Δp    :  1.414 ± 0.0",
             "Same top p: 89.804 ± 1.8",
-            "Degradation:   6.059 %",
+            "====== Degradation by KLD ======",
+            "Retention  :  88.073 %",
+            "Degradation:  11.927 %",
         ] {
             assert!(table.lines().any(|found| found.starts_with(line)), "no {line:?} in\n{table}");
         }
@@ -418,13 +427,40 @@ mod tests {
             ("ln_ppl_ratio_error", 0.0),
             ("dp_min", -0.02),
             ("same_top", 229.0 / 255.0),
-            ("degradation", 1.0 - (-0.0625f64).exp()),
+            ("degradation", 1.0 - (-0.127f64).exp()),
+            ("retention", (-0.127f64).exp()),
         ] {
             let found = object[key].as_f64().unwrap();
             assert!((found - value).abs() < 1e-6, "{key}: {found}");
         }
         for key in ["ppl", "ppl_base", "ppl_ratio", "ppl_difference", "mean_dp", "rms_dp"] {
             assert!(object.contains_key(key) && object.contains_key(&format!("{key}_error")));
+        }
+    }
+
+    #[test]
+    fn degradation_is_one_number_that_says_what_it_goes_by() {
+        let own = evaluation(255);
+        let text = TextSource::File("text.txt".into());
+        let other = Evaluation { text, ..own.clone() };
+        // ln(PPL(Q) / PPL(base)) is 1/16 everywhere, and the mean KLD is 0.127.
+        for (evaluation, is, lost) in [
+            (own, "by KLD", 1.0 - (-0.127f64).exp()),
+            (other, "by perplexities", 1.0 - (-0.0625f64).exp()),
+        ] {
+            assert!((evaluation.degradation() - lost).abs() < 1e-6);
+            let json = serde_json::to_value(&evaluation).unwrap();
+            assert_eq!(
+                (&json["degradation_is"], json["degradation"].as_f64()),
+                (&is.into(), Some(evaluation.degradation()))
+            );
+            let table = evaluation_table(&evaluation);
+            let told = format!(
+                "Degradation {is} ======\nRetention  : {:7.3} %\nDegradation: {:7.3} %\n",
+                100.0 * (1.0 - lost),
+                100.0 * lost
+            );
+            assert!(table.contains(&told), "{table}");
         }
     }
 

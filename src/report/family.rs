@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Report, Stage};
+use super::{Command, Report, Stage};
 
 /// What became of a family. Its fields are the JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +19,8 @@ pub struct FamilyReport {
     /// The folder that holds all files, or would.
     #[serde(serialize_with = "super::lossy")]
     pub folder: PathBuf,
+    /// The command that makes the same files again, for a POSIX shell.
+    pub command: Command,
     /// Each model, in the order that was asked for.
     pub members: Vec<Report>,
     /// Seconds of what was done once for all, in order.

@@ -1,5 +1,6 @@
 //! What a run did, for people and for programs.
 
+mod command;
 pub mod document;
 mod evaluation;
 pub mod export;
@@ -13,6 +14,7 @@ mod recipes;
 mod told;
 mod validation;
 
+pub use command::Command;
 pub(crate) use evaluation::rounding_kld;
 pub use evaluation::{Activations, Evaluation, EvaluationReport, TextSource, evaluation_table};
 pub use export::text::{family_summary, summary};
@@ -67,6 +69,9 @@ pub struct Report {
     pub dry_run: bool,
     /// The flags that decide the bytes.
     pub flags: String,
+    /// The command that makes the same files again, for a POSIX shell: all flags but those that
+    /// change no file.
+    pub command: Command,
     /// The seed.
     pub seed: u64,
     /// The model's architecture, empty where it names none.
@@ -340,6 +345,7 @@ impl Report {
             output: run.written_to.clone(),
             dry_run: job.dry_run,
             flags: config.to_string(),
+            command: Command::of_run(job, config),
             seed: config.seed,
             architecture: architecture_name(gguf.metadata()).to_string(),
             origin: Origin::of(gguf.metadata()),

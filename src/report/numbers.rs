@@ -61,9 +61,53 @@ pub fn short(value: f64) -> String {
     }
 }
 
+/// Digits that a figure has which is looked at closely.
+const DIGITS: usize = 4;
+
+/// A number in as many digits for any size: `0.02003`, `1.500e-6`.
+pub fn significant(value: f64) -> String {
+    match decimals(value) {
+        Some(decimals) => format!("{value:.decimals$}"),
+        None => format!("{value:.*e}", DIGITS - 1),
+    }
+}
+
+/// A number as [`significant`] writes it, and its standard error to the same place.
+pub fn with_error(value: f64, error: f64) -> (String, String) {
+    let error = match decimals(value) {
+        Some(decimals) => format!("{error:.decimals$}"),
+        None => format!("{error:.1e}"),
+    };
+    (significant(value), error)
+}
+
+/// Digits behind the point; `None` of numbers that are too large or too small to be written so.
+fn decimals(value: f64) -> Option<usize> {
+    if value == 0.0 {
+        return Some(DIGITS);
+    }
+    // The power of ten of what is written, which rounding may have made larger.
+    let written = format!("{value:.*e}", DIGITS - 1);
+    let power: i32 = written.split_once('e')?.1.parse().ok()?;
+    let decimals = DIGITS as i32 - 1 - power;
+    (-3..=7).contains(&decimals).then_some(decimals.max(0) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_keep_all_of_their_digits() {
+        let shown = [0.02003, 0.02, 0.009_999_6, 1.5e-6, 0.0, 12.3456, 123_456.0].map(significant);
+        let expected = ["0.02003", "0.02000", "0.01000", "1.500e-6", "0.0000", "12.35", "123456"];
+        assert_eq!(shown, expected);
+        let both = |value, error| with_error(value, error);
+        assert_eq!(both(0.02003, 0.001_42), ("0.02003".into(), "0.00142".into()));
+        assert_eq!(both(1.234e-3, 4.5e-5), ("0.001234".into(), "0.000045".into()));
+        assert_eq!(both(2e-7, 3.1e-8), ("2.000e-7".into(), "3.1e-8".into()));
+        assert_eq!(significant(f64::NAN), "NaN");
+    }
 
     #[test]
     fn numbers_are_short() {

@@ -53,6 +53,35 @@ fn each_size_has_a_file_and_all_have_a_table() {
 }
 
 #[test]
+fn an_evaluation_text_has_columns_and_the_command_is_told() {
+    let folder = Folder::with_tiny();
+    folder.write("my text.txt", "Once upon a time there was a cat. ".repeat(60).as_bytes());
+    let flags =
+        "family --sizes 5bpw --formats Q4_0,Q5_0,Q8_0 --batches 1 --batch-size 4 --seq-len 64";
+    let mut args: Vec<&str> = flags.split_whitespace().collect();
+    args.extend(["--eval-text", "my text.txt", "in.gguf", "out"]);
+    let columns = predicate::str::contains("KLD on the evaluation text  its perplexity");
+    folder.run_with(&args).success().stdout(columns);
+    let json: Json = serde_json::from_slice(&folder.read("out/family.json")).unwrap();
+    let of_text = &json["members"][0]["evaluations"][1];
+    assert_eq!(of_text["text"], "my text.txt");
+    let perplexity = format!("{:.3}", of_text["ppl"].as_f64().unwrap());
+    let base = format!("{:.3}", of_text["ppl_base"].as_f64().unwrap());
+    let kld = format!("{:.5} ± ", of_text["mean_kld"].as_f64().unwrap());
+    let command = json["command"].as_str().unwrap();
+    assert!(command.starts_with("opencog-qat family --sizes 5bpw --hardware cpu "), "{command}");
+    assert!(command.ends_with(" --eval-text 'my text.txt' in.gguf out"), "{command}");
+    let card = String::from_utf8(folder.read("out/README.md")).unwrap();
+    assert!(card.contains(&format!("```sh\n{command}\n```")), "{card}");
+    let page = String::from_utf8(folder.read("out/family.html")).unwrap();
+    for told in [card, page] {
+        for figure in [&kld, &perplexity, &base] {
+            assert!(told.contains(&figure[..]), "no {figure} in {told}");
+        }
+    }
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let folder = Folder::with_tiny();
     let told = predicate::str::contains("in.gguf would become out\n");

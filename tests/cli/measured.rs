@@ -39,7 +39,7 @@ fn a_standard_run_tells_what_was_lost() {
     let has = predicate::str::contains;
     run.stdout(
         has("degradation ")
-            .and(has("% on the model's own text"))
+            .and(has("% by KLD on the model's own text"))
             .and(has("KLD 0.0"))
             .and(has("same top token"))
             .and(has("% on text.txt"))

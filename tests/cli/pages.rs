@@ -198,3 +198,98 @@ fn names_that_are_markup_stay_names() {
         assert!(!body.contains("|`[") || name == "r.html", "{name}");
     }
 }
+
+/// The command under "How it was made", as a shell takes it from a card.
+fn command_of(card: &str) -> String {
+    let made = card.split("## How it was made").nth(1).unwrap();
+    let code = made.split("```sh\n").nth(1).unwrap();
+    code.split("\n```").next().unwrap().to_string()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_command_of_a_card_makes_the_same_files_again() {
+    let folder = with_tiny();
+    let odd = "kb's $HOME\n.scm";
+    std::fs::rename(folder.path("kb.scm"), folder.path(odd)).unwrap();
+    let flags = "--hardware tpu --effort fast --formats Q8_0 --tpu-layout qwix --disable-moses \
+                 --moses best.combo --truth exact --alias e=EvaluationLink --at-rest --context 99";
+    let mut args: Vec<&str> = flags.split_whitespace().collect();
+    args.extend([
+        "--threads",
+        "1",
+        "--atomspace",
+        odd,
+        "--report",
+        "my card.md",
+        "in.gguf",
+        "a b.gguf",
+    ]);
+    folder.run_with(&args).success();
+    let card = text(&folder, "my card.md");
+    for part in ["| TPU pack |", "a b.tpu, qwix, ", "The folder a b.tpu holds the same weights"] {
+        assert!(card.contains(part), "no {part} in {card}");
+    }
+    let files =
+        ["a b.gguf", "a b.opencog.gguf", "a b.tpu/model.safetensors", "a b.tpu/config.json"];
+    let before = files.map(|name| folder.read(name));
+    let names = folder.names();
+    for name in ["a b.gguf", "a b.opencog.gguf", "my card.md"] {
+        std::fs::remove_file(folder.path(name)).unwrap();
+    }
+    std::fs::remove_dir_all(folder.path("a b.tpu")).unwrap();
+
+    let command = command_of(&card);
+    let again = format!("opencog-qat() {{ \"$PROGRAM\" \"$@\"; }}; {command}");
+    let mut shell = folder.command("bash", &["-c", &again]);
+    shell.env("PROGRAM", crate::folder::PROGRAM);
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(folder.names(), names, "{command}");
+    assert!(before == files.map(|name| folder.read(name)), "{command}");
+    assert_eq!(command_of(&text(&folder, "my card.md")), command, "it leads to itself");
+}
+
+#[test]
+fn a_target_that_is_missed_names_all_that_is_kept() {
+    let folder = Folder::with_tiny();
+    let flags =
+        "--hardware tpu --bits 4:4 --accuracy 0.0001 --batches 1 --batch-size 2 --seq-len 32";
+    let kept = "the model is kept as bt.gguf.below-target, its pack as bt.tpu.below-target\n";
+    folder
+        .run(&format!("{flags} --report r.html in.gguf bt.gguf"))
+        .code(3)
+        .stderr(predicate::str::contains(kept));
+    let page = text(&folder, "r.html");
+    assert!(page.contains("bt.gguf.below-target") && page.contains("bt.tpu.below-target"));
+    assert!(page.contains("compressed-tensors") && page.contains("<dt>Error</dt>"));
+    // The command is the one that was given: it names no file after what was missed.
+    let command = page.split("How it was made</h2>").nth(1).unwrap();
+    assert!(command.contains("<span>in.gguf</span> <span>bt.gguf</span></code>"));
+}
+
+#[test]
+fn every_label_of_degradation_says_what_it_goes_by() {
+    let folder = Folder::with_tiny();
+    folder.write("text.txt", "Once upon a time there was a cat. ".repeat(60).as_bytes());
+    let flags = format!("{LITTLE} --bpw 5 --eval-text text.txt --report r.md");
+    let has = |text: &str| predicate::str::contains(text.to_string());
+    let said = has("% by KLD on the model's own text").and(has("% by perplexities on text.txt"));
+    folder.run(&format!("{flags} in.gguf out.gguf")).success().stdout(said);
+    let card = text(&folder, "r.md");
+    let value = |label: &str| {
+        let row = card.lines().find(|line| line.starts_with(&format!("| {label} | ")));
+        row.unwrap_or_else(|| panic!("no {label} in {card}")).split(" | ").nth(1).unwrap()
+    };
+    let number = |text: &str| text.trim_end_matches(" % |").trim_end_matches(" %").parse::<f64>();
+    let (tile, figure) = (value("Degradation by KLD"), value("degradation by KLD"));
+    let (tile, figure) = (number(tile).unwrap(), number(figure).unwrap());
+    assert!((tile - figure).abs() < 0.0051, "{tile} {figure}");
+    value("degradation by perplexities");
+    assert_eq!(card.matches("degradation by perplexities").count(), 1, "of the other text only");
+    assert!(!card.contains("| Degradation |"));
+    // Points of the curve that are no step of the search have rows, too.
+    for row in ["| – | plain recipe of this size | – | ", "| – | this model | – | "] {
+        assert!(card.contains(row), "no {row} in {card}");
+    }
+}

@@ -100,7 +100,14 @@ fn pages_are_right_in_a_browser() {
     folder.run(&pack);
     let stats = ["opencog", "stats", "--report", "stats.html", "kb.opencog.gguf"];
     folder.run(&stats);
-    let pages = ["thorough", "dry", "hostile", "eval", "pack", "stats"];
+    let family =
+        ["family", "--sizes", "4.5bpw,5bpw,6bpw,7bpw", "--compare-recipes", "in.gguf", "out"];
+    folder.run(&[&family[..1], &little, &["--eval-text", "text.txt"], &family[1..]].concat());
+    fs::rename(folder.path("out/family.html"), folder.path("family.html")).unwrap();
+    let tpu =
+        ["--hardware", "tpu", "--effort", "fast", "--report", "tpu.html", "in.gguf", "t.gguf"];
+    folder.run(&tpu);
+    let pages = ["thorough", "dry", "hostile", "eval", "pack", "stats", "family", "tpu"];
     let pages = pages.map(|name| folder.path(&format!("{name}.html")));
 
     let shots = std::env::var_os("OPENCOG_QAT_SCREENSHOTS");
@@ -109,5 +116,5 @@ fn pages_are_right_in_a_browser() {
     let output = check.output().unwrap();
     let said = [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
     assert!(output.status.success(), "{}", said.join("\n"));
-    assert!(said[0].contains("6 pages opened"), "{}", said[0]);
+    assert!(said[0].contains("8 pages opened"), "{}", said[0]);
 }

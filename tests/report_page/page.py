@@ -5,7 +5,8 @@ Usage: page.py CHROMIUM SCREENSHOTS PAGE.html...
 
 Each page is opened at 400 and at 1600 pixels, light and dark, without a network. It must ask for no
 other file and say nothing on the console; nothing may stick out of it to the side; labels of a picture
-must lie in the page and cover no other; every picture needs its table; text must stand out from what is
+must lie in the page and cover no other, nor a line; a table that scrolls must show that it does, and
+a number at once; no flag may be broken over lines; every picture needs its table; text must stand out from what is
 behind it; no script and no event handler may be in it; and it must print with all of its numbers.
 """
 
@@ -36,6 +37,21 @@ FAULTS = r"""
   for (const tag of ['script', 'iframe', 'object', 'embed', 'img', 'form', 'base', 'link:not([rel=icon])'])
     for (const e of document.querySelectorAll(tag)) faults.push(`there is ${name(e)}`);
   for (const svg of document.querySelectorAll('.plot > svg, .map > svg')) {
+    for (const label of svg.querySelectorAll('text.name')) {
+      const { left, right, top, bottom } = label.getBoundingClientRect();
+      // On a narrow page there may be no place that is free of all.
+      for (const line of wide > 640 ? svg.querySelectorAll('path.line') : []) {
+        const matrix = line.getScreenCTM();
+        const length = line.getTotalLength();
+        for (let i = 0; i <= 500; i++) {
+          const { x, y } = line.getPointAtLength(length * i / 500).matrixTransform(matrix);
+          if (x > left && x < right && y > top + 4 && y < bottom - 3) {
+            faults.push(`a line runs through ${name(label)}`);
+            break;
+          }
+        }
+      }
+    }
     const texts = [...svg.querySelectorAll('text')].filter((t) => t.getBoundingClientRect().width > 0);
     const boxes = texts.map((t) => t.getBoundingClientRect());
     for (let i = 0; i < texts.length; i++)
@@ -54,6 +70,22 @@ FAULTS = r"""
   }
   for (const figure of document.querySelectorAll('figure'))
     if (!figure.querySelector('details td')) faults.push(`${name(figure)} has no table`);
+  for (const box of document.querySelectorAll('.scroll')) {
+    const rows = [...box.querySelectorAll('tr')].filter((row) => row.checkVisibility());
+    if (!rows.length || box.scrollWidth <= box.clientWidth) continue;
+    if (!getComputedStyle(box).backgroundImage.includes('gradient')) faults.push(`${name(box)} shows no sign of more`);
+    // The row's name stays, and a number beside it is seen without scrolling.
+    const [first, ...others] = rows[0].children;
+    const edge = box.getBoundingClientRect().right + 0.5;
+    if (wide < 640 && getComputedStyle(first).position !== 'sticky') faults.push(`${name(first)} is scrolled away`);
+    if (others.some((cell) => cell.className === 'n') &&
+        !others.some((cell) => cell.className === 'n' && cell.getBoundingClientRect().right <= edge))
+      faults.push(`${name(box)} shows no number`);
+  }
+  for (const cell of document.querySelectorAll('#glance th, #sizes th'))
+    if (cell.textContent === 'KLD' && cell.getBoundingClientRect().right > wide) faults.push('KLD is out of sight');
+  for (const word of document.querySelectorAll('pre span'))
+    if (word.getClientRects().length > 1) faults.push(`${name(word)} is broken over lines`);
   const parse = (c) => c.match(/[\d.]+/g).map(Number);
   const luminance = (c) => {
     const [r, g, b] = parse(c).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);

@@ -41,6 +41,9 @@ const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 
+/// What stands for the layout of no pack.
+pub const NO_PACK: &str = "none";
+
 /// Where the pack of a model is: `kb.tpu` beside `kb.gguf`.
 pub fn pack_of(model: &Path) -> PathBuf {
     model.with_extension("tpu")

@@ -64,15 +64,6 @@ pub fn yaml(text: &str) -> String {
     escaped + "\""
 }
 
-/// A word for a POSIX shell: as it is if nothing in it means anything there.
-pub fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_string(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
-}
-
 /// A sign for what has none and would do something instead: control characters, and marks that turn
 /// the direction of what follows.
 fn visible(c: char) -> char {
@@ -104,8 +95,6 @@ mod tests {
         assert_eq!(markdown("- x"), "\\- x");
         assert_eq!(markdown("Q4_K_M _a_ b__c"), "Q4_K_M \\_a\\_ b\\_\\_c");
         assert_eq!(yaml("a: \"b\"\n\u{1}"), "\"a: \\\"b\\\"\\n\\U00000001\"");
-        assert_eq!(shell("a b'c"), "'a b'\\''c'");
-        assert_eq!(shell("models/x-1.gguf"), "models/x-1.gguf");
     }
 
     /// What a browser makes of escaped text.

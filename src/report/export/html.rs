@@ -83,8 +83,11 @@ impl Page {
             Part::Notes(notes) => self.notes(notes),
             Part::Passages(passages) => self.passages(passages),
             Part::Command(command) => {
-                let command = escape(command);
-                self.format(format_args!("<pre tabindex=\"0\"><code>{command}</code></pre>\n"));
+                // Lines break between words only: not within a flag, nor before its value.
+                let word = |word: &String| format!("<span>{}</span>", escape(word));
+                let words: Vec<String> = command.words().iter().map(word).collect();
+                let words = words.join(" ");
+                self.format(format_args!("<pre tabindex=\"0\"><code>{words}</code></pre>\n"));
             }
         }
     }
@@ -140,7 +143,7 @@ impl Page {
     }
 
     fn figure(&mut self, figure: &Figure) {
-        let Figure { title, caption, picture, table } = figure;
+        let Figure { title, caption, picture, table, more } = figure;
         let picture = match picture {
             Picture::Plot(plot) => svg::plot(plot, &format!("{title}. {caption}")),
             Picture::HeatMap(map) => svg::heat_map(map, &format!("{title}. {caption}")),
@@ -153,7 +156,14 @@ impl Page {
              <details{open}><summary>The numbers</summary>\n"
         ));
         self.table(table, title);
-        self.put("</details>\n</figure>\n");
+        self.put("</details>\n");
+        for (name, table) in more {
+            let summary = escape(name);
+            self.format(format_args!("<details><summary>{summary}</summary>\n"));
+            self.table(table, name);
+            self.put("</details>\n");
+        }
+        self.put("</figure>\n");
     }
 
     fn notes(&mut self, notes: &[Note]) {

@@ -68,15 +68,21 @@ impl Card {
             Part::Text(text) => self.line(&escape(text)),
             Part::Facts(facts) => self.facts(facts),
             Part::Table(table) => self.table(table),
-            Part::Figure(Figure { title, caption, table, .. }) if table.rows.len() <= ROWS => {
+            Part::Figure(Figure { title, caption, table, more, .. })
+                if table.rows.len() <= ROWS =>
+            {
                 self.line(&format!("### {title}"));
                 self.line(&escape(caption));
                 self.table(table);
+                for (name, table) in more.iter().filter(|(_, table)| table.rows.len() <= ROWS) {
+                    self.line(&format!("{}:", escape(name)));
+                    self.table(table);
+                }
             }
             Part::Figure(_) => {}
             Part::Notes(notes) => self.notes(notes),
             Part::Passages(passages) => self.passages(passages),
-            Part::Command(command) => self.code(command),
+            Part::Command(command) => self.code(&command.to_string()),
         }
     }
 
@@ -155,8 +161,6 @@ impl Card {
     fn code(&mut self, code: &str) {
         let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
         let fence = "`".repeat((longest + 1).max(3));
-        // A name may have a line feed; a fence ends at the beginning of a line only.
-        let code = code.replace(['\n', '\r'], " ");
         self.line(&format!("{fence}sh\n{code}\n{fence}"));
     }
 }

@@ -5,6 +5,7 @@ mod colour;
 mod escape;
 mod html;
 mod json;
+mod labels;
 mod markdown;
 mod svg;
 #[cfg(test)]
@@ -20,7 +21,6 @@ use super::document::Document;
 use crate::Error;
 use crate::gguf::OutputFile;
 
-pub use escape::shell as shell_word;
 pub use html::html;
 pub use json::write_json;
 pub use markdown::markdown;

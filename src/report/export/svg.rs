@@ -7,15 +7,14 @@ use std::fmt::Write;
 use super::axis::Range;
 use super::colour::{self, CIVIDIS, VIRIDIS};
 use super::escape::html as escape;
+use super::labels::label_places;
 use crate::report::document::{Cell, HeatMap, Mark, Plot, Point, Scale, Series};
 use crate::report::numbers::short;
 
 /// Height of a plot between its axes, in CSS pixels.
-const HEIGHT: f64 = 280.0;
+pub const HEIGHT: f64 = 280.0;
 /// Height of a row of a heat map.
 const ROW: f64 = 22.0;
-/// The width that labels are placed for: that of a plot on a phone.
-const NARROW: f64 = 290.0;
 /// Colours that series have, one after another.
 const COLOURS: usize = 5;
 
@@ -31,6 +30,7 @@ pub fn plot(plot: &Plot, title: &str) -> String {
     );
     axes(&mut out, plot, x, y);
     let place = |point: &Point| Some((x.place(point.x)?, (1.0 - y.place(point.y)?) * HEIGHT));
+    let mut lines = Vec::new();
     for (i, series) in plot.series.iter().enumerate() {
         let points: Vec<(f64, f64, &Point)> = series
             .points
@@ -38,9 +38,13 @@ pub fn plot(plot: &Plot, title: &str) -> String {
             .filter_map(|point| place(point).map(|(x, y)| (x, y, point)))
             .collect();
         draw(&mut out, series.mark, colour_of(i, series.mark), &points);
+        if matches!(series.mark, Mark::Line | Mark::Dashed | Mark::Area) {
+            lines.push(points.iter().map(|&(x, y, _)| (x, y)).collect());
+        }
     }
     let named = points().filter(|point| point.is_named);
-    labels(&mut out, named.filter_map(|point| place(point).map(|(x, y)| (x, y, &point.label[..]))));
+    let named = named.filter_map(|point| place(point).map(|(x, y)| (x, y, &point.label[..])));
+    labels(&mut out, &named.collect::<Vec<_>>(), &lines);
     out.push_str("</svg></div>");
     legend(&mut out, &plot.series);
     out
@@ -80,7 +84,7 @@ fn axes(out: &mut String, plot: &Plot, x: Range, y: Range) {
         out,
         format_args!(
             "<line class=\"axis\" x2=\"100%\" y1=\"{HEIGHT}\" y2=\"{HEIGHT}\"/>\
-             <text class=\"title\" x=\"-52\" y=\"-14\">{}</text>\
+             <text class=\"title\" x=\"-52\" y=\"-25\">{}</text>\
              <text class=\"title end\" x=\"100%\" y=\"{}\">{}</text>",
             escape(plot.y.label),
             HEIGHT + 38.0,
@@ -134,27 +138,9 @@ fn draw(out: &mut String, mark: Mark, colour: String, points: &[(f64, f64, &Poin
     }
 }
 
-/// Where a label lies beside its point, in CSS pixels, and which of its ends is there.
-type LabelPlace = (f64, f64, &'static str);
-
-/// Places for labels, the best first.
-const LABEL_PLACES: [LabelPlace; 10] = [
-    (11.0, 4.0, "start"),
-    (-11.0, 4.0, "end"),
-    (0.0, -13.0, "middle"),
-    (0.0, 22.0, "middle"),
-    (9.0, -11.0, "start"),
-    (9.0, 19.0, "start"),
-    (-9.0, -11.0, "end"),
-    (-9.0, 19.0, "end"),
-    (0.0, -28.0, "middle"),
-    (0.0, 37.0, "middle"),
-];
-
 /// Writes labels beside their points.
-fn labels<'l>(out: &mut String, points: impl Iterator<Item = (f64, f64, &'l str)>) {
-    let points: Vec<(f64, f64, &str)> = points.collect();
-    for ((x, y, label), (dx, dy, anchor)) in points.iter().zip(label_places(&points)) {
+fn labels(out: &mut String, points: &[(f64, f64, &str)], lines: &[Vec<(f64, f64)>]) {
+    for ((x, y, label), (dx, dy, anchor)) in points.iter().zip(label_places(points, lines)) {
         let (at, label) = (100.0 * x, escape(label));
         put(
             out,
@@ -164,47 +150,6 @@ fn labels<'l>(out: &mut String, points: impl Iterator<Item = (f64, f64, &'l str)
             ),
         );
     }
-}
-
-/// A place for each label: where it covers no other, nor a point, on a narrow page. On a wider one
-/// points are further apart.
-fn label_places(points: &[(f64, f64, &str)]) -> Vec<LabelPlace> {
-    let mut taken: Vec<[f64; 4]> =
-        points.iter().map(|(x, y, _)| around(x * NARROW, *y, 7.0, 7.0)).collect();
-    let place = |point: &(f64, f64, &str)| {
-        let faults = |place: &&LabelPlace| {
-            let boxed = label_box(point, place);
-            let [left, top, right, bottom] = boxed;
-            let inside =
-                left >= -6.0 && right <= NARROW + 6.0 && top >= -6.0 && bottom <= HEIGHT + 2.0;
-            let covered = taken.iter().filter(|other| overlap(other, &boxed)).count();
-            covered + if inside { 0 } else { 2 }
-        };
-        let place = *LABEL_PLACES.iter().min_by_key(faults).expect("there are some");
-        taken.push(label_box(point, &place));
-        place
-    };
-    points.iter().map(place).collect()
-}
-
-/// What a label covers on a narrow page.
-fn label_box((x, y, label): &(f64, f64, &str), (dx, dy, anchor): &LabelPlace) -> [f64; 4] {
-    let half = 3.6 * label.chars().count() as f64;
-    let middle = match *anchor {
-        "start" => x * NARROW + dx + half,
-        "end" => x * NARROW + dx - half,
-        _ => x * NARROW + dx,
-    };
-    around(middle, y + dy - 4.0, half, 7.0)
-}
-
-/// Left, top, right and bottom.
-fn around(x: f64, y: f64, wide: f64, high: f64) -> [f64; 4] {
-    [x - wide, y - high, x + wide, y + high]
-}
-
-fn overlap(a: &[f64; 4], b: &[f64; 4]) -> bool {
-    a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 
 fn legend(out: &mut String, series: &[Series]) {
@@ -351,35 +296,4 @@ fn scale(out: &mut String, map: &HeatMap) {
 /// Appends what is formatted.
 fn put(out: &mut String, text: std::fmt::Arguments) {
     out.write_fmt(text).expect("writing to a string cannot fail");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_cover_no_other_where_there_is_room() {
-        let crowded = [
-            (0.05, 20.0, "this model"),
-            (0.13, 17.0, "Q4_K_M"),
-            (0.30, 120.0, "Q5_K_M"),
-            (0.33, 122.0, "Q5_K_S"),
-            (0.95, 275.0, "Q8_0"),
-            (0.97, 268.0, "another"),
-        ];
-        let places = label_places(&crowded);
-        let boxes: Vec<[f64; 4]> =
-            crowded.iter().zip(&places).map(|(point, place)| label_box(point, place)).collect();
-        for (i, a) in boxes.iter().enumerate() {
-            assert!(
-                boxes[..i].iter().all(|b| !overlap(a, b)),
-                "{} at {:?}",
-                crowded[i].2,
-                places[i]
-            );
-        }
-        let inside = |[left, _, right, _]: &[f64; 4]| *left >= -6.0 && *right <= NARROW + 6.0;
-        assert!(boxes.iter().all(inside), "{boxes:?}");
-        assert_eq!(label_places(&[(0.5, 100.0, "alone")]), [LABEL_PLACES[0]]);
-    }
 }

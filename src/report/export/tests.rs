@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{ReportFile, ReportFormat, html, markdown};
+use crate::report::Command;
 use crate::report::document::*;
 
 /// A document with every kind of part, in which all that may come from a file is `text`.
@@ -31,7 +32,13 @@ fn document(text: &str) -> Document {
         legend: owned(),
     };
     let figure = |picture| {
-        Part::Figure(Figure { title: "Figure", caption: owned(), picture, table: table() })
+        Part::Figure(Figure {
+            title: "Figure",
+            caption: owned(),
+            picture,
+            table: table(),
+            more: vec![("More", table())],
+        })
     };
     let tones = [Tone::Plain, Tone::Warning, Tone::Missed];
     let tile = |verdict| Tile { label: "label", value: owned(), detail: owned(), verdict };
@@ -46,7 +53,7 @@ fn document(text: &str) -> Document {
         figure(Picture::HeatMap(map(Scale::Log { low: 1.0, high: 2.0 }))),
         Part::Notes(tones.map(|tone| Note { tone, text: owned() }).to_vec()),
         Part::Passages(vec![Passage { heading: owned(), before: owned(), next: owned(), said }]),
-        Part::Command(owned()),
+        Part::Command(Command::new("x").word(text)),
     ];
     let head = vec![
         ("name", FrontMatter::One(owned())),
@@ -127,17 +134,20 @@ fn a_card_has_a_head_for_programs_and_tables_for_people() {
     assert!(
         card.starts_with("---\nname: \"it's\"\ntags:\n- \"it's\"\n- \"it's\"\n---\n\n# it's\n")
     );
-    assert!(card.contains("\n## All\n") && card.contains("\n```sh\nit's\n```\n"), "{card}");
+    assert!(card.contains("\n## All\n") && card.contains("\n```sh\nx 'it'\\''s'\n```\n"), "{card}");
     assert!(card.contains("| it's |\n| --- |\n| it's |\n"), "{card}");
 }
 
 #[test]
 fn a_fence_is_longer_than_any_in_the_code() {
-    let section =
-        |text: &str| Section { id: "x", heading: "X", parts: vec![Part::Command(text.into())] };
+    let section = |text: &str| Section {
+        id: "x",
+        heading: "X",
+        parts: vec![Part::Command(Command::new(text))],
+    };
     let card =
         |text: &str| markdown(&Document { sections: vec![section(text)], ..Document::default() });
-    assert!(card("a ```` b").contains("\n`````sh\na ```` b\n`````"));
+    assert!(card("a ```` b").contains("\n`````sh\n'a ```` b'\n`````"));
 }
 
 #[test]

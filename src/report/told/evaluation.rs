@@ -2,9 +2,9 @@
 
 use crate::report::document::{Fact, Note, Part, Section, Table, Tile, Tone};
 use crate::report::evaluation::{differences, percentiles};
-use crate::report::numbers::short;
+use crate::report::numbers::with_error;
 use crate::report::{Evaluation, Report};
-use crate::validate::{Estimate, Statistics};
+use crate::validate::Estimate;
 
 /// The section of a run's report.
 pub fn of_run(report: &Report) -> Option<Section> {
@@ -28,10 +28,14 @@ pub fn glance(evaluation: &Evaluation) -> Section {
         detail: detail.to_string(),
         verdict: None,
     };
+    let (kld, error) = with_error(s.kld.value, s.kld.error);
     let percent = |share: f64, digits: usize| format!("{:.digits$} %", 100.0 * share);
     let tiles = vec![
-        tile("KLD", short(s.kld.value), &format!("± {} nats per token", short(s.kld.error))),
-        tile("Degradation", percent(s.degradation(), 2), "on this text"),
+        tile("KLD", kld, &format!("± {error} nats per token")),
+        Tile {
+            label: degradation_label(evaluation),
+            ..tile("", percent(evaluation.degradation(), 2), "on this text")
+        },
         tile("Same top token", percent(s.same_top.value, 1), "of positions, in both models"),
         tile(
             "Perplexity",
@@ -42,6 +46,14 @@ pub fn glance(evaluation: &Evaluation) -> Section {
     Section { id: "glance", heading: "At a glance", parts: vec![Part::Tiles(tiles)] }
 }
 
+/// What the degradation is called where it has a tile: one name for each way to reckon it.
+fn degradation_label(evaluation: &Evaluation) -> &'static str {
+    if evaluation.text.is_own() { BY_KLD } else { "Degradation by perplexities" }
+}
+
+/// What the degradation is called that follows from the KLD.
+pub const BY_KLD: &str = "Degradation by KLD";
+
 /// All figures of these evaluations, side by side.
 pub fn section(evaluations: &[Evaluation]) -> Section {
     let mut parts = Vec::new();
@@ -49,7 +61,7 @@ pub fn section(evaluations: &[Evaluation]) -> Section {
         let how = evaluation.activations.in_words();
         let told = format!("On {}; activations {how}.", lead(evaluation));
         parts.push(Part::Text(told));
-        parts.push(Part::Facts(figures(&evaluation.statistics)));
+        parts.push(Part::Facts(figures(evaluation)));
         parts.extend(spreads(evaluation).map(Part::Table));
         let notes = differences(evaluation).into_iter();
         let note = |text: String| Note { tone: Tone::Plain, text: text.replace('\n', " ") };
@@ -62,7 +74,8 @@ pub fn section(evaluations: &[Evaluation]) -> Section {
 }
 
 /// The means and what follows from them, each with its standard error.
-fn figures(s: &Statistics) -> Vec<Fact> {
+fn figures(evaluation: &Evaluation) -> Vec<Fact> {
+    let s = &evaluation.statistics;
     let plain = |Estimate { value, error }: Estimate| format!("{value:.6} ± {error:.6}");
     let percent = |Estimate { value, error }: Estimate| {
         format!("{:.3} ± {:.3} %", 100.0 * value, 100.0 * error)
@@ -78,10 +91,11 @@ fn figures(s: &Statistics) -> Vec<Fact> {
         ("correlation of log-likelihoods", share(s.correlation)),
         ("mean change of the next token's probability", percent(s.dp)),
         ("its root mean square", percent(s.rms_dp)),
-        ("retention by perplexities", share(s.retention())),
-        ("degradation by perplexities", share(s.degradation())),
     ];
-    figures.into_iter().map(|(name, value)| Fact::new(name, value)).collect()
+    let figures = figures.into_iter().map(|(name, value)| Fact::new(name, value));
+    let (lost, is) = (evaluation.degradation(), evaluation.degradation_is());
+    let shares = [("retention", 1.0 - lost), ("degradation", lost)];
+    figures.chain(shares.map(|(name, of)| Fact::new(format!("{name} {is}"), share(of)))).collect()
 }
 
 /// The percentiles of KLD and of the next token's probability.

@@ -1,10 +1,11 @@
 //! What the summary of a run says first: size, memory, loss and training, a key and its value each.
 
+use super::pack;
 use crate::hardware::Memory;
 use crate::quantize::{Check, TrainedBlock, TrainedRound};
 use crate::report::document::Fact;
 use crate::report::numbers::{bytes, count};
-use crate::report::{Evaluation, Metrics, PackReport, Report, TextSource};
+use crate::report::{Evaluation, Metrics, Report, TextSource};
 use crate::validate::{Statistics, degradation_of};
 
 /// Size, memory, loss and training.
@@ -23,9 +24,8 @@ pub fn facts(report: &Report) -> Vec<Fact> {
         Fact::new("reduction", format!("{memory:.1} % of 32-bit floats, {file:.1} % of the file")),
         memory_fact(metrics),
     ];
-    if let Some(PackReport { folder, layout, bytes: size }) = &report.pack {
-        let told = format!("{}, {layout}, {}", folder.display(), bytes(*size));
-        facts.insert(2, Fact::new("TPU pack", told));
+    if let Some(pack) = &report.pack {
+        facts.insert(2, pack::fact(pack));
     }
     if let Some(error) = metrics.relative_error {
         facts.push(Fact::new("error", format!("{error:.3e} of the squared weights")));
@@ -67,7 +67,7 @@ fn degradation(report: &Report) -> Vec<Fact> {
         (None, Some(search)) if report.evaluations.is_empty() => {
             let kld = search.measured_kld;
             let degradation = 100.0 * degradation_of(kld);
-            facts.push(fact(format!("{degradation:.2} % in the search: KLD {kld:.5}")));
+            facts.push(fact(format!("{degradation:.2} % by KLD in the search: {kld:.5}")));
         }
         (None, None) if report.evaluations.is_empty() => {
             facts.push(fact("not measured: nothing was written".into()));
@@ -92,7 +92,7 @@ fn lost(evaluation: &Evaluation) -> Fact {
     Fact {
         key: "degradation".into(),
         lines: vec![
-            format!("{degradation:.2} % on {}:", evaluation.text),
+            format!("{degradation:.2} % {} on {}:", evaluation.degradation_is(), evaluation.text),
             format!("KLD {kld:.5} ± {error:.5}, same top token {same_top:.1} %{perplexity}"),
         ],
     }

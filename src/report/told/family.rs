@@ -4,7 +4,8 @@ use crate::report::document::{
     Document, Fact, Figure, Mark, Note, Part, Picture, Plot, Point, Section, Series, Table, Tone,
 };
 use crate::report::export::Tell;
-use crate::report::{FamilyReport, RecipeReport, Report};
+use crate::report::{Evaluation, FamilyReport, RecipeReport, Report};
+use crate::validate::Statistics;
 
 use super::{glance, provenance};
 
@@ -29,12 +30,18 @@ fn sizes(family: &FamilyReport) -> Option<Section> {
     let recipes = recipes(family);
     let of_recipes = (!recipes.is_empty()).then(|| glance::of_recipes(recipes));
     let models = Series { name: "these models".into(), mark: Mark::Line, points };
-    let more = if recipes.is_empty() { "" } else { glance::RECIPES };
+    let more = if recipes.is_empty() { String::new() } else { format!(" {}", glance::RECIPES) };
+    let text = family.members.iter().find_map(eval_text).map(|text| {
+        let Evaluation { text, statistics, .. } = text;
+        let perplexity = statistics.ppl_base.value;
+        format!(" The evaluation text is {text}; full precision has a perplexity of {perplexity:.3} on it.")
+    });
+    let text = text.unwrap_or_default();
     let figure = Figure {
         title: "Size and loss",
         caption: format!(
             "Left and below is better. What is lost is measured on held-out text that the \
-             full-precision model wrote, the same for all. {more}"
+             full-precision model wrote, the same for all.{more}{text}"
         ),
         picture: Picture::Plot(Plot {
             x: glance::SIZE,
@@ -42,6 +49,7 @@ fn sizes(family: &FamilyReport) -> Option<Section> {
             series: of_recipes.into_iter().chain([models]).collect(),
         }),
         table: table(family),
+        more: Vec::new(),
     };
     let note = |text| Note { tone: Tone::Warning, text };
     let notes: Vec<Note> = family.warnings().into_iter().map(note).collect();
@@ -50,10 +58,36 @@ fn sizes(family: &FamilyReport) -> Option<Section> {
     Section::of("sizes", "Which file to take", parts)
 }
 
+/// The columns that an evaluation text adds.
+const OF_TEXT: [&str; 2] = ["#KLD on the evaluation text", "#its perplexity"];
+
 /// A row for each model, and for each recipe if they were measured.
 pub fn table(family: &FamilyReport) -> Table {
-    let models = family.members.iter().map(|member| glance::model_row(member, &file(member)));
-    Table::new(glance::COLUMNS).with(models.chain(recipes(family).iter().map(glance::recipe_row)))
+    let models = family.members.iter().map(|member| {
+        let row = glance::model_row(member, &file(member));
+        (row, eval_text(member))
+    });
+    // Recipes are measured on the model's own text only.
+    let recipes = recipes(family).iter().map(|recipe| (glance::recipe_row(recipe), None));
+    let rows: Vec<(Vec<String>, Option<&Evaluation>)> = models.chain(recipes).collect();
+    let is_evaluated = rows.iter().any(|(_, evaluation)| evaluation.is_some());
+    let of_text: &[&str] = if is_evaluated { &OF_TEXT } else { &[] };
+    let columns = glance::COLUMNS.into_iter().chain(of_text.iter().copied());
+    let rows = rows.into_iter().map(|(row, evaluation)| {
+        let figures = match evaluation.map(|of| &of.statistics) {
+            Some(Statistics { kld, ppl, .. }) => {
+                [glance::kld_and_error(kld.value, Some(kld.error)), format!("{:.3}", ppl.value)]
+            }
+            None => ["–".into(), "–".into()],
+        };
+        row.into_iter().chain(figures.into_iter().take(of_text.len())).collect()
+    });
+    Table::new(columns).with(rows)
+}
+
+/// What a model loses on the evaluation text, if one was given and could be read.
+fn eval_text(member: &Report) -> Option<&Evaluation> {
+    member.evaluations.iter().find(|evaluation| !evaluation.text.is_own())
 }
 
 /// They are measured once for all.
@@ -70,16 +104,20 @@ fn use_it(family: &FamilyReport) -> Option<Section> {
 fn made(family: &FamilyReport) -> Option<Section> {
     let mut facts = Vec::new();
     for member in &family.members {
-        let mut lines = vec![format!("opencog-qat {}", member.flags)];
-        lines.extend(member.output_sha256.iter().map(|hash| format!("SHA-256 {hash}")));
-        facts.push(Fact { key: file(member), lines });
+        let hash = member.output_sha256.as_ref();
+        facts.extend(hash.map(|hash| Fact::new(file(member), format!("SHA-256 {hash}"))));
     }
     let seconds: f64 = family.seconds();
     let said = format!(
-        "One text, one survey and one search for all, in {seconds:.1} s. A run with these flags alone \
-         makes a model of the same size that loses as much, but for chance; its bytes are others."
+        "One text, one survey and one search for all, in {seconds:.1} s. The same command makes the \
+         same models again; a run for one size alone makes one that loses as much, but for chance: \
+         its bytes are others."
     );
-    Section::of("made", "How they were made", vec![Part::Text(said), Part::Facts(facts)])
+    let mut parts = vec![Part::Text(said), Part::Command(family.command.clone())];
+    if !facts.is_empty() {
+        parts.push(Part::Facts(facts));
+    }
+    Section::of("made", "How they were made", parts)
 }
 
 /// The name of a model's file.

@@ -110,6 +110,7 @@ pub fn layers(report: &Report) -> Option<Section> {
             ],
         }),
         table: Table::new(columns).with(alignment.layers.iter().map(row)),
+        more: Vec::new(),
     };
     let named = |worst_of: &Worst| Note { tone: Tone::Plain, text: one_line(worst(worst_of)) };
     let parts = vec![Part::Notes(badly.iter().map(named).collect()), Part::Figure(figure)];

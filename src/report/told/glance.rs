@@ -1,11 +1,13 @@
 //! A run at a glance: the numbers that a reader looks for first, targets, warnings, and the recipes
 //! of peers beside the model.
 
+use super::evaluation::BY_KLD;
 use super::facts::allowed_memory;
+use super::pack;
 use crate::report::document::{
     Axis, Figure, Mark, Note, Part, Picture, Plot, Point, Section, Series, Table, Tile, Tone, Unit,
 };
-use crate::report::numbers::{bytes, count, short};
+use crate::report::numbers::{bytes, count, short, significant, with_error};
 use crate::report::{RecipeReport, Report};
 
 /// The section.
@@ -53,7 +55,15 @@ fn tiles(report: &Report) -> Vec<Tile> {
             "of the tensors, against 32-bit floats".into(),
         ),
     ];
+    if let Some(pack) = &report.pack {
+        tiles.insert(1, pack::tile(pack));
+    }
     tiles.extend(quality(report));
+    tiles.extend(
+        metrics
+            .relative_error
+            .map(|error| tile("Error", format!("{error:.3e}"), "of the squared weights".into())),
+    );
     let (gb, of) = allowed_memory(metrics.memory);
     let cache = metrics.kv_cache_bytes;
     let with = match cache {
@@ -83,16 +93,19 @@ fn quality(report: &Report) -> Vec<Tile> {
     };
     let measured = if own.is_some() { "the model's own text" } else { "text of the search" };
     let allowed = report.allowed_degradation;
-    let error = error.map(|error| format!("± {} ", short(error))).unwrap_or_default();
+    let (value, error) = match error.map(|error| with_error(kld, error)) {
+        Some((value, error)) => (value, format!("± {error} ")),
+        None => (significant(kld), String::new()),
+    };
     let mut tiles = vec![
         Tile {
             label: "KLD",
-            value: short(kld),
+            value,
             detail: format!("{error}nats per token, on {measured}"),
             verdict: None,
         },
         Tile {
-            label: "Degradation",
+            label: BY_KLD,
             value: format!("{:.2} %", 100.0 * degradation),
             detail: match allowed {
                 Some(allowed) => format!("{} % allowed", short(100.0 * allowed)),
@@ -123,6 +136,7 @@ fn beside_recipes(report: &Report, recipes: &[RecipeReport]) -> Option<Part> {
             picture: Picture::Plot(Plot { x: SIZE, y: KLD, series: series.into() }),
             table: Table::new(COLUMNS)
                 .with([model_row(report, "this model")].into_iter().chain(rows)),
+            more: Vec::new(),
         })
     })
 }
@@ -137,7 +151,7 @@ pub const SIZE: Axis = Axis { label: "file size", is_log: false, unit: Unit::Byt
 pub const KLD: Axis = Axis { label: "KLD, nats per token", is_log: true, unit: Unit::Plain };
 
 /// The columns of [`model_row`] and [`recipe_row`].
-pub const COLUMNS: [&str; 5] = ["", "#file", "#bits per weight", "#KLD", "#same top token"];
+pub const COLUMNS: [&str; 5] = ["", "#file", "#KLD", "#same top token", "#bits per weight"];
 
 /// Where a model lies, if that was measured.
 pub fn point(report: &Report, name: &str) -> Option<Point> {
@@ -156,14 +170,14 @@ pub fn of_recipes(recipes: &[RecipeReport]) -> Series {
 pub fn model_row(report: &Report, name: &str) -> Vec<String> {
     let metrics = &report.metrics;
     let error = super::super::own(&report.evaluations).map(|own| own.statistics.kld.error);
-    let kld = kld(report).map_or("–".into(), |kld| with_error(kld, error));
+    let kld = kld(report).map_or("–".into(), |kld| kld_and_error(kld, error));
     row(name, (metrics.output_bytes, metrics.bpw), kld, metrics.same_top)
 }
 
 /// What a recipe gives.
 pub fn recipe_row(of: &RecipeReport) -> Vec<String> {
     let kld = match (of.measured, &of.unmeasured) {
-        (Some(losses), _) => with_error(losses.mean_kld, Some(losses.mean_kld_error)),
+        (Some(losses), _) => kld_and_error(losses.mean_kld, Some(losses.mean_kld_error)),
         (None, reason) => reason.clone().unwrap_or_default(),
     };
     let same_top = of.measured.map(|losses| losses.same_top);
@@ -172,7 +186,7 @@ pub fn recipe_row(of: &RecipeReport) -> Vec<String> {
 
 fn row(name: &str, (size, bpw): (u64, f64), kld: String, same_top: Option<f64>) -> Vec<String> {
     let same_top = same_top.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share));
-    vec![name.to_string(), bytes(size), format!("{bpw:.3}"), kld, same_top]
+    vec![name.to_string(), bytes(size), kld, same_top, format!("{bpw:.3}")]
 }
 
 /// The KLD of a model as measured last.
@@ -180,7 +194,8 @@ fn kld(report: &Report) -> Option<f64> {
     report.metrics.mean_kld.or(Some(report.search.as_ref()?.measured_kld))
 }
 
-fn with_error(kld: f64, error: Option<f64>) -> String {
+/// A KLD with its standard error, if that is known.
+pub fn kld_and_error(kld: f64, error: Option<f64>) -> String {
     match error {
         Some(error) => format!("{kld:.5} ± {error:.5}"),
         None => format!("{kld:.5}"),

@@ -10,6 +10,7 @@ mod frontier;
 mod glance;
 pub mod kinds;
 pub mod opencog;
+mod pack;
 mod provenance;
 mod tensors;
 mod tradeoff;

@@ -1,9 +1,10 @@
 //! What the model is, how it is run, and how it was made.
 
+use super::pack;
+use crate::report::command::as_file;
 use crate::report::document::{Fact, FrontMatter, Part, Section, Table};
-use crate::report::export::shell_word;
 use crate::report::numbers::count;
-use crate::report::{Report, Stage};
+use crate::report::{Command, Report, Stage};
 
 /// What a report is titled: the file that was made.
 pub fn title(report: &Report) -> String {
@@ -55,22 +56,22 @@ pub fn use_it(report: &Report) -> Option<Section> {
     if report.dry_run || report.architecture.is_empty() {
         return None;
     }
-    let file = shell_word(&title(report));
-    let context = report.metrics.context;
+    let file = as_file(report.output.file_name().unwrap_or(report.output.as_os_str()));
+    let context = report.metrics.context.to_string();
+    let run = |program| Command::new(program).flag("-m", &file).flag("-c", &context);
     let said = "Any program that reads GGUF runs it; llama.cpp, for example:";
-    let parts = vec![
+    let mut parts = vec![
         Part::Text(said.into()),
-        Part::Command(format!("llama-cli -m {file} -c {context} -p 'Once upon a time'")),
-        Part::Command(format!("llama-server -m {file} -c {context}")),
+        Part::Command(run("llama-cli").flag("-p", "Once upon a time")),
+        Part::Command(run("llama-server")),
     ];
+    parts.extend(pack::use_it(report));
     Section::of("use", "How to run it", parts)
 }
 
 /// How it was made.
 pub fn section(report: &Report) -> Option<Section> {
     let [input, output] = [&report.input, &report.output].map(|path| path.to_string_lossy());
-    let command =
-        format!("opencog-qat {} {} {}", report.flags, shell_word(&input), shell_word(&output));
     let origin = &report.origin;
     let mut facts = vec![
         Fact::new("program", format!("opencog-qat {}", report.version)),
@@ -78,6 +79,7 @@ pub fn section(report: &Report) -> Option<Section> {
         Fact::new("output", output),
         Fact::new("seed", report.seed.to_string()),
     ];
+    facts.extend(report.pack.as_ref().map(pack::fact));
     let known = [
         ("SHA-256 of the output", &report.output_sha256),
         ("name", &origin.name),
@@ -103,7 +105,7 @@ pub fn section(report: &Report) -> Option<Section> {
     rows.push(vec!["all".into(), format!("{seconds:.2}"), String::new()]);
     let parts = vec![
         Part::Facts(facts),
-        Part::Command(command),
+        Part::Command(report.command.clone()),
         Part::Table(Table::new(["stage", "#seconds", "#share"]).with(rows)),
     ];
     Section::of("provenance", "How it was made", parts)

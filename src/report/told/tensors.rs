@@ -24,7 +24,11 @@ pub fn layers(report: &Report) -> Option<Section> {
     }
     let mut parts = vec![Part::Figure(bits(&rows, layers))];
     parts.extend(costs(report, &rows, layers).map(Part::Figure));
-    parts.extend(by_role(report).map(Part::Table));
+    if let Some(table) = by_role(report) {
+        let said = "The KLD that the search predicts of all tensors of a role in a format, in \
+                    thousandths of a nat per token:";
+        parts.extend([Part::Text(said.into()), Part::Table(table)]);
+    }
     Section::of("layers", "Layer by layer", parts)
 }
 
@@ -111,6 +115,7 @@ fn bits(rows: &[Row], layers: usize) -> Figure {
         caption: "The format of each matrix, by layer and role.".into(),
         picture: Picture::HeatMap(picture),
         table,
+        more: Vec::new(),
     }
 }
 
@@ -149,6 +154,7 @@ fn costs(report: &Report, rows: &[Row], layers: usize) -> Option<Figure> {
                 .into(),
         picture: Picture::HeatMap(picture),
         table,
+        more: Vec::new(),
     })
 }
 
@@ -158,7 +164,7 @@ fn by_role(report: &Report) -> Option<Table> {
     if costs.formats.is_empty() {
         return None;
     }
-    let head = ["KLD predicted, in thousandths of a nat per token".to_string()].into_iter();
+    let head = ["role".to_string()].into_iter();
     let columns: Vec<String> =
         head.chain(costs.formats.iter().map(|format| format!("#{format}"))).collect();
     let row = |(role, row): (crate::model::Role, Vec<Option<f64>>)| {

@@ -63,6 +63,7 @@ fn before_and_after(round: &TrainedRound) -> Option<Figure> {
         }),
         table: Table::new(["#layer", "#steps", "#tokens", "#before", "#after", "#left"])
             .with(round.layers.iter().map(row)),
+        more: Vec::new(),
     })
 }
 
@@ -107,6 +108,7 @@ fn passes(round: &TrainedRound) -> Option<Figure> {
             legend: "share of the error that is left".into(),
         }),
         table: Table::new(columns.iter().map(String::as_str)).with(layers().map(line)),
+        more: Vec::new(),
     })
 }
 
@@ -131,5 +133,6 @@ fn end_to_end(round: &TrainedRound) -> Option<Figure> {
             series: vec![Series { name: "KLD".into(), mark: Mark::Line, points }],
         }),
         table: Table::new(["#tokens", "#KLD"]).with(checks.iter().map(row)),
+        more: Vec::new(),
     })
 }

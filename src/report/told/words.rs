@@ -73,6 +73,7 @@ fn along(evaluation: &Evaluation) -> Option<Figure> {
         }),
         table: Table::new(["#from position", "#positions", "#mean KLD", "#largest KLD"])
             .with(stretches.iter().map(row)),
+        more: Vec::new(),
     })
 }
 

@@ -61,6 +61,17 @@ pub enum TruthCoding {
     },
 }
 
+impl TruthCoding {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            TruthCoding::Exact => "exact",
+            TruthCoding::Chosen { .. } => "chosen",
+            TruthCoding::Named { codec, .. } => codec.name(),
+        }
+    }
+}
+
 /// The form in which a companion has its AtomSpace; none where it has none.
 ///
 /// # Errors

@@ -17,6 +17,16 @@ pub enum TvMerge {
     Last,
 }
 
+impl TvMerge {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            TvMerge::FirstNested => "first",
+            TvMerge::Last => "last",
+        }
+    }
+}
+
 /// How a file is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
