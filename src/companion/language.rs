@@ -134,16 +134,25 @@ impl Signs {
         signs
     }
 
-    /// The likelier language; Scheme where nothing tells.
+    /// The likelier language; Scheme if nothing tells.
     fn language(&self) -> Language {
-        if self.metta + self.words > self.scheme { Language::Metta } else { Language::Scheme }
+        match self.is_metta() || self.metta + self.words > self.scheme {
+            true => Language::Metta,
+            false => Language::Scheme,
+        }
+    }
+
+    /// Whether it has as many signs of MeTTa as of Scheme: types of AtomSpaces are words of MeTTa as
+    /// good as any, while no AtomSpace text has `$x`.
+    fn is_metta(&self) -> bool {
+        self.metta > 0 && self.metta >= self.scheme
     }
 
     /// Whether it is clearly not this language.
     fn contradict(&self, language: Language) -> bool {
         match language {
             Language::Metta => self.metta == 0 && self.scheme > self.words,
-            Language::Scheme => self.metta > self.scheme || self.scheme == 0 && self.words > 0,
+            Language::Scheme => self.is_metta() || self.scheme == 0 && self.words > 0,
         }
     }
 }

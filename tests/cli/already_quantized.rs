@@ -158,6 +158,7 @@ fn limits_that_kept_tensors_are_too_large_for_name_the_flag() {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn a_search_and_training_leave_them_alone() {
     let tiny = Model::of(&Folder::with_tiny().open("in.gguf"));
     let kept = ["blk.1.ffn_down.weight", "blk.2.attn_q.weight"];

@@ -32,6 +32,7 @@ fn quantized(folder: &Folder, flags: &str) -> Json {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn dimensions_of_1_and_types_of_no_tokens_change_nothing() {
     let sound = quantized(&Folder::with_tiny(), "");
     let [norm, first, down] =

@@ -42,7 +42,7 @@ fn a_standard_run_tells_what_was_lost() {
             .and(has("% by KLD on the model's own text"))
             .and(has("KLD 0.0"))
             .and(has("same top token"))
-            .and(has("% on text.txt"))
+            .and(has("% by perplexities on text.txt"))
             .and(has("perplexity")),
     );
     let report = json(&folder.read("r.json"));
@@ -74,6 +74,7 @@ fn importance_lowers_the_loss() {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn the_bytes_and_figures_of_a_standard_run_do_not_depend_on_threads() {
     let folder = Folder::with_tiny();
     let mut figures = Vec::new();

@@ -69,6 +69,7 @@ fn a_run_has_a_page_and_a_card_that_say_what_its_json_says() {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn every_step_of_the_search_has_its_bytes() {
     let folder = Folder::with_tiny();
     let report = folder.path("r.json");
@@ -114,6 +115,7 @@ fn positions_that_differ_most_are_shown_in_their_context() {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn recipes_are_compared_if_that_is_asked_for() {
     let folder = Folder::with_tiny();
     let fast = "--compare-recipes --effort fast in.gguf out.gguf";

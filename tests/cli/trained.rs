@@ -26,6 +26,7 @@ fn kld(report: &Json) -> f64 {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn training_lowers_the_loss_at_the_same_size_and_the_summary_says_so() {
     let folder = Folder::with_tiny();
     let flags = "--batches 2 --batch-size 16 --seq-len 128 --formats Q4_0";
@@ -68,6 +69,7 @@ fn training_lowers_the_loss_at_the_same_size_and_the_summary_says_so() {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn the_allowed_degradation_is_held_in_no_more_bytes() {
     let folder = Folder::with_tiny();
     let flags = "--batches 1 --seq-len 64 --formats Q4_0,IQ4_NL,Q5_1,Q8_0 --accuracy 0.03";
@@ -125,6 +127,7 @@ fn bytes_depend_neither_on_threads_nor_on_being_killed() {
 }
 
 #[test]
+#[ignore = "takes longer than ten seconds"]
 fn a_second_round_goes_on_too() {
     let folder = Folder::with_tiny();
     // From so little text layers learn next to nothing, so that the first round is far off.
