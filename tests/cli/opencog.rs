@@ -246,7 +246,10 @@ fn broken_files_are_refused_with_their_place() {
     folder.refused_with(pack, "train.csv");
     folder.refused_with("opencog pack no.scm kb.opencog.gguf", "no.scm: cannot open it");
     folder.refused_with("opencog export no.gguf out.scm", "no.gguf: cannot open the companion: ");
-    folder.refused_with("opencog stats no.gguf", "no.gguf: cannot open the companion, AtomSpace text or MeTTa");
+    folder.refused_with(
+        "opencog stats no.gguf",
+        "no.gguf: cannot open the companion, AtomSpace text or MeTTa",
+    );
     folder.refused_with("opencog stats in.gguf", "expected `opencog`, found `llama`");
     folder.refused_with("opencog export in.gguf out.scm", "expected `opencog`, found `llama`");
     // Before the model is worked on.

@@ -81,7 +81,10 @@ fn flags_about_opencog_data_are_checked() {
     misused("--attention fp4 in.gguf out.gguf", &["--attention", "fp4", "geometric"]);
     misused("opencog unpack kb.scm", &["unpack"]);
     misused("opencog pack kb.scm", &["KB.opencog.gguf"]);
-    misused("opencog export kb.opencog.gguf out.scm --target 4", &["--target", "5.0, 2026 or metta"]);
+    misused(
+        "opencog export kb.opencog.gguf out.scm --target 4",
+        &["--target", "5.0, 2026 or metta"],
+    );
 }
 
 #[test]
