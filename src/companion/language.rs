@@ -3,6 +3,7 @@
 //! Its name tells by `.scm` or `.metta`; what stands in it must not say otherwise. Of another name,
 //! what stands in it tells.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -74,11 +75,11 @@ impl Language {
 /// What tells the languages apart, counted.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Signs {
-    /// What no MeTTa has: nodes of known types, commands and values of AtomSpace text.
+    /// What no MeTTa has: nodes of known types, commands, values and defined words of AtomSpace text.
     scheme: usize,
     /// What no AtomSpace text has: `!(`, `$x`, `(: ..`, `(= ..`.
     metta: usize,
-    /// Words that are arguments. AtomSpace text has them only where it defined them.
+    /// Words that are arguments and were not defined before. AtomSpace text has no others.
     words: usize,
 }
 
@@ -105,6 +106,7 @@ impl Signs {
         // The depth of a form with what Scheme means by its words.
         let mut inside: Option<usize> = None;
         let mut before: &[u8] = b"";
+        let mut defined: HashSet<&[u8]> = HashSet::new();
         while let Some(token) = scan.next() {
             if inside.is_some_and(|depth| scan.depth < depth) {
                 inside = None;
@@ -117,6 +119,10 @@ impl Signs {
                     signs.scheme += 1;
                     inside = inside.or(Some(scan.depth));
                 }
+                Piece::Word(word) if before == b"define" => {
+                    defined.insert(word);
+                }
+                Piece::Word(word) if defined.contains(word) => signs.scheme += 1,
                 Piece::Word(b"!") if scan.depth == 0 => signs.metta += 1,
                 Piece::Word([b'$', ..]) | Piece::Head([b'$', ..]) => signs.metta += 1,
                 Piece::Word([b'\'', b'A'..=b'Z', ..]) => signs.scheme += 1,
