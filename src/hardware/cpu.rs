@@ -75,7 +75,7 @@ pub const REFERENCE: (f64, f64) = (4.40e10, 4.476e11);
 /// lanes, and its part of handing rows to threads.
 const ROW: f64 = 11.0;
 /// The same of rows that are repacked, which share the sum with seven others.
-const REPACKED_ROW: f64 = 3.0;
+const REPACKED_ROW: f64 = 2.0;
 /// The same of rows of floats.
 const ROW_OF_FLOATS: f64 = 10.0;
 
