@@ -3,7 +3,7 @@
 //! Its name tells by `.scm` or `.metta`; what stands in it must not say otherwise. Of another name,
 //! what stands in it tells.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -107,13 +107,19 @@ impl Signs {
         let mut inside: Option<usize> = None;
         let mut before: &[u8] = b"";
         let mut defined: HashSet<&[u8]> = HashSet::new();
+        // Texts have few types, and each is looked up once.
+        let mut node_types: HashMap<&[u8], bool> = HashMap::new();
         while let Some(token) = scan.next() {
             if inside.is_some_and(|depth| scan.depth < depth) {
                 inside = None;
             }
             match token {
                 Piece::Block => signs.scheme += 1,
-                Piece::Text if is_node_type(before) => signs.scheme += 1,
+                Piece::Text
+                    if *node_types.entry(before).or_insert_with(|| is_node_type(before)) =>
+                {
+                    signs.scheme += 1;
+                }
                 Piece::Head(b":" | b"=" | b"->") if scan.depth == 1 => signs.metta += 1,
                 Piece::Head(word) if is_scheme_head(word) => {
                     signs.scheme += 1;
