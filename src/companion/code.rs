@@ -58,33 +58,33 @@ const TOO_MANY: &str = "more than 256 of a kind are distinct (--attention geomet
 impl Coded {
     fn atoms(&mut self, space: &AtomSpace, summary: &ReadSummary, request: &Request) {
         let values = space.atoms().filter_map(|atom| space.truth_value(atom));
-        let (coding, mut truth) = code_truth(values, request.truth);
-        let report = AtomSpaceReport::of(space, request.form, 0);
-        let coded = Ordered::of(space, coding);
-        let ordered =
-            worth_its_loss(coded, &mut truth, request, |_| Ordered::of(space, TruthCoding::Exact));
-        self.ordered(ordered, AtomSpaceReport { truth, ..report }, summary, request);
+        let (coding, truth) = code_truth(values, request.truth);
+        let report = AtomSpaceReport { truth, ..AtomSpaceReport::of(space, request.form, 0) };
+        self.ordered(Ordered::of(space, TruthCoding::Exact), coding, report, summary, request);
     }
 
     fn sorted(&mut self, sorted: Sorted, summary: &ReadSummary, request: &Request) {
-        let (coding, mut truth) = code_truth(sorted.truth_values(), request.truth);
+        let (coding, truth) = code_truth(sorted.truth_values(), request.truth);
         let report = AtomSpaceReport::of_sorted(&sorted, request.form);
-        let is_lossy = truth.as_ref().is_some_and(|truth| truth.damage.is_lossy());
-        let given = is_lossy.then(|| sorted.given_truth());
-        let ordered = worth_its_loss(sorted.ordered(coding), &mut truth, request, |coded| {
-            given.map_or_else(|| coded.clone(), |given| coded.with_exact_truth(given))
-        });
-        self.ordered(ordered, AtomSpaceReport { truth, ..report }, summary, request);
+        self.ordered(
+            sorted.ordered(),
+            coding,
+            AtomSpaceReport { truth, ..report },
+            summary,
+            request,
+        );
     }
 
-    /// Codes attention values, and lays out what is told so far of the atoms.
+    /// Codes truth and attention values, and lays out what is told so far of the atoms.
     fn ordered(
         &mut self,
         mut ordered: Ordered,
-        report: AtomSpaceReport,
+        coding: TruthCoding,
+        mut report: AtomSpaceReport,
         summary: &ReadSummary,
         request: &Request,
     ) {
+        code_if_worth_it(&mut ordered, coding, &mut report.truth, request);
         let codec = match request.attention() {
             AttentionCoding::Exact => None,
             AttentionCoding::Chosen => Some(AttentionCodec::Palette),
@@ -240,23 +240,24 @@ fn decline(truth: &mut TruthReport, less: u64, more: u64) {
     truth.damage = truth.damage.undone();
 }
 
-/// What is coded as was chosen, or exactly, where what that loses saves hardly anything; of the latter
-/// `exact` makes the same atoms.
-fn worth_its_loss(
-    coded: Ordered,
+/// Codes truth values, unless the codec was chosen, loses something and saves hardly anything.
+fn code_if_worth_it(
+    ordered: &mut Ordered,
+    coding: TruthCoding,
     truth: &mut Option<TruthReport>,
     request: &Request,
-    exact: impl FnOnce(&Ordered) -> Ordered,
-) -> Ordered {
-    let (TruthCoding::Chosen { .. }, Some(lossy)) = (request.truth, truth) else { return coded };
-    if !lossy.damage.is_lossy() {
-        return coded;
+) {
+    let lossy = truth.as_mut().filter(|truth| truth.damage.is_lossy());
+    let (TruthCoding::Chosen { .. }, Some(lossy)) = (request.truth, lossy) else {
+        return ordered.code_truth(coding);
+    };
+    let exact = ordered.truth();
+    let bytes = |ordered: &Ordered| ordered.section(request.form).tensor_bytes();
+    let more = bytes(ordered);
+    ordered.code_truth(coding);
+    let less = bytes(ordered);
+    if more as f64 <= less as f64 * (1.0 + WORTH_A_LOSS) {
+        ordered.set_truth(exact);
+        decline(lossy, less, more);
     }
-    let exact = exact(&coded);
-    let [less, more] = [&coded, &exact].map(|of| of.section(request.form).tensor_bytes());
-    if more as f64 > less as f64 * (1.0 + WORTH_A_LOSS) {
-        return coded;
-    }
-    decline(lossy, less, more);
-    exact
 }

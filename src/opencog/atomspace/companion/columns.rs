@@ -10,7 +10,7 @@ use crate::opencog::atomspace::{AtomId, AtomStore, AttentionValue, TruthValue, V
 use super::TruthCoding;
 
 /// For each atom none or one of some distinct things.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Dictionary<T> {
     /// For each atom 0 for none, or 1 + the place in `distinct`.
     pub codes: Vec<u32>,

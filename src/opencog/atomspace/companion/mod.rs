@@ -32,8 +32,8 @@ mod value_view;
 mod tests;
 
 pub use at_rest::expand;
-pub use ordered::Ordered;
-pub use sorter::{GivenTruth, Sorted, Sorter};
+pub use ordered::{Ordered, OrderedTruth};
+pub use sorter::{Sorted, Sorter};
 pub use space::PackedSpace;
 
 use super::codec::Codec;

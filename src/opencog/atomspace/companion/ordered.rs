@@ -26,6 +26,9 @@ pub struct Ordered {
     pub(super) values: ValueColumn,
 }
 
+/// The truth values of ordered atoms, in one coding.
+pub struct OrderedTruth(TruthColumn);
+
 impl Ordered {
     /// Orders the atoms of a store and codes their truth values.
     pub fn of(store: &impl AtomStore, coding: TruthCoding) -> Ordered {
@@ -47,6 +50,22 @@ impl Ordered {
             values: columns::value_column(store, &old, &id),
         };
         (ordered, new)
+    }
+
+    /// A copy of the truth values.
+    pub fn truth(&self) -> OrderedTruth {
+        OrderedTruth(self.truth.clone())
+    }
+
+    /// Codes truth values that are exact so far.
+    pub fn code_truth(&mut self, coding: TruthCoding) {
+        let given = std::mem::take(&mut self.truth.exact);
+        self.truth = columns::truth_column(given, coding);
+    }
+
+    /// Puts truth values of the same atoms in the place of those that there are.
+    pub fn set_truth(&mut self, truth: OrderedTruth) {
+        self.truth = truth.0;
     }
 
     /// The atoms that have attention values, ascending, and these values; none where a value is

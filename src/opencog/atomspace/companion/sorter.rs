@@ -130,26 +130,11 @@ impl Sorted {
         self.ignored
     }
 
-    /// The truth values as they were given.
-    pub fn given_truth(&self) -> GivenTruth {
-        GivenTruth(self.truth.clone())
-    }
-
-    /// The same with coded truth values.
-    pub fn ordered(self, coding: TruthCoding) -> Ordered {
+    /// The atoms with their truth values as they were given.
+    pub fn ordered(self) -> Ordered {
         let Sorted { types, groups, names, outgoing, truth, attention, values, .. } = self;
-        let truth = truth_column(truth, coding);
+        let truth = truth_column(truth, TruthCoding::Exact);
         Ordered { types, groups, names, outgoing, truth, attention, values }
-    }
-}
-
-/// The truth values of sorted atoms, not coded.
-pub struct GivenTruth(Dictionary<Vec<TruthValue>>);
-
-impl Ordered {
-    /// The same atoms with the truth values that they were given.
-    pub fn with_exact_truth(&self, given: GivenTruth) -> Ordered {
-        Ordered { truth: truth_column(given.0, TruthCoding::Exact), ..self.clone() }
     }
 }
 
@@ -381,7 +366,7 @@ mod tests {
         let sorted = sorter.finish().unwrap();
         summary.values_taken -= sorted.values_ignored();
         summary.values_ignored += sorted.values_ignored();
-        (sorted.ordered(TruthCoding::Exact), summary, parts)
+        (sorted.ordered(), summary, parts)
     }
 
     /// However a text is cut, the companion is that of the whole.
