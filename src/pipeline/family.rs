@@ -7,17 +7,17 @@ use crate::Error;
 use crate::config::{Config, ConfigError, Goal};
 use crate::gguf::{OutputFile, OutputFolder};
 use crate::input::open_model;
-use crate::outputs::Outputs;
 use crate::progress::Progress;
-use crate::provenance::{header, run_description};
 use crate::quantize::Searchable;
-use crate::report::{Command, FamilyReport, Report, ReportFormat};
-use crate::same_file::refuse_same_files;
+use crate::report::{FamilyReport, Report, ReportFormat};
 use crate::threads;
 
+use super::apart::refuse_same_files;
 use super::files::{Files, WRITTEN};
 use super::make::Make;
-use super::{Clock, Job, context, work};
+use super::outputs::Outputs;
+use super::provenance::{header, run_description};
+use super::{Clock, Job, command, context, work};
 
 /// Which sizes to make of which model.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,7 +180,7 @@ fn quantize_family(
         version: env!("CARGO_PKG_VERSION"),
         input: job.input.clone(),
         folder: job.output.clone(),
-        command: Command::of_family(job, &configs[0], &names),
+        command: command::of_family(job, &configs[0], &names),
         members: reports,
         stages: clock.stages,
     };

@@ -8,19 +8,19 @@ use crate::config::Config;
 use crate::gguf::{Gguf, Metadata, OutputFolder, encoded_size};
 use crate::hardware::tpu::{self, Layout};
 use crate::model::kv_cache_bytes;
-use crate::outputs::{Outputs, TOO_LITTLE_TEXT};
 use crate::progress::Progress;
-use crate::provenance::output_metadata;
 use crate::quantize::{Header, Lost, Plan, Record, Searchable, store};
-use crate::recipes::Compared;
 use crate::report::numbers::bytes;
 use crate::report::{Evaluation, Measured, PackReport, RecipeReport, Report, Run, Seen, own};
 use crate::validate::{Alignment, degradation_of};
 use crate::work::Work;
 
 use super::files::{Files, below_target};
+use super::outputs::{Outputs, TOO_LITTLE_TEXT};
+use super::provenance::output_metadata;
+use super::recipes::Compared;
 use super::seen::Finished;
-use super::{Clock, Decided, Job};
+use super::{Clock, Decided, Job, command};
 
 /// What a model is made of, beside what was decided.
 pub struct Make<'m, 'a> {
@@ -106,8 +106,10 @@ impl Make<'_, '_> {
             pack.folder = below_target(&pack.folder);
         }
         let mut report = Report::of(Run {
-            job,
+            input: &job.input,
             written_to: if is_missed { below_target(&job.output) } else { job.output.clone() },
+            dry_run: job.dry_run,
+            command: command::of_run(job, config),
             config,
             gguf,
             plan: &plan,

@@ -1,15 +1,10 @@
-//! A command that a reader can give to a shell: the one that makes a run's files again, above all.
+//! A command that a reader can give to a shell.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
-
-use crate::config::Config;
-use crate::hardware::Hardware;
-use crate::hardware::tpu::{Layout, NO_PACK};
-use crate::pipeline::Job;
 
 /// A command for a POSIX shell, quoted. Its JSON is one string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,66 +42,6 @@ impl Command {
     /// Its words, quoted, a flag and its value as one.
     pub fn words(&self) -> &[String] {
         &self.words
-    }
-
-    /// The command that makes the files of this run again. What changes none of them (`--force`,
-    /// `--threads`, what is shown meanwhile) is left out.
-    pub(crate) fn of_run(job: &Job, config: &Config) -> Command {
-        let command = Command::new("opencog-qat").with_flags(&config.to_string());
-        command.with_files(job, config).file(&job.input).file(&job.output)
-    }
-
-    /// The same of a family, whose members were made with such flags as `member`.
-    pub(crate) fn of_family(job: &Job, member: &Config, sizes: &[&str]) -> Command {
-        let size = format!(" {}", member.goal.flag());
-        let flags = member.to_string().replacen(&size, "", 1);
-        let command = Command::new("opencog-qat").word("family").flag("--sizes", sizes.join(","));
-        let command = command.with_flags(&flags).with_files(job, member);
-        command.file(&job.input).file(&job.output)
-    }
-
-    /// With the flags of a configuration.
-    fn with_flags(mut self, flags: &str) -> Command {
-        let flags = flags.split("--").map(str::trim).filter(|flag| !flag.is_empty());
-        for flag in flags {
-            let (name, value) = match flag.split_once(' ') {
-                Some((name, value)) => (name, Some(value)),
-                None => (flag, None),
-            };
-            let name = format!("--{name}");
-            self = match value {
-                Some(value) => self.flag(&name, value),
-                None => self.word(name),
-            };
-        }
-        self
-    }
-
-    /// With what a job says of files beside the model, and of what is told of it.
-    fn with_files(mut self, job: &Job, config: &Config) -> Command {
-        if config.hardware == Hardware::Tpu {
-            let layout = job.tpu_layout.map_or(NO_PACK, Layout::name);
-            self = self.flag("--tpu-layout", layout);
-        }
-        for (flag, value) in job.opencog.flags() {
-            self = match value {
-                Some(value) => self.flag(flag, value),
-                None => self.word(flag),
-            };
-        }
-        if let Some(text) = &job.eval_text {
-            self = self.flag("--eval-text", text);
-        }
-        if let Some(program) = &job.llama_bench {
-            self = self.flag("--llama-bench", program);
-        }
-        if job.compare_recipes {
-            self = self.word("--compare-recipes");
-        }
-        match &job.report {
-            Some(report) => self.flag("--report", report.path()),
-            None => self,
-        }
     }
 }
 
@@ -173,7 +108,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::Goal;
 
     #[test]
     fn words_are_quoted_if_a_shell_would_change_them() {
@@ -197,36 +131,6 @@ mod tests {
     fn names_need_not_be_utf_8() {
         use std::os::unix::ffi::OsStrExt;
         assert_eq!(quoted(OsStr::from_bytes(b"a\xff9")), "$'a\\3779'");
-    }
-
-    #[test]
-    fn a_run_is_told_with_all_that_decides_its_files() {
-        let mut job = Job::new("in.gguf", "out dir/o.gguf");
-        job.tpu_layout = Some(Layout::Qwix);
-        job.opencog.atomspace = Some(PathBuf::from("x.scm"));
-        job.opencog.enabled.moses = false;
-        (job.force, job.threads) = (true, Some(1));
-        let tpu = Config { hardware: Hardware::Tpu, ..Config::default() };
-        let told = Command::of_run(&job, &tpu).to_string();
-        let flags = " --tpu-layout qwix --atomspace x.scm --disable-moses in.gguf 'out dir/o.gguf'";
-        assert!(told.starts_with("opencog-qat --hardware tpu --accuracy 0.02 "), "{told}");
-        assert!(told.ends_with(flags), "{told}");
-        job.tpu_layout = None;
-        let told = Command::of_run(&job, &tpu).to_string();
-        assert!(told.contains(" --tpu-layout none "), "{told}");
-        let told = Command::of_run(&job, &Config::default()).to_string();
-        assert!(!told.contains("--tpu-layout") && !told.contains("--force"), "{told}");
-    }
-
-    #[test]
-    fn a_family_is_told_with_its_sizes_and_without_that_of_one() {
-        let job = Job::new("in.gguf", "out");
-        let goal = Goal { bpw: Some(4.5), ..Goal::default() };
-        let member = Config { goal, ..Config::default() };
-        let told = Command::of_family(&job, &member, &["4.5bpw", "92MB"]).to_string();
-        assert!(told.starts_with("opencog-qat family --sizes 4.5bpw,92MB --hardware cpu --bits"));
-        assert!(!told.contains("--bpw") && !told.contains("--accuracy"), "{told}");
-        assert!(told.ends_with(" --seed 0 in.gguf out"), "{told}");
     }
 
     proptest! {

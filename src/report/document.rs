@@ -1,7 +1,15 @@
 //! What is told, apart from how it is laid out: a document of sections, in which every picture has
 //! its table. All text in it is plain: whoever lays it out escapes it.
 
+use serde::Serialize;
+
 use super::Command;
+
+/// Something that a report is made of: a run, an evaluation, OpenCog data.
+pub trait Tell: Serialize {
+    /// What is told of it.
+    fn document(&self) -> Document;
+}
 
 /// What is told of a run, of an evaluation or of OpenCog data.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -15,10 +15,11 @@ mod told;
 mod validation;
 
 pub use command::Command;
+pub use document::Tell;
 pub(crate) use evaluation::rounding_kld;
 pub use evaluation::{Activations, Evaluation, EvaluationReport, TextSource, evaluation_table};
 pub use export::text::{family_summary, summary};
-pub use export::{ReportFile, ReportFormat, Tell, write_json};
+pub use export::{ReportFile, ReportFormat, write_json};
 pub use family::FamilyReport;
 pub use figures::{
     AlignmentFigure, Figures, HardwareFigure, LargestError, LeftOut, MemoryFigure, RelativeSpeed,
@@ -47,7 +48,6 @@ use crate::gguf::{Gguf, Metadata, TensorSpec, encoded_size};
 use crate::hardware::Memory;
 use crate::hardware::tpu::Layout;
 use crate::model::{FUSED, Kind, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
-use crate::pipeline::Job;
 use crate::quantize::{Choice, KeptFrom, Lost, Plan, Planned, Record};
 
 use numbers::bytes;
@@ -229,9 +229,14 @@ pub struct TensorReport {
 
 /// Everything a report is made from.
 pub(crate) struct Run<'a> {
-    pub job: &'a Job,
+    /// The model that was read; of a split one, the first shard.
+    pub input: &'a Path,
     /// Where the model is, or would be.
     pub written_to: PathBuf,
+    /// Whether nothing is written.
+    pub dry_run: bool,
+    /// The command that makes the same files again.
+    pub command: Command,
     pub config: &'a Config,
     pub gguf: &'a Gguf,
     pub plan: &'a Plan,
@@ -331,7 +336,7 @@ pub(crate) fn own(evaluations: &[Evaluation]) -> Option<&Evaluation> {
 
 impl Report {
     pub(crate) fn of(run: Run) -> Report {
-        let Run { job, config, gguf, plan, .. } = run;
+        let Run { config, gguf, plan, .. } = run;
         let tensors: Vec<TensorReport> =
             plan.tensors.iter().zip(&run.lost).map(TensorReport::of).collect();
         let figures = Figures::of(&run, &tensors);
@@ -341,11 +346,10 @@ impl Report {
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
-            input: job.input.clone(),
+            input: run.input.into(),
             output: run.written_to.clone(),
-            dry_run: job.dry_run,
+            dry_run: run.dry_run,
             flags: config.to_string(),
-            command: Command::of_run(job, config),
             seed: config.seed,
             architecture: architecture_name(gguf.metadata()).to_string(),
             origin: Origin::of(gguf.metadata()),
@@ -354,6 +358,7 @@ impl Report {
             metrics: Metrics::of(&run),
             figures,
             warnings,
+            command: run.command,
             kept_from: run.kept_from,
             missed: run.measured.missed,
             evaluations: run.measured.evaluations,
@@ -401,7 +406,7 @@ impl Metrics {
                 .ok(),
             memory: run.config.memory(),
             context: run.context,
-            relative_error: (!run.job.dry_run).then(|| lost.relative()),
+            relative_error: (!run.dry_run).then(|| lost.relative()),
             degradation: own.map(Evaluation::degradation),
             mean_kld: own.map(|own| own.statistics.kld.value),
             same_top: own.map(|own| own.statistics.same_top.value),

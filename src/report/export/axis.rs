@@ -3,6 +3,8 @@
 use crate::report::document::{Axis, Unit};
 use crate::report::numbers::short;
 
+/// Height of a plot between its axes, in CSS pixels.
+pub const HEIGHT: f64 = 280.0;
 /// Numbers beside an axis, about.
 const TICKS: f64 = 5.0;
 

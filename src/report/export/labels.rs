@@ -1,7 +1,7 @@
 //! Where the labels of a plot lie beside their points. A plot fills any width, and a label keeps its
 //! place beside the point, so that places are tried at two widths.
 
-use super::svg::HEIGHT;
+use super::axis::HEIGHT;
 
 /// The widths that labels are placed for: those of a plot on a phone, and on a wide screen.
 const WIDTHS: [f64; 2] = [290.0, 940.0];

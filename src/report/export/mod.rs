@@ -15,21 +15,13 @@ pub mod text;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use super::document::Document;
+use super::document::Tell;
 use crate::Error;
 use crate::gguf::OutputFile;
 
 pub use html::html;
 pub use json::write_json;
 pub use markdown::markdown;
-
-/// Something that a report is made of: a run, an evaluation, OpenCog data.
-pub trait Tell: Serialize {
-    /// What is told of it.
-    fn document(&self) -> Document;
-}
 
 /// How a report is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

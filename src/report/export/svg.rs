@@ -4,15 +4,13 @@
 
 use std::fmt::Write;
 
-use super::axis::Range;
+use super::axis::{HEIGHT, Range};
 use super::colour::{self, CIVIDIS, VIRIDIS};
 use super::escape::html as escape;
 use super::labels::label_places;
 use crate::report::document::{Cell, HeatMap, Mark, Plot, Point, Scale, Series};
 use crate::report::numbers::short;
 
-/// Height of a plot between its axes, in CSS pixels.
-pub const HEIGHT: f64 = 280.0;
 /// Height of a row of a heat map.
 const ROW: f64 = 22.0;
 /// Colours that series have, one after another.

@@ -1,9 +1,9 @@
 //! Several sizes of one model: a table of all, to choose from.
 
+use crate::report::document::Tell;
 use crate::report::document::{
     Document, Fact, Figure, Mark, Note, Part, Picture, Plot, Point, Section, Series, Table, Tone,
 };
-use crate::report::export::Tell;
 use crate::report::{Evaluation, FamilyReport, RecipeReport, Report};
 use crate::validate::Statistics;
 

@@ -17,8 +17,7 @@ mod tradeoff;
 mod training;
 mod words;
 
-use super::document::{Document, Section};
-use super::export::Tell;
+use super::document::{Document, Section, Tell};
 use super::{EvaluationReport, OpenCogReport, Report, Stats};
 
 /// The sections of a run's report, in order.

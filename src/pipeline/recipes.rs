@@ -8,7 +8,6 @@ use crate::Error;
 use crate::calibrate::Importance;
 use crate::gguf::{Format, Gguf, Metadata, TensorSpec, encoded_size};
 use crate::model::Role;
-use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::quantize::{
     Candidate, Choice, PassContext, PeerRecipe, Plan, Planned, SearchError, encode_plainly,
@@ -17,6 +16,8 @@ use crate::quantize::{
 use crate::report::{RecipeLosses, RecipeReport};
 use crate::validate::CompareError;
 use crate::work::Work;
+
+use super::outputs::Outputs;
 
 /// A model whose recipes are compared.
 pub struct Compared<'c, 'a> {
