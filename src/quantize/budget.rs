@@ -7,8 +7,9 @@ use crate::gguf::{Gguf, TensorInfo};
 use crate::hardware::Memory;
 use crate::model::kv_cache_bytes;
 
+use super::error::PlanError;
+use super::options::{Kept, Options};
 use super::pace::Pace;
-use super::plan::PlanError;
 use super::size::{Bytes, Header};
 
 /// What the limits are counted against, known before any format is chosen.
@@ -28,6 +29,40 @@ pub struct Fixed {
     pub kv_cache: u64,
     /// The speed that is asked for, if one is.
     pub pace: Option<Pace>,
+}
+
+impl Fixed {
+    /// What does not depend on the choice of formats; `kv_cache` in bytes.
+    pub fn of(
+        gguf: &Gguf,
+        config: &Config,
+        options: &[Options],
+        header: Header,
+        kv_cache: u64,
+    ) -> Fixed {
+        let mut fixed = Fixed {
+            parameters: 0,
+            quantized_parameters: 0,
+            kept: Bytes::default(),
+            already: AlreadyQuantized::default(),
+            header,
+            kv_cache,
+            pace: Pace::of(gguf, config, options),
+        };
+        for (tensor, options) in gguf.tensors().iter().zip(options) {
+            fixed.parameters += tensor.elements();
+            match options {
+                Options::Formats(_) => fixed.quantized_parameters += tensor.elements(),
+                Options::Kept(kept) => {
+                    fixed.kept += Bytes::of_tensor(tensor.bytes(), header.alignment);
+                    if *kept == Kept::AlreadyQuantized {
+                        fixed.already.add(tensor);
+                    }
+                }
+            }
+        }
+        fixed
+    }
 }
 
 /// Tensors that the input has in block formats, and that stay in them.

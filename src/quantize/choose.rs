@@ -7,16 +7,17 @@ use rayon::prelude::*;
 use crate::calibrate::Importance;
 use crate::config::Config;
 use crate::gguf::{Format, Gguf, TensorInfo};
-use crate::hardware::Time;
+use crate::hardware::{Hardware, Time};
 use crate::model::Kind;
 
 use super::budget::{Fixed, LimitKind};
 use super::candidate::{Candidate, How};
 use super::encode::EncodeError;
+use super::error::PlanError;
 use super::fast;
 use super::knapsack::{self, Item, smallest};
+use super::options::Options;
 use super::pace::{Pace, Room};
-use super::plan::PlanError;
 use super::sample;
 use super::size::{Bytes, line_bytes};
 
@@ -24,6 +25,19 @@ use super::size::{Bytes, line_bytes};
 /// hardware loads as one are one here.
 pub type Groups<'a> = BTreeMap<Kind, KindGroups<'a>>;
 type KindGroups<'a> = BTreeMap<&'a [Candidate], Vec<&'a TensorInfo>>;
+
+/// The tensors that get the same format: of a kind, and of kinds that the hardware loads as one.
+pub fn groups<'a>(gguf: &'a Gguf, hardware: Hardware, options: &'a [Options]) -> Groups<'a> {
+    let mut groups = Groups::new();
+    for (tensor, options) in gguf.tensors().iter().zip(options) {
+        if let Options::Formats(candidates) = options {
+            let kind = Kind::of(&hardware.loaded_as(&tensor.name));
+            let kind = groups.entry(kind).or_default();
+            kind.entry(candidates).or_default().push(tensor);
+        }
+    }
+    groups
+}
 
 /// What was chosen for each group.
 pub type Chosen<'a> = BTreeMap<(Kind, &'a [Candidate]), Candidate>;

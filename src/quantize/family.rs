@@ -1,8 +1,9 @@
 //! Models of several sizes: one survey, one set of sensitivities, one search for all.
 
-use super::plan::PlanError;
+use super::error::PlanError;
+use super::error::SearchError;
 use super::progressive::Progressive;
-use super::search::{Aim, Found, Judge, Known, Search, SearchError};
+use super::search::{Aim, Found, Judge, Known, Search};
 use super::searchable::Searchable;
 
 /// Searches for the best model of each size, in the order given. The searches differ in their flags

@@ -6,7 +6,7 @@ use crate::gguf::TensorInfo;
 use crate::model::{Extremes, InHalf, Overflow, Rounding};
 
 use super::candidate::{Candidate, How};
-use super::plan::PlanError;
+use super::error::PlanError;
 
 /// How many times as large as on the calibration text inputs may be before llama.cpp's outputs are
 /// not finite, in any format that a tensor may get: other text has larger ones, but outliers of

@@ -7,11 +7,13 @@ mod choose;
 mod compensate;
 mod encode;
 mod encoded;
+mod error;
 mod extent;
 mod family;
 mod fast;
 mod fixed;
 mod grid;
+mod inspection;
 mod kept_from;
 mod knapsack;
 mod lattice;
@@ -24,6 +26,7 @@ mod peer_recipe;
 mod plan;
 mod portable;
 mod progressive;
+mod record;
 mod sample;
 mod search;
 mod searchable;
@@ -40,6 +43,7 @@ pub use compensate::{Comparison, Compensation, OutputError, Polish, Regularisati
 pub use encode::{EncodeError, encode_tensor};
 pub(crate) use encoded::with_encodings;
 pub use encoded::{Encoded, Encodings};
+pub use error::{PlanError, SearchError};
 pub use family::search_family;
 pub use kept_from::{KeptFrom, MARGIN};
 pub(crate) use knapsack::Item;
@@ -47,13 +51,10 @@ pub use losses::{Gain, Losses};
 pub use lost::Lost;
 pub(crate) use pass::{PassContext, encode_plainly, forget_pass};
 pub use peer_recipe::PeerRecipe;
-pub use plan::{Choice, Plan, PlanError, Planned, plan};
-pub use search::{
-    Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,
-    TensorCosts, TrainedRound,
-};
-pub use searchable::Searchable;
-pub use sensitivity::Group;
+pub use plan::{Choice, Plan, Planned};
+pub use record::{Chosen, Cost, Group, Probe, Record, Step, StepKind, TensorCosts, TrainedRound};
+pub use search::{Aim, Found, Judge, Search};
+pub use searchable::{Searchable, plan};
 pub use size::{Bytes, Header};
 pub use store::{StoreError, store};
 pub use training::{

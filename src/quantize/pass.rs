@@ -14,7 +14,7 @@ use super::candidate::Candidate;
 use super::compensate::{Compensation, Polish, Regularisation};
 use super::encode::{encode_tensor, for_each_batch};
 use super::encoded::{Encoded, Encodings, with_encodings};
-use super::search::SearchError;
+use super::error::SearchError;
 
 /// What a pass needs beside what it encodes.
 #[derive(Clone, Copy)]

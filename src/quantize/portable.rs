@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::gguf::Gguf;
 use crate::hardware::PORTABLE;
 
+use super::error::PlanError;
 use super::options::Options;
-use super::plan::PlanError;
 
 /// Refuses a tensor that is kept in a block format which is not portable, if the file is to be: who
 /// reads it elsewhere may refuse the whole file for that one.

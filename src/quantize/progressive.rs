@@ -9,23 +9,23 @@ use crate::model::Role;
 
 use super::candidate::Candidate;
 use super::encoded::{Encodings, with_some};
+use super::error::SearchError;
 use super::losses::Losses;
 use super::pass::{PassContext, encode_in_passing, encode_plainly};
 use super::plan::Plan;
-use super::search::{
-    Aim, Chosen, Cost, Found, Judge, Probe, Record, Search, SearchError, Step, StepKind,
-    TensorCosts,
-};
-use super::sensitivity::{Factors, Group, Sensitivity};
+use super::record::{Chosen, Cost, Group, Probe, Record, Step, StepKind, TensorCosts};
+use super::search::{Aim, Found, Judge, Known, Search, expected_share};
+use super::sensitivity::{Factors, Sensitivity};
 use super::size::Bytes;
 
 mod allocation;
 mod fitting;
 mod resize;
+#[cfg(test)]
+mod tests;
 mod trained;
 
 use allocation::together;
-pub use trained::expected_share;
 
 /// Steps in which the tensors are quantized.
 const STEPS: usize = 3;
@@ -98,6 +98,23 @@ impl Measured {
     /// This, or `other` if that is better by what is aimed at.
     fn or_better(self, other: Measured, aim: Aim) -> Measured {
         if aim.prefers(&other.losses, &self.losses) { other } else { self }
+    }
+}
+
+impl Search<'_, '_> {
+    /// Searches.
+    pub fn run(&self, judge: &mut dyn Judge) -> Result<Found, SearchError> {
+        let Known { importance, searchable, sensitivities } = self.survey()?;
+        let search = Search { searchable: &searchable, ..*self };
+        let mut progressive = Progressive::new(&search, &importance, &sensitivities, judge);
+        progressive.probe()?;
+        let reached = progressive.quantize_by_sensitivity()?;
+        let reached = match self.aim {
+            Aim::Smallest { kld } if self.trains() => progressive.fit_and_train(reached, kld)?,
+            Aim::Smallest { kld } => progressive.fit(reached, kld)?,
+            Aim::Best => progressive.exchange(reached)?,
+        };
+        progressive.finish(reached)
     }
 }
 

@@ -11,12 +11,14 @@ use crate::model::{Kind, Phase};
 
 use super::budget::{Fixed, Limit, kv_cache};
 use super::candidate::{Candidate, How};
-use super::choose::{budget, choose};
+use super::choose::{Chosen, budget, choose, groups};
 use super::encoded::{Encoded, Encodings};
+use super::error::PlanError;
+use super::inspection::{Exactness, Inspection};
 use super::kept_from::{KeptFrom, Left, left, tight_warnings};
-use super::options::{Exactness, Inspection, Options};
+use super::options::Options;
 use super::pace::Pace;
-use super::plan::{Plan, PlanError, Planned, fixed_part, groups, planned, planned_with};
+use super::plan::{Plan, Planned};
 use super::portable::refuse_unportable;
 use super::sensitivity::{Bands, Sensitivity};
 use super::size::{Bytes, Header, line_bytes};
@@ -83,7 +85,7 @@ impl Searchable {
         refuse_unportable(gguf, &options, config)?;
         refuse_off_grid(gguf, config.hardware, &options)?;
         let all = Searchable {
-            fixed: fixed_part(gguf, config, &options, header, kv_cache),
+            fixed: Fixed::of(gguf, config, &options, header, kv_cache),
             options: Vec::new(),
             budget: Bytes::default(),
             lines: Bytes::default(),
@@ -238,7 +240,7 @@ impl Searchable {
                     known.unwrap_or(Candidate::encoded(*format))
                 }
             };
-            planned_with(tensor, options, || candidate)
+            options.planned(tensor, || candidate)
         };
         let plan = Plan { tensors: tensors.map(planned).collect(), warnings: Vec::new() };
         self.fixed.header.file_with(plan.bytes(self.alignment()))
@@ -247,8 +249,9 @@ impl Searchable {
     /// The plan in which the tensors have the formats that `chosen` has for their names.
     pub fn plan(&self, gguf: &Gguf, chosen: &BTreeMap<&str, Candidate>) -> Plan {
         let tensors = gguf.tensors().iter().zip(&self.options);
-        let planned =
-            |(tensor, options)| planned_with(tensor, options, || chosen[tensor.name.as_str()]);
+        let planned = |(tensor, options): (&TensorInfo, &Options)| {
+            options.planned(tensor, || chosen[tensor.name.as_str()])
+        };
         self.planned(tensors.map(planned).collect())
     }
 
@@ -330,6 +333,28 @@ impl Searchable {
         let planned = |chosen| planned(gguf, config.hardware, &self.options, &chosen);
         Ok(chosen.map(|chosen| self.planned(planned(chosen))))
     }
+}
+
+/// Chooses the format of every tensor. `header` is what the file has beside the tensors, with the
+/// flags of `config`; `context` the tokens that must fit in memory. Errors are weighted by
+/// `importance` where it is known.
+pub fn plan(
+    gguf: &Gguf,
+    config: &Config,
+    importance: &Importance,
+    header: Header,
+    context: u64,
+) -> Result<Plan, PlanError> {
+    Searchable::new(gguf, config, header, context)?.best_by_role(gguf, config, importance)
+}
+
+/// The tensors, each with the format that was chosen for its group.
+fn planned(gguf: &Gguf, hardware: Hardware, options: &[Options], chosen: &Chosen) -> Vec<Planned> {
+    let planned = |(tensor, options): (&TensorInfo, &Options)| {
+        let kind = Kind::of(&hardware.loaded_as(&tensor.name));
+        options.planned(tensor, || chosen[&(kind, options.candidates())])
+    };
+    gguf.tensors().iter().zip(options).map(planned).collect()
 }
 
 /// What to tell where a limit leaves no room for formats that lose nothing.

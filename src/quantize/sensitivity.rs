@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::gguf::{Format, TensorInfo};
 use crate::model::{Role, layer_part};
 
 use super::candidate::Candidate;
-use super::search::Probe;
+use super::record::{Group, Probe};
 
 /// What a tensor loses in the formats that it may get.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,16 +90,6 @@ impl Bands {
             _ => self.bands,
         }
     }
-}
-
-/// Tensors that were probed together: all others in full precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Group {
-    /// Those of a role.
-    Role(Role),
-    /// Those of a band of layers.
-    Band(usize),
 }
 
 impl Group {

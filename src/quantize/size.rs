@@ -1,12 +1,9 @@
 //! How many bytes a plan takes, exactly, however the plan was made.
 
-use std::collections::BTreeMap;
 use std::ops::{Add, AddAssign};
 
 use crate::gguf::Format;
 use crate::model::Kind;
-
-use super::plan::Plan;
 
 /// Bytes, counted in the two ways that limits are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,34 +77,8 @@ impl Header {
     }
 }
 
-impl Plan {
-    /// Bytes of the tensors, and what they add to a file with this alignment.
-    pub fn bytes(&self, alignment: u64) -> Bytes {
-        let tensors = self.tensors.iter().map(|tensor| {
-            let bytes = tensor.spec.format.bytes_of(tensor.spec.shape.elements()).unwrap_or(0);
-            Bytes::of_tensor(bytes, alignment)
-        });
-        let lines =
-            self.counts().into_iter().map(|((kind, format), n)| line_bytes(&kind, format, n));
-        tensors.chain(lines).sum()
-    }
-
-    /// One line for each kind and format that tensors are encoded in, as it stands in the file's
-    /// metadata: `attention q: Q4_K x 30`.
-    pub fn lines(&self) -> Vec<String> {
-        self.counts().into_iter().map(|((kind, format), n)| line(&kind, format, n)).collect()
-    }
-
-    fn counts(&self) -> BTreeMap<(Kind, Format), usize> {
-        let mut counts = BTreeMap::new();
-        for tensor in self.tensors.iter().filter(|tensor| tensor.choice.is_encoded()) {
-            *counts.entry((Kind::of(&tensor.spec.name), tensor.spec.format)).or_default() += 1;
-        }
-        counts
-    }
-}
-
-fn line(kind: &Kind, format: Format, n: usize) -> String {
+/// The line about `n` tensors of a kind in a format.
+pub fn line(kind: &Kind, format: Format, n: usize) -> String {
     format!("{kind}: {format} x {n}")
 }
 

@@ -17,7 +17,7 @@ use super::compensate::{
     Comparison, Compensation, OutputError, Polish, Regularisation, output_error,
 };
 use super::encode::{EncodeError, checked_values, rounded};
-use super::search::SearchError;
+use super::error::SearchError;
 use super::sensitivity::Sensitivity;
 
 /// Rows of a tensor that are looked at: rows lose much alike.

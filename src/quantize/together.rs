@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::gguf::{Format, Gguf};
 use crate::hardware::Hardware;
 
+use super::error::PlanError;
 use super::options::Options;
-use super::plan::PlanError;
 
 /// Leaves tensors that are loaded as one only the formats that all of them may have, so that the
 /// candidate at a place is the same for all; or says that there is none.

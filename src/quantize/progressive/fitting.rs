@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Changed, Progressive, Reached};
-use crate::quantize::search::{SearchError, StepKind};
+use crate::quantize::error::SearchError;
+use crate::quantize::record::StepKind;
 
 /// Rounds that bring the smallest model to the KLD that is allowed, and as many more where it is
 /// still above.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Changed, Progressive, Reached};
-use crate::quantize::search::{Search, SearchError, StepKind};
+use crate::quantize::error::SearchError;
+use crate::quantize::record::StepKind;
+use crate::quantize::search::Search;
 
 impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     /// Goes over to a search that differs in its limits only: what was learnt of the tensors stays

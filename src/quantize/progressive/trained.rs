@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::gguf::{Format, Gguf};
 use crate::model::{Role, layer_part};
 use crate::quantize::encoded::Encodings;
-use crate::quantize::search::{Search, SearchError, Step, StepKind, TrainedRound};
+use crate::quantize::error::SearchError;
+use crate::quantize::record::{Step, StepKind, TrainedRound};
+use crate::quantize::search::{Search, expected_share};
 use crate::quantize::training::{
     BlockTraining, EndToEnd, EndToEndTraining, StepLengths, TokenCost, Trained, TrainedWhole,
     Training, train_blocks, train_end_to_end,
@@ -16,24 +17,11 @@ use crate::quantize::training::{
 use super::fitting::{CLOSE, Tries};
 use super::{Measured, Progressive, Reached};
 
-/// What training layer by layer is expected to leave of the KLD, before any was tried, as it does of
-/// SmolLM2's at `--accuracy 0.02`; the first round corrects it.
-const EXPECTED_SHARE: f64 = 0.8;
-/// And what training end to end leaves of that.
-const EXPECTED_END_TO_END: f64 = 0.9;
 /// Rounds of training, at most.
 const ROUNDS: usize = 2;
 /// Where training gives a model of a KLD in these shares of the allowed one, formats that are changed
 /// afterwards do the rest, and another round is not worth its time.
 const NEAR: RangeInclusive<f64> = 0.8..=1.1;
-
-/// What training is expected to leave of the KLD, before any was tried.
-pub fn expected_share(config: &Config) -> f64 {
-    match config.train_tokens {
-        0 => EXPECTED_SHARE,
-        _ => EXPECTED_SHARE * EXPECTED_END_TO_END,
-    }
-}
 
 impl Progressive<'_, '_, '_> {
     /// Trains a finished model.

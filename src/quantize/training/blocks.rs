@@ -9,7 +9,7 @@ use crate::model::{Gain, Layer, LayerPlace, Map, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
-use crate::quantize::search::SearchError;
+use crate::quantize::error::SearchError;
 use crate::work::Work;
 
 use super::examples::Examples;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
 use crate::progress::{Amount, Progress};
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
-use crate::quantize::search::SearchError;
+use crate::quantize::error::SearchError;
 use crate::work::Work;
 
 use super::adam::{Step, cosine_decay, warm_up};
@@ -157,7 +157,7 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
     fn new(context: &'b EndToEnd<'b, 'a>, student: Student<'t>) -> Run<'b, 'a, 't> {
         let &EndToEnd { model, learn, tokens, training, .. } = context;
         let lengths = learn.iter().map(|tokens| tokens.len()).collect();
-        let schedule = Schedule::new(lengths, tokens, training);
+        let schedule = Schedule::new(lengths, tokens, training.batch, training.seed);
         let (full, taught) = (Session::new(model), vec![None; learn.len()]);
         Run {
             context,

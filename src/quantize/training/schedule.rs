@@ -1,6 +1,5 @@
 //! Which sequences each step of training end to end learns from.
 
-use super::end_to_end::EndToEndTraining;
 use super::examples::order;
 
 /// Pass after pass over the text, each in another order, until there are enough tokens.
@@ -17,8 +16,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// As many steps as sequences of these lengths need for so many tokens.
-    pub fn new(lengths: Vec<usize>, tokens: usize, training: EndToEndTraining) -> Schedule {
-        let EndToEndTraining { batch, seed, .. } = training;
+    pub fn new(lengths: Vec<usize>, tokens: usize, batch: usize, seed: u64) -> Schedule {
         let mut schedule = Schedule { lengths, batch, seed, steps: 0 };
         if let Some(passes) = tokens.checked_div(schedule.tokens_of_pass()) {
             schedule.steps = passes * schedule.steps_of_pass();
@@ -59,8 +57,7 @@ mod tests {
     use super::*;
 
     fn schedule(lengths: &[usize], tokens: usize) -> Schedule {
-        let training = EndToEndTraining { batch: 2, seed: 3, ..EndToEndTraining::default() };
-        Schedule::new(lengths.to_vec(), tokens, training)
+        Schedule::new(lengths.to_vec(), tokens, 2, 3)
     }
 
     #[test]

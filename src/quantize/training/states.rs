@@ -4,7 +4,7 @@
 //! and neither loses what is learnt but not yet seen after rounding. They take as much of the disk
 //! as of memory, 13 or 14 bytes for each trained weight, and twice that while one state follows another.
 
-use crate::quantize::search::SearchError;
+use crate::quantize::error::SearchError;
 use crate::work::{Bytes, Work};
 
 use super::student::Student;

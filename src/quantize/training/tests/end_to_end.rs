@@ -15,7 +15,7 @@ use crate::model::{Gain, Map, Model, Session, Unobserved, Wanted};
 use crate::progress::{Amount, Progress, Silent};
 use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
-use crate::quantize::search::SearchError;
+use crate::quantize::error::SearchError;
 use crate::threads;
 use crate::work::{Foreign, Work};
 

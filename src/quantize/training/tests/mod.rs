@@ -11,7 +11,7 @@ use crate::gguf::{Format, Gguf};
 use crate::model::layer_part;
 use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings};
-use crate::quantize::search::SearchError;
+use crate::quantize::error::SearchError;
 use crate::work::Work;
 
 fn tiny() -> &'static Gguf {
