@@ -5,31 +5,35 @@ use std::time::Instant;
 
 use crate::Error;
 use crate::calibrate::Importance;
-use crate::companion::{Companion, Request};
+use crate::companion::{Companion, Mode, Request};
 use crate::config::{Config, ConfigError, Effort, Strategy};
 use crate::gguf::{Gguf, Metadata, OutputFile, OutputFolder};
 use crate::hardware::Hardware;
 use crate::hardware::tpu::{self, Layout};
 use crate::input::open_model;
 use crate::model::context_length;
-use crate::outputs::Outputs;
 use crate::progress::Progress;
-use crate::provenance::{header, run_description};
 use crate::quantize::{Encodings, Found, KeptFrom, Plan, Record, Searchable};
 use crate::report::{Report, ReportFile, Stage};
-use crate::same_file::refuse_same_files;
 use crate::threads;
 use crate::work::{Foreign, Work, work_folder};
 
+mod apart;
+mod command;
 mod family;
 mod files;
 mod make;
+mod outputs;
+mod provenance;
+mod recipes;
 mod seen;
 
+use apart::refuse_same_files;
 pub use family::{FamilyJob, Member, run_family};
-pub(crate) use files::below_target;
 use files::{Files, WRITTEN};
 use make::Make;
+use outputs::Outputs;
+use provenance::{header, run_description};
 
 /// What to do with which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,8 +116,9 @@ fn quantize(job: &Job, config: &Config, progress: &dyn Progress) -> Result<Repor
         tpu::check(&gguf).map_err(|e| Error::pack(&job.input, e))?;
     }
     // Before the model is worked on: what is broken is known at once, and the model names it.
-    let companion = Companion::beside(&gguf, job)?;
-    let doubt = Companion::doubt(&gguf, job);
+    let mode = if job.dry_run { Mode::Dry } else { Mode::Write };
+    let companion = Companion::beside(&gguf, &job.opencog, &job.output, mode, job.force)?;
+    let doubt = Companion::doubt(&gguf, &job.opencog);
     let work = work(job, config, || {
         run_description(&gguf, config, context(config, gguf.metadata()), companion.as_ref())
     })?;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 use crate::gguf::{self, Gguf, OutputFile};
 use crate::opencog::section::{Section, write};
-use crate::pipeline::Job;
 use crate::report::OpenCogReport;
 use crate::sha256::{self, Hashed};
 
@@ -38,29 +37,34 @@ pub(crate) struct Companion {
 impl Companion {
     /// The companion of a model's output: of the data that is asked for, and of a companion beside
     /// the input where some is not. `None` where there is no data.
-    pub fn beside(model: &Gguf, job: &Job) -> Result<Option<Companion>, Error> {
-        let carried = Companion::carried(model, job);
-        if carried.is_none() && job.opencog.inputs().next().is_none() {
+    pub fn beside(
+        model: &Gguf,
+        request: &Request,
+        output: &Path,
+        mode: Mode,
+        overwrite: bool,
+    ) -> Result<Option<Companion>, Error> {
+        let carried = Companion::carried(model, request);
+        if carried.is_none() && request.inputs().next().is_none() {
             return Ok(None);
         }
-        let target = companion_of(&job.output);
+        let target = companion_of(output);
         OutputFile::check_name(&target)?;
-        let made = Made::of(&job.opencog, carried.as_deref())?;
+        let made = Made::of(request, carried.as_deref())?;
         if made.coded.sections.is_empty() {
             return Ok(None);
         }
-        let mode = if job.dry_run { Mode::Dry } else { Mode::Write };
-        made.write(&target, job.force, mode).map(Some)
+        made.write(&target, overwrite, mode).map(Some)
     }
 
     /// The companion beside the input that something is kept of.
-    pub fn carried(model: &Gguf, job: &Job) -> Option<PathBuf> {
-        carried::beside(model, &job.opencog)
+    pub fn carried(model: &Gguf, request: &Request) -> Option<PathBuf> {
+        carried::beside(model, request)
     }
 
     /// What is to be said of that companion, where it is not the one that the input names.
-    pub fn doubt(model: &Gguf, job: &Job) -> Option<String> {
-        carried::doubt(model, &job.opencog)
+    pub fn doubt(model: &Gguf, request: &Request) -> Option<String> {
+        carried::doubt(model, request)
     }
 
     /// The companion of data that is asked for.

@@ -1,32 +1,18 @@
 //! MeTTa on its way to a companion and back.
 
-use std::fs::File;
 use std::path::Path;
 
 use crate::Error;
 use crate::gguf::Gguf;
 use crate::opencog::atomspace;
 use crate::opencog::atomspace::companion::{Form, TruthCoding};
-use crate::opencog::metta::{self, Metta, PackedMetta, Tops, Truths};
+use crate::opencog::metta::{Metta, PackedMetta, Tops, Truths};
 use crate::opencog::section::{Section, write};
 use crate::report::{AtomSpaceReport, MettaReport, SkippedReport, TruthReport};
 
 use super::Request;
 use super::code::{Coded, truth_report};
-
-/// Reads a text.
-pub(super) fn read(path: &Path) -> Result<Metta, Error> {
-    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
-    metta::read(file).map_err(|error| fault(path, error))
-}
-
-/// An error about the text or the companion at a path.
-pub(super) fn fault(path: &Path, error: atomspace::Error) -> Error {
-    match error {
-        atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
-        other => Error::opencog(path, other),
-    }
-}
+use super::read::fault;
 
 impl Coded {
     /// Adds the sections of a text. Its truth values are coded only by a codec that is named.

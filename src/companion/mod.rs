@@ -17,7 +17,7 @@ mod request;
 mod run;
 mod validate;
 
-pub(crate) use made::Companion;
+pub(crate) use made::{Companion, Mode};
 pub(crate) use named::{NAME_KEY, SHA256_KEY};
 pub use named::{Named, State, named};
 pub use query::{Answer, QueryJob, query};

@@ -71,7 +71,7 @@ pub fn query(job: &QueryJob) -> Result<Answer, Error> {
     }
     match Language::of(&job.file, !job.aliases.is_empty())? {
         Language::Metta => {
-            let gguf = metta::in_memory(&job.file, &metta::read(&job.file)?)?;
+            let gguf = metta::in_memory(&job.file, &read::metta(&job.file)?)?;
             answer_of_metta(&metta::packed(&job.file, &gguf)?, job)
         }
         Language::Scheme => {

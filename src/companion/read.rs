@@ -9,11 +9,11 @@ use crate::Error;
 use crate::opencog::atomspace::companion::{Sorted, Sorter};
 use crate::opencog::atomspace::read::{ReadOptions, ReadSummary, read, read_in_parts};
 use crate::opencog::atomspace::{self, AtomSpace, AtomStore, Declarations};
-use crate::opencog::metta::Metta;
+use crate::opencog::metta::{self, Metta};
 use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
 
+use super::Request;
 use super::language::Language;
-use super::{Request, metta};
 
 /// What the files say.
 #[derive(Debug, Default)]
@@ -62,12 +62,26 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
     let mut data = match request.atoms() {
         Some(path) => match Language::of(path, !request.aliases.is_empty())? {
             Language::Scheme => atoms(path, request)?,
-            Language::Metta => Data { metta: Some(metta::read(path)?), ..Data::default() },
+            Language::Metta => Data { metta: Some(metta(path)?), ..Data::default() },
         },
         None => Data::default(),
     };
     data.programs = request.programs().map(|path| programs(path, request)).transpose()?;
     Ok(data)
+}
+
+/// Reads a text of MeTTa.
+pub(super) fn metta(path: &Path) -> Result<Metta, Error> {
+    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
+    metta::read(file).map_err(|error| fault(path, error))
+}
+
+/// An error about the text or the companion at a path.
+pub(super) fn fault(path: &Path, error: atomspace::Error) -> Error {
+    match error {
+        atomspace::Error::Io { doing, source } => Error::file(path, doing, source),
+        other => Error::opencog(path, other),
+    }
 }
 
 /// Reads a text of atoms, in parts that are sorted where memory may not suffice.

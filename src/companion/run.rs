@@ -264,7 +264,7 @@ fn text_stats(
     types: &[PathBuf],
 ) -> Result<Stats, Error> {
     if Language::of(path, !aliases.is_empty())? == Language::Metta {
-        let atomspace = Some(metta::told(&metta::read(path)?, Form::Mapped, 0));
+        let atomspace = Some(metta::told(&read::metta(path)?, Form::Mapped, 0));
         return Ok(Stats { atomspace, ..Stats::of(path) });
     }
     let (aliases, types) = (aliases.to_vec(), types.to_vec());

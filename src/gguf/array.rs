@@ -4,7 +4,8 @@
 //! element may cost more in memory than it does on disk (nested arrays apart, whose number the
 //! reader caps).
 
-use super::value::{ValueType, encode_string};
+use super::string::encode_string;
+use super::value_type::ValueType;
 
 /// An array: elements of one type.
 #[derive(Debug, Clone, PartialEq)]

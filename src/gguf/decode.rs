@@ -6,7 +6,9 @@
 use super::array::{Array, Strings};
 use super::cursor::Cursor;
 use super::error::{Error, grouped};
-use super::value::{GgufString, Value, ValueType};
+use super::string::GgufString;
+use super::value::Value;
+use super::value_type::ValueType;
 
 /// How deep arrays may be nested.
 pub(super) const MAX_DEPTH: usize = 64;

@@ -8,7 +8,7 @@ use std::path::Path;
 /// a link that it is what the descriptor has open, which may be a plain file.
 #[cfg(unix)]
 pub(super) fn leads_to_descriptor(path: &Path) -> bool {
-    use super::output::folder_of;
+    use super::folder::folder_of;
     /// As many links in a row as Linux follows.
     const MOST_LINKS: usize = 40;
 

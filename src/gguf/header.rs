@@ -9,7 +9,8 @@ use super::foreign;
 use super::format::Format;
 use super::metadata::Metadata;
 use super::tensor::{MAX_DIMS, Shape, TensorInfo, check_name, checked_bytes};
-use super::value::{Value, ValueType};
+use super::value::Value;
+use super::value_type::ValueType;
 use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT};
 
 /// The most metadata keys read or written. Models have some dozens; each key costs more memory than

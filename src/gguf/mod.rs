@@ -11,6 +11,7 @@ mod cursor;
 mod decode;
 mod descriptor;
 mod error;
+mod folder;
 mod foreign;
 pub mod format;
 mod header;
@@ -19,21 +20,25 @@ mod output;
 mod output_folder;
 mod read;
 mod split;
+mod string;
 mod tensor;
 mod value;
+mod value_type;
 mod write;
 
 pub use array::{Array, Strings};
 pub use error::Error;
+pub(crate) use folder::folder_of;
 pub use format::Format;
 pub use header::alignment;
 pub use metadata::Metadata;
-pub(crate) use output::folder_of;
 pub use output::{OutputFile, discard_unfinished};
 pub use output_folder::{Known, OutputFolder};
 pub use read::Gguf;
+pub use string::GgufString;
 pub use tensor::{Shape, TensorInfo, TensorSpec};
-pub use value::{GgufString, Value, ValueType};
+pub use value::Value;
+pub use value_type::ValueType;
 pub use write::{Writer, encoded_size, header_size};
 
 /// The metadata key of the alignment of tensor data.

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 
 use super::descriptor::leads_to_descriptor;
 use super::error::Error;
+use super::folder::folder_of;
 
 /// The temporary files and folders of this process. Its lock is held while one is made or renamed, so that
 /// there is never a temporary file that isn't listed.
@@ -159,14 +160,6 @@ impl Drop for OutputFile {
             drop(temporary);
             unfinished.paths.retain(|other| *other != path);
         }
-    }
-}
-
-/// The folder of the file `target`.
-pub(crate) fn folder_of(target: &Path) -> &Path {
-    match target.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
     }
 }
 

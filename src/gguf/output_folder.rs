@@ -8,9 +8,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{Error, quoted};
+use super::folder::folder_of;
 use super::output::{
-    cannot_create, discard_abandoned, exists, folder_of, refuse_when_ended, temporary_folder,
-    unfinished,
+    cannot_create, discard_abandoned, exists, refuse_when_ended, temporary_folder, unfinished,
 };
 
 /// Which files a folder of this kind may have: one with others is never replaced.

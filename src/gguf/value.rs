@@ -2,130 +2,8 @@
 
 use super::array::Array;
 use super::error::shortened;
-
-/// The type of a metadata value, numbered as in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ValueType {
-    /// 8 bits, unsigned.
-    U8 = 0,
-    /// 8 bits, signed.
-    I8 = 1,
-    /// 16 bits, unsigned.
-    U16 = 2,
-    /// 16 bits, signed.
-    I16 = 3,
-    /// 32 bits, unsigned.
-    U32 = 4,
-    /// 32 bits, signed.
-    I32 = 5,
-    /// A float of 32 bits.
-    F32 = 6,
-    /// True or false, in a byte.
-    Bool = 7,
-    /// A length and bytes.
-    String = 8,
-    /// Elements of one type, arrays among them.
-    Array = 9,
-    /// 64 bits, unsigned.
-    U64 = 10,
-    /// 64 bits, signed.
-    I64 = 11,
-    /// A float of 64 bits.
-    F64 = 12,
-}
-
-/// In the order of their ids: the type and its name.
-const TYPES: [(ValueType, &str); 13] = [
-    (ValueType::U8, "u8"),
-    (ValueType::I8, "i8"),
-    (ValueType::U16, "u16"),
-    (ValueType::I16, "i16"),
-    (ValueType::U32, "u32"),
-    (ValueType::I32, "i32"),
-    (ValueType::F32, "f32"),
-    (ValueType::Bool, "bool"),
-    (ValueType::String, "str"),
-    (ValueType::Array, "arr"),
-    (ValueType::U64, "u64"),
-    (ValueType::I64, "i64"),
-    (ValueType::F64, "f64"),
-];
-
-impl ValueType {
-    /// The type with this id in the file.
-    pub fn from_id(id: u32) -> Option<ValueType> {
-        TYPES.get(id as usize).map(|row| row.0)
-    }
-
-    /// The id in the file.
-    pub const fn id(self) -> u32 {
-        self as u32
-    }
-
-    /// A short name, as gguf-py prints it in lower case.
-    pub const fn name(self) -> &'static str {
-        TYPES[self as usize].1
-    }
-
-    /// The fewest bytes that a value of this type takes in a file; all of them but for strings
-    /// (a length, then bytes) and arrays (element type, length, then elements).
-    pub(super) const fn min_bytes(self) -> u64 {
-        match self {
-            ValueType::U8 | ValueType::I8 | ValueType::Bool => 1,
-            ValueType::U16 | ValueType::I16 => 2,
-            ValueType::U32 | ValueType::I32 | ValueType::F32 => 4,
-            ValueType::U64 | ValueType::I64 | ValueType::F64 | ValueType::String => 8,
-            ValueType::Array => 12,
-        }
-    }
-}
-
-impl std::fmt::Display for ValueType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A string as GGUF stores it: any bytes. Tokens of some vocabularies are not UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct GgufString(Vec<u8>);
-
-impl GgufString {
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The text, where the bytes are UTF-8.
-    pub fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
-    }
-}
-
-impl From<&str> for GgufString {
-    fn from(text: &str) -> GgufString {
-        GgufString(text.into())
-    }
-}
-
-impl From<String> for GgufString {
-    fn from(text: String) -> GgufString {
-        GgufString(text.into())
-    }
-}
-
-impl From<Vec<u8>> for GgufString {
-    fn from(bytes: Vec<u8>) -> GgufString {
-        GgufString(bytes)
-    }
-}
-
-/// Lossy where the bytes are not UTF-8.
-impl std::fmt::Display for GgufString {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&String::from_utf8_lossy(&self.0))
-    }
-}
+use super::string::{GgufString, encode_string};
+use super::value_type::ValueType;
 
 /// A metadata value. Floats keep their bits, NaN payloads included; by `==`, as for floats
 /// themselves, a NaN equals nothing.
@@ -235,7 +113,7 @@ impl Value {
     /// Bytes it takes in a file, its type not counted.
     pub(super) fn encoded_len(&self) -> u64 {
         match self {
-            Value::String(s) => 8 + s.0.len() as u64,
+            Value::String(s) => 8 + s.as_bytes().len() as u64,
             Value::Array(a) => a.encoded_len(),
             scalar => scalar.value_type().min_bytes(),
         }
@@ -252,19 +130,13 @@ impl Value {
             Value::I32(n) => out.extend(n.to_le_bytes()),
             Value::F32(x) => out.extend(x.to_le_bytes()),
             Value::Bool(b) => out.push((*b).into()),
-            Value::String(s) => encode_string(&s.0, out),
+            Value::String(s) => encode_string(s.as_bytes(), out),
             Value::Array(a) => a.encode(out),
             Value::U64(n) => out.extend(n.to_le_bytes()),
             Value::I64(n) => out.extend(n.to_le_bytes()),
             Value::F64(x) => out.extend(x.to_le_bytes()),
         }
     }
-}
-
-/// Appends a string as a file stores it: its length, its bytes.
-pub(super) fn encode_string(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend((bytes.len() as u64).to_le_bytes());
-    out.extend_from_slice(bytes);
 }
 
 /// One short line for a person: long strings are cut, arrays show type and length.
@@ -279,7 +151,7 @@ impl std::fmt::Display for Value {
             Value::I32(n) => n.fmt(f),
             Value::F32(x) => x.fmt(f),
             Value::Bool(b) => b.fmt(f),
-            Value::String(s) => f.pad(&shortened(&s.0, 60)),
+            Value::String(s) => f.pad(&shortened(s.as_bytes(), 60)),
             Value::Array(a) => a.fmt(f),
             Value::U64(n) => n.fmt(f),
             Value::I64(n) => n.fmt(f),
@@ -291,15 +163,6 @@ impl std::fmt::Display for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_lead_back() {
-        for (i, (value_type, _)) in TYPES.iter().enumerate() {
-            assert_eq!(value_type.id() as usize, i);
-            assert_eq!(ValueType::from_id(i as u32), Some(*value_type));
-        }
-        assert_eq!(ValueType::from_id(13), None);
-    }
 
     #[test]
     fn numbers_of_any_width_are_numbers() {

@@ -8,8 +8,9 @@ use super::decode::MAX_DEPTH;
 use super::error::{Error, grouped, quoted};
 use super::header::{MAX_KEYS, MAX_TENSORS, alignment, check_key};
 use super::metadata::Metadata;
+use super::string::encode_string;
 use super::tensor::{TensorSpec, check_name, checked_bytes};
-use super::value::{Value, encode_string};
+use super::value::Value;
 
 /// Bytes of a file with this metadata and these tensors, or why there can be none.
 pub fn encoded_size(metadata: &Metadata, tensors: &[TensorSpec]) -> Result<u64, String> {

@@ -16,7 +16,7 @@
 use crate::gguf::Format;
 use crate::model::{PerToken, Phase};
 
-use super::speed::Cost;
+use super::cost::Cost;
 
 /// What vector instructions llama.cpp was built for, and how fast it is with them.
 #[derive(Debug)]

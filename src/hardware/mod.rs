@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::block::SharedScale;
 use crate::gguf::Format;
 
+mod cost;
 mod cpu;
 mod fused;
 mod gpu;
@@ -13,9 +14,10 @@ mod speed;
 pub mod tpu;
 mod workload;
 
+pub use cost::Cost;
 pub use cpu::InstructionSet;
 pub use memory::Memory;
-pub use speed::{Cost, SpeedFloor, Time};
+pub use speed::{SpeedFloor, Time};
 pub use workload::{SpeedUp, Utilisation, Workload};
 
 /// What kind of machine runs the quantized model.

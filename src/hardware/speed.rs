@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::gguf::{Format, Shape};
 use crate::model::{PerToken, Phase};
 
+use super::cost::Cost;
 use super::{Hardware, cpu, gpu};
 
 /// A speed that the quantized model must have, as a fraction of that of the same model with all its
@@ -57,22 +58,6 @@ impl fmt::Display for SpeedFloor {
             Phase::Generation => write!(f, "{}", self.fraction),
             Phase::Prompt => write!(f, "prompt:{}", self.fraction),
         }
-    }
-}
-
-/// What matrices take of time, in some unit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cost {
-    /// For each weight.
-    pub per_weight: f64,
-    /// For each row beside its weights.
-    pub per_row: f64,
-}
-
-impl Cost {
-    /// Of so many weights in rows of this length.
-    pub fn of(self, weights: u64, row_len: usize) -> f64 {
-        weights as f64 * (self.per_weight + self.per_row / row_len as f64)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::gguf::{Format, Gguf, TensorSpec};
 use crate::model::{PROMPT_TOKENS, PerToken, Phase};
 use crate::validate::{Ceilings, Speeds};
 
+use super::cost::Cost;
 use super::cpu::{ATTENTION, InstructionSet, LAYER, REFERENCE};
-use super::speed::Cost;
 
 /// What a model takes of a machine for one token.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,9 @@
-//! The alphabet of GPT-2, in which byte-level vocabularies are spelled: one printable character for
-//! each byte. Printable bytes of Latin-1 stand for themselves, the others for U+0100 and on.
+//! How vocabularies are spelled. Those of bytes have the alphabet of GPT-2: one printable character
+//! for each byte. Printable bytes of Latin-1 stand for themselves, the others for U+0100 and on. Those
+//! of characters have a sign for the space.
+
+/// What stands for a space in vocabularies of characters.
+pub const SPACE: &str = "\u{2581}";
 
 /// The character that stands for `byte`.
 pub(super) fn letter(byte: u8) -> char {

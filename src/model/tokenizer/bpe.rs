@@ -5,7 +5,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::alphabet;
 use super::error::TokenizerError;
-use super::vocabulary::{MERGES, Vocabulary, strings};
+use super::keys::{MERGES, strings};
+use super::vocabulary::Vocabulary;
 use super::words::Pretokenizer;
 use crate::gguf::Metadata;
 

@@ -1,8 +1,5 @@
 //! Why there is no tokenizer.
 
-use super::vocabulary::{MODEL, PRE};
-use crate::gguf::{Metadata, Value};
-
 /// Why a model's tokenizer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenizerError {
@@ -31,12 +28,6 @@ pub enum TokenizerError {
 }
 
 impl TokenizerError {
-    /// Of the kind and the pre-tokenizer that the metadata names.
-    pub(super) fn unsupported(metadata: &Metadata) -> TokenizerError {
-        let named = |key| metadata.get(key).map_or("none".into(), Value::to_string);
-        TokenizerError::Unsupported { model: named(MODEL), pre: named(PRE) }
-    }
-
     pub(super) fn malformed(key: &str, fault: impl Into<String>) -> TokenizerError {
         TokenizerError::Malformed { key: key.into(), fault: fault.into() }
     }

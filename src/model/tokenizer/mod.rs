@@ -10,17 +10,21 @@ mod alphabet;
 mod bpe;
 mod character;
 mod error;
+mod keys;
 mod partition;
 mod special;
 mod spm;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod vocabulary;
 mod words;
 
+pub use alphabet::SPACE;
 pub use error::TokenizerError;
-pub use spm::SPACE;
-pub use vocabulary::{MERGES, TokenKind, Vocabulary};
+pub use keys::MERGES;
+pub use tokens::TokenKind;
+pub use vocabulary::Vocabulary;
 pub use words::Split;
 
 use crate::gguf::Metadata;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::vocabulary::{TokenKind, Vocabulary};
+use super::tokens::TokenKind;
+use super::vocabulary::Vocabulary;
 use crate::gguf::Metadata;
 
 /// A part of a text.

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::error::TokenizerError;
-use super::vocabulary::{TokenKind, Vocabulary, number};
+use super::keys::number;
+use super::tokens::{TokenKind, Tokens};
 use crate::gguf::Metadata;
 
 /// A role of which a model has at most one token.
@@ -119,42 +120,44 @@ const ENDS: [&str; 22] = [
 /// Tokens that are always shown.
 const SHOWN: [&str; 4] = ["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
 
-/// Corrects the kinds of tokens by their names, and says which tokens end generation.
+/// Corrects the kinds of tokens by their names, and says which tokens end generation; `end` does, if
+/// there is one.
 pub(super) fn read(
     metadata: &Metadata,
-    vocabulary: &mut Vocabulary,
+    tokens: &mut Tokens,
+    end: Option<u32>,
 ) -> Result<BTreeSet<u32>, TokenizerError> {
     let mut ends = BTreeSet::new();
     for role in &ROLES {
-        let token = named_by_key(metadata, vocabulary, role)?.or_else(|| by_name(vocabulary, role));
+        let token = named_by_key(metadata, tokens, role)?.or_else(|| by_name(tokens, role));
         ends.extend(token.filter(|_| role.ends_generation));
     }
     for name in ENDS {
-        if let Some(id) = vocabulary.id(name.as_bytes()) {
+        if let Some(id) = tokens.id(name.as_bytes()) {
             ends.insert(id);
-            vocabulary.set_kind(id, TokenKind::Control);
+            tokens.set_kind(id, TokenKind::Control);
         }
     }
     for name in SHOWN {
-        if let Some(id) = vocabulary.id(name.as_bytes()) {
-            vocabulary.set_kind(id, TokenKind::UserDefined);
+        if let Some(id) = tokens.id(name.as_bytes()) {
+            tokens.set_kind(id, TokenKind::UserDefined);
         }
     }
-    ends.extend(vocabulary.end());
-    take_back(vocabulary, &mut ends);
+    ends.extend(end);
+    take_back(tokens, &mut ends);
     Ok(ends)
 }
 
 fn named_by_key(
     metadata: &Metadata,
-    vocabulary: &Vocabulary,
+    tokens: &Tokens,
     role: &Role,
 ) -> Result<Option<u32>, TokenizerError> {
     let mut token = None;
     for key in role.keys {
         let id = number(metadata, &format!("tokenizer.ggml.{key}"))?;
         // llama.cpp ignores these where there is no such token.
-        let id = id.filter(|&id| id < vocabulary.len().into()).map(|id| id as u32);
+        let id = id.filter(|&id| id < tokens.len().into()).map(|id| id as u32);
         token = id.or(token);
     }
     Ok(token)
@@ -162,16 +165,16 @@ fn named_by_key(
 
 /// The token of this role by its name, which is a control token then. Where there are several,
 /// llama.cpp takes any; here it is the first.
-fn by_name(vocabulary: &mut Vocabulary, role: &Role) -> Option<u32> {
-    let ids = role.names.iter().filter_map(|name| vocabulary.id(name.as_bytes()));
+fn by_name(tokens: &mut Tokens, role: &Role) -> Option<u32> {
+    let ids = role.names.iter().filter_map(|name| tokens.id(name.as_bytes()));
     let first = ids.min()?;
-    vocabulary.set_kind(first, TokenKind::Control);
+    tokens.set_kind(first, TokenKind::Control);
     Some(first)
 }
 
 /// Names of the lists above that mean something else beside certain others.
-fn take_back(vocabulary: &mut Vocabulary, ends: &mut BTreeSet<u32>) {
-    let ending = |name: &str| vocabulary.id(name.as_bytes()).filter(|id| ends.contains(id));
+fn take_back(tokens: &mut Tokens, ends: &mut BTreeSet<u32>) {
+    let ending = |name: &str| tokens.id(name.as_bytes()).filter(|id| ends.contains(id));
     let call = ending("<|call|>").or(ending("<|calls|>"));
     let end = ending("<|end|>").filter(|_| {
         call.is_some() && (ending("<|return|>").is_some() || ending("<|flush|>").is_some())
@@ -181,7 +184,7 @@ fn take_back(vocabulary: &mut Vocabulary, ends: &mut BTreeSet<u32>) {
     for (token, kind) in [(end, TokenKind::UserDefined), (s, TokenKind::Normal)] {
         if let Some(id) = token {
             ends.remove(&id);
-            vocabulary.set_kind(id, kind);
+            tokens.set_kind(id, kind);
         }
     }
 }

@@ -4,14 +4,14 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use super::alphabet::SPACE;
 use super::error::TokenizerError;
-use super::vocabulary::{SCORES, TokenKind, Vocabulary};
+use super::keys::{SCORES, flag};
+use super::tokens::TokenKind;
+use super::vocabulary::Vocabulary;
 use crate::gguf::{Array, Metadata, Value};
 
 const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
-
-/// What stands for a space in these vocabularies.
-pub const SPACE: &str = "\u{2581}";
 
 /// What a vocabulary of this kind has beside its tokens.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Spm {
         metadata: &Metadata,
         vocabulary: &Vocabulary,
     ) -> Result<Spm, TokenizerError> {
-        let space_before = super::vocabulary::flag(metadata, ADD_SPACE_PREFIX)?.unwrap_or(true);
+        let space_before = flag(metadata, ADD_SPACE_PREFIX)?.unwrap_or(true);
         let unknown = (0..vocabulary.len()).find(|&id| vocabulary.kind(id) == TokenKind::Unknown);
         let bytes = (0..=255).map(|byte| byte_token(vocabulary, byte).or(unknown)).collect();
         Ok(Spm { scores: scores(metadata, vocabulary)?, bytes, space_before })

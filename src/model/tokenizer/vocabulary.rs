@@ -1,54 +1,18 @@
 //! The tokens of a model: what the metadata says of them, checked.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::error::TokenizerError;
-use super::{alphabet, special, spm};
-use crate::gguf::{Array, Metadata, Strings, Value};
+use super::keys::{MODEL, PRE, flag, number, string, unsupported};
+use super::tokens::{TokenKind, Tokens};
+use super::{alphabet, special};
+use crate::gguf::{Metadata, Strings};
 
-pub(super) const MODEL: &str = "tokenizer.ggml.model";
-pub(super) const PRE: &str = "tokenizer.ggml.pre";
-pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
-pub(super) const SCORES: &str = "tokenizer.ggml.scores";
-/// The metadata key of the merges of a vocabulary of bytes.
-pub const MERGES: &str = "tokenizer.ggml.merges";
-const TOKEN_TYPE: &str = "tokenizer.ggml.token_type";
 const BEGIN: &str = "tokenizer.ggml.bos_token_id";
 const END: &str = "tokenizer.ggml.eos_token_id";
 const ADD_BEGIN: &str = "tokenizer.ggml.add_bos_token";
 const ADD_END: &str = "tokenizer.ggml.add_eos_token";
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
-
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// Text.
-    Normal,
-    /// What stands for text that cannot be encoded.
-    Unknown,
-    /// A mark of the format: the begin of a text, the end of a turn. It is no text.
-    Control,
-    /// Text that is always one token, wherever it stands.
-    UserDefined,
-    /// Nothing.
-    Unused,
-    /// One byte, for characters that are no tokens.
-    Byte,
-}
-
-impl TokenKind {
-    /// The kind with this number in the file. llama.cpp takes unknown numbers for no kind, too.
-    fn from_id(id: i32) -> TokenKind {
-        match id {
-            1 => TokenKind::Normal,
-            2 => TokenKind::Unknown,
-            3 => TokenKind::Control,
-            4 => TokenKind::UserDefined,
-            6 => TokenKind::Byte,
-            _ => TokenKind::Unused,
-        }
-    }
-}
 
 /// How the tokens of a vocabulary are spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +30,7 @@ impl Family {
             None | Some("none" | "no_vocab") => Err(TokenizerError::Missing),
             Some("gpt2") => Ok(Family::Bytes),
             Some("llama") => Ok(Family::Characters),
-            Some(_) => Err(TokenizerError::unsupported(metadata)),
+            Some(_) => Err(unsupported(metadata)),
         }
     }
 }
@@ -109,12 +73,9 @@ impl Defaults {
 /// embedding has rows for, is an unused token without bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
-    /// As the file spells them.
-    texts: Strings,
+    tokens: Tokens,
     /// The bytes they stand for.
     pieces: Strings,
-    kinds: Vec<TokenKind>,
-    ids: HashMap<Box<[u8]>, u32>,
     begin: Option<u32>,
     end: Option<u32>,
     adds_begin: bool,
@@ -127,11 +88,9 @@ impl Vocabulary {
     /// The vocabulary that the metadata of a model describes.
     pub fn read(metadata: &Metadata) -> Result<Vocabulary, TokenizerError> {
         let family = Family::of(metadata)?;
-        let texts = texts(metadata)?;
-        let count = texts.len();
-        let mut vocabulary =
-            Vocabulary { kinds: kinds(metadata, count)?, texts, ..Vocabulary::default() };
-        vocabulary.index()?;
+        let tokens = Tokens::read(metadata)?;
+        let count = tokens.len() as usize;
+        let mut vocabulary = Vocabulary { tokens, ..Vocabulary::default() };
         let defaults = Defaults::of(family, string(metadata, PRE)?.unwrap_or(""));
         vocabulary.begin = id(metadata, BEGIN, defaults.begin, count)?;
         vocabulary.end = id(metadata, END, Some(defaults.end), count)?;
@@ -147,43 +106,32 @@ impl Vocabulary {
                 return Err(TokenizerError::malformed(key, fault));
             }
         }
-        vocabulary.ends_generation = special::read(metadata, &mut vocabulary)?;
+        vocabulary.ends_generation =
+            special::read(metadata, &mut vocabulary.tokens, vocabulary.end)?;
         vocabulary.chat_template = string(metadata, CHAT_TEMPLATE)?.map(str::to_string);
         vocabulary.pieces =
             (0..vocabulary.len()).map(|id| piece(&vocabulary, id, family)).collect();
         Ok(vocabulary)
     }
 
-    /// Finds tokens by their text from now on.
-    fn index(&mut self) -> Result<(), TokenizerError> {
-        self.ids.reserve(self.texts.len());
-        for (id, text) in self.texts.iter().enumerate() {
-            if let Some(first) = self.ids.insert(text.into(), id as u32) {
-                let fault = format!("has the same text for tokens {first} and {id}");
-                return Err(TokenizerError::malformed(TOKENS, fault));
-            }
-        }
-        Ok(())
-    }
-
     /// The number of tokens.
     pub fn len(&self) -> u32 {
-        self.kinds.len() as u32
+        self.tokens.len()
     }
 
     /// Whether there are none; such a vocabulary is refused.
     pub fn is_empty(&self) -> bool {
-        self.kinds.is_empty()
+        self.len() == 0
     }
 
     /// The token that the file spells like this.
     pub fn id(&self, text: &[u8]) -> Option<u32> {
-        self.ids.get(text).copied()
+        self.tokens.id(text)
     }
 
     /// The token as the file spells it.
     pub fn text(&self, id: u32) -> &[u8] {
-        self.texts.get(id as usize).unwrap_or_default()
+        self.tokens.text(id)
     }
 
     /// The bytes of text that a token stands for; the name of a control token.
@@ -193,7 +141,7 @@ impl Vocabulary {
 
     /// What a token is.
     pub fn kind(&self, id: u32) -> TokenKind {
-        self.kinds.get(id as usize).copied().unwrap_or(TokenKind::Unused)
+        self.tokens.kind(id)
     }
 
     /// Whether a token is ordinary text by itself: whole characters, none of them for control but
@@ -238,45 +186,6 @@ impl Vocabulary {
     pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
         ids.iter().flat_map(|&id| self.bytes(id)).copied().collect()
     }
-
-    pub(super) fn set_kind(&mut self, id: u32, kind: TokenKind) {
-        if let Some(place) = self.kinds.get_mut(id as usize) {
-            *place = kind;
-        }
-    }
-}
-
-/// The tokens as the file spells them, empty ones named as llama.cpp names them.
-fn texts(metadata: &Metadata) -> Result<Strings, TokenizerError> {
-    let texts = strings(metadata, TOKENS)?.ok_or(TokenizerError::Missing)?;
-    if texts.is_empty() || i32::try_from(texts.len()).is_err() {
-        let fault = format!("has {} tokens", texts.len());
-        return Err(TokenizerError::malformed(TOKENS, fault));
-    }
-    let mut named = Strings::with_capacity(texts.len(), 0);
-    for (id, text) in texts.iter().enumerate() {
-        match text {
-            [] => named.push(format!("[EMPTY_{id}]").as_bytes()),
-            text => named.push(text),
-        }
-    }
-    Ok(named)
-}
-
-/// The kind of each token; all are text where the file does not say.
-fn kinds(metadata: &Metadata, count: usize) -> Result<Vec<TokenKind>, TokenizerError> {
-    let malformed = |fault| Err(TokenizerError::malformed(TOKEN_TYPE, fault));
-    match metadata.get(TOKEN_TYPE) {
-        None => Ok(vec![TokenKind::Normal; count]),
-        // llama.cpp leaves alone what more there is.
-        Some(Value::Array(Array::I32(types))) if types.len() >= count => {
-            Ok(types[..count].iter().map(|&id| TokenKind::from_id(id)).collect())
-        }
-        Some(Value::Array(Array::I32(types))) => {
-            malformed(format!("has {} types for {count} tokens", types.len()))
-        }
-        Some(other) => malformed(format!("is {other}, and should be an array of i32")),
-    }
 }
 
 /// The bytes that a token stands for.
@@ -288,7 +197,7 @@ fn piece(vocabulary: &Vocabulary, id: u32, family: Family) -> Vec<u8> {
             alphabet::bytes(text).unwrap_or_else(|| text.to_vec())
         }
         TokenKind::Normal => match std::str::from_utf8(text) {
-            Ok(text) => text.replace(spm::SPACE, " ").into_bytes(),
+            Ok(text) => text.replace(alphabet::SPACE, " ").into_bytes(),
             Err(_) => text.to_vec(),
         },
         TokenKind::Byte => named_byte(text).into_iter().collect(),
@@ -312,41 +221,4 @@ fn id(
     let there_is = |id: &u32| (*id as usize) < count;
     let named = number(metadata, key)?.and_then(|id| u32::try_from(id).ok());
     Ok(named.filter(there_is).or(default.filter(there_is)))
-}
-
-/// The number under `key`, if any.
-pub(super) fn number(metadata: &Metadata, key: &str) -> Result<Option<u64>, TokenizerError> {
-    typed(metadata, key, "a number that is not negative", Value::as_u64)
-}
-
-/// The truth value under `key`, if any.
-pub(super) fn flag(metadata: &Metadata, key: &str) -> Result<Option<bool>, TokenizerError> {
-    typed(metadata, key, "true or false", Value::as_bool)
-}
-
-/// The text under `key`, if any.
-pub(super) fn string<'a>(
-    metadata: &'a Metadata,
-    key: &str,
-) -> Result<Option<&'a str>, TokenizerError> {
-    typed(metadata, key, "text", Value::as_str)
-}
-
-/// The strings under `key`, if any.
-pub(super) fn strings<'a>(
-    metadata: &'a Metadata,
-    key: &str,
-) -> Result<Option<&'a Strings>, TokenizerError> {
-    typed(metadata, key, "an array of strings", |value| value.as_array()?.as_strings())
-}
-
-fn typed<'a, T>(
-    metadata: &'a Metadata,
-    key: &str,
-    expected: &str,
-    of: impl Fn(&'a Value) -> Option<T>,
-) -> Result<Option<T>, TokenizerError> {
-    let Some(value) = metadata.get(key) else { return Ok(None) };
-    let wrong = || TokenizerError::malformed(key, format!("is {value}, and should be {expected}"));
-    of(value).ok_or_else(wrong).map(Some)
 }

@@ -5,7 +5,7 @@
 
 use super::character::{self, Kind};
 use super::error::TokenizerError;
-use super::vocabulary::{PRE, string};
+use super::keys::{PRE, string, unsupported};
 use crate::gguf::Metadata;
 
 /// How a vocabulary of bytes was made, by the name in `tokenizer.ggml.pre`.
@@ -35,7 +35,7 @@ impl Pretokenizer {
     /// That of the model, whose vocabulary is one of bytes.
     pub(super) fn read(metadata: &Metadata) -> Result<Pretokenizer, TokenizerError> {
         let named = Pretokenizer::named(string(metadata, PRE)?.unwrap_or(""));
-        named.ok_or_else(|| TokenizerError::unsupported(metadata))
+        named.ok_or_else(|| unsupported(metadata))
     }
 
     /// As llama.cpp's table has it. Names that are not here split otherwise, or not surely so.
