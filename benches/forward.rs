@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use opencog_qat::gguf::Gguf;
-use opencog_qat::model::{Matrix, Model, Session, Tokenizer, Unobserved, Wanted};
+use opencog_qat::model::{Matrix, Model, Session, Tokenizer, Untraced, Wanted};
 
 const CONTEXT: usize = 512;
 /// Chunks that pass together, as in llama-perplexity.
@@ -65,7 +65,7 @@ fn prompt_rate(session: &mut Session, tokens: &[u32]) -> f64 {
     let mut logits = Vec::new();
     let start = Instant::now();
     for _ in 0..2 {
-        let hidden = session.hidden(&chunks, Wanted::Tokens(&wanted), &mut Unobserved).unwrap();
+        let hidden = session.hidden(&chunks, Wanted::Tokens(&wanted), &mut Untraced).unwrap();
         for rows in hidden.chunks(128 * width) {
             session.logits(rows, &mut logits);
         }
@@ -103,14 +103,13 @@ impl Products {
     fn of(model: &Model) -> Products {
         let layer = &model.weights.layers[0];
         let tokens = TOGETHER * CONTEXT;
-        let linears =
-            [&layer.q, &layer.k, &layer.v, &layer.output, &layer.gate, &layer.up, &layer.down];
         let widened = |rows: usize, weight: &Matrix| {
             let mut values = vec![0.0; weight.rows * weight.columns];
             weight.widen(0, &mut values);
             (rows, weight.rows, weight.columns, values)
         };
-        let mut all: Vec<_> = linears.iter().map(|l| widened(tokens, &l.weight)).collect();
+        let maps = layer.maps();
+        let mut all: Vec<_> = maps.map(|(_, map)| widened(tokens, &map.weight)).collect();
         all.push(widened(TOGETHER * (CONTEXT / 2 - 1), &model.weights.head.weight));
         Products { all, layers: model.shape.layers }
     }

@@ -6,7 +6,7 @@ mod random_models;
 use opencog_qat::block;
 use opencog_qat::gguf::{Format, Gguf, TensorInfo, TensorSpec, Writer};
 use opencog_qat::model::{
-    DenseLayer, Gain, LayerPlace, Map, Model, Session, Stepwise, Tape, Unobserved, Wanted,
+    DenseLayer, Gain, LayerPlace, Map, Model, Session, Stepwise, Tape, Untraced, Wanted,
     norm_backward,
 };
 use rand::{Rng, SeedableRng};
@@ -84,7 +84,7 @@ fn check(variant: &Variant) {
 
     let (layers, gradients) = by_hand(&model, &tokens, &c);
     let mut worst = 0.0f64;
-    for part in Map::ALL.map(Map::part).into_iter().chain(Gain::ALL.map(Gain::part)) {
+    for part in Map::ALL.map(Map::name).into_iter().chain(Gain::ALL.map(Gain::name)) {
         for kind in ["weight", "bias"] {
             let of_part = |name: &str| {
                 name.strip_suffix(kind).is_some_and(|name| name.ends_with(&format!(".{part}.")))
@@ -135,8 +135,8 @@ fn check(variant: &Variant) {
 }
 
 fn gradient_of<'g>(gradients: &'g DenseLayer, part: &str, kind: &str) -> &'g [f32] {
-    let map = Map::ALL.into_iter().find(|map| map.part() == part);
-    let gain = Gain::ALL.into_iter().find(|gain| gain.part() == part);
+    let map = Map::ALL.into_iter().find(|map| map.name() == part);
+    let gain = Gain::ALL.into_iter().find(|gain| gain.name() == part);
     match (map, gain, kind) {
         (Some(map), _, "weight") => &gradients[map].values,
         (Some(map), _, _) => &gradients[map].bias,
@@ -174,7 +174,7 @@ fn by_hand(model: &Model, tokens: &[u32], c: &[f32]) -> (usize, Vec<DenseLayer>)
         x = tape.forward(&place, &weights, &input, &lengths).to_vec();
         passes.push((place, weights, tape, input));
     }
-    let hidden = Session::new(model).hidden(&[tokens], Wanted::All, &mut Unobserved).unwrap();
+    let hidden = Session::new(model).hidden(&[tokens], Wanted::All, &mut Untraced).unwrap();
     let mut normed = x.clone();
     for row in normed.chunks_mut(shape.width) {
         let mean = row.iter().map(|x| x * x).sum::<f32>() / shape.width as f32;

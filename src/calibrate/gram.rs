@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::model::{LinearInput, Observer, Product, View, multiply};
+use crate::model::{LinearInput, Product, Trace, View, multiply};
 
 /// The Gram matrix of an input: the mean of `x^T x` over all tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ impl GramSums {
     }
 }
 
-impl Observer for GramSums {
+impl Trace for GramSums {
     fn see(&mut self, _: usize, input: LinearInput, x: &[f32], columns: usize) {
         let empty = || Gram { columns, values: vec![0.0; columns * columns], tokens: 0 };
         let gram = self.sums.entry(input).or_insert_with(empty);

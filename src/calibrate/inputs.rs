@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{LinearInput, Model, ModelError, Observer, Stepwise};
+use crate::model::{LinearInput, Model, ModelError, Stepwise, Trace};
 
 use super::gram::{Gram, GramSums};
 use super::rounding::{RoundingErrors, RoundingSums};
@@ -52,7 +52,7 @@ impl Sums {
     }
 }
 
-impl Observer for Sums {
+impl Trace for Sums {
     fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize) {
         self.grams.see(layer, input, x, columns);
         self.rounding.see(layer, input, x, columns);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Extremes, LinearInput, Observer, Rounding};
+use crate::model::{Extremes, LinearInput, Rounding, Trace};
 
 use super::statistics::{add_squares, mean};
 
@@ -83,7 +83,7 @@ impl RoundingSums {
     }
 }
 
-impl Observer for RoundingSums {
+impl Trace for RoundingSums {
     fn see(&mut self, _: usize, input: LinearInput, x: &[f32], columns: usize) {
         let sums = self.sums.entry(input).or_default();
         sums.tokens += (x.len() / columns) as u64;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Extremes, LinearInput, Model, ModelError, Observer, Session, Wanted, layer_part,
+    Extremes, LinearInput, Model, ModelError, Part, Session, Trace, Wanted, layer_part,
 };
 use crate::progress::{Amount, Progress};
 
@@ -65,14 +65,7 @@ pub fn place(name: &str, tied: bool) -> Option<Place> {
         _ => {}
     }
     let (layer, part) = layer_part(name)?;
-    let input = match part {
-        "attn_q" | "attn_k" | "attn_v" | "attn_qkv" => LinearInput::Attention,
-        "attn_output" => LinearInput::AttentionOutput,
-        "ffn_gate" | "ffn_up" => LinearInput::Ffn,
-        "ffn_down" => LinearInput::FfnDown,
-        _ => return None,
-    };
-    Some((layer, input))
+    Some((layer, Part::named(part)?.input()?))
 }
 
 /// The importance of all inputs on these sequences.
@@ -111,7 +104,7 @@ struct Squares<'p> {
     by_layer: u64,
 }
 
-impl Observer for Squares<'_> {
+impl Trace for Squares<'_> {
     fn layer_done(&mut self, _: usize) {
         self.progress.advance(self.by_layer);
     }

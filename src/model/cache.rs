@@ -161,7 +161,7 @@ impl Stored<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Model, Session, Unobserved, Wanted};
+    use super::super::{Model, Session, Untraced, Wanted};
     use super::*;
     use crate::gguf::Gguf;
 
@@ -177,7 +177,7 @@ mod tests {
         let model = Model::of(&gguf).unwrap();
         let mut session = Session::new(&model);
         let text: Vec<u32> = (0..100).map(|i| (i * i * 37) % 2048).collect();
-        let whole = session.hidden(&[&text], Wanted::All, &mut Unobserved).unwrap();
+        let whole = session.hidden(&[&text], Wanted::All, &mut Untraced).unwrap();
         let whole = logits(&session, &whole);
         // Sequence 1 reads all token by token; sequence 2 begins with 30, and so lies ahead.
         let mut cache = Cache::new(&model.shape, 3, text.len());

@@ -6,10 +6,12 @@ use rayon::prelude::*;
 
 use super::cache::Cache;
 use super::error::ModelError;
-use super::layer_pass::{LayerPass, LinearInput, Observer, Span, Unobserved, Workspace};
+use super::layer_pass::{LayerPass, Span, Workspace};
 use super::norm::rms_norm;
+use super::parts::LinearInput;
 use super::rope::RopeTable;
 use super::shape::ModelShape;
+use super::trace::{Trace, Untraced};
 use super::weights::Weights;
 use crate::gguf::Gguf;
 
@@ -71,10 +73,10 @@ impl<'m, 'a> Session<'m, 'a> {
         &mut self,
         sequences: &[&[u32]],
         wanted: Wanted,
-        observer: &mut dyn Observer,
+        trace: &mut dyn Trace,
     ) -> Result<Vec<f32>, ModelError> {
         let at_start = sequences.iter().map(|tokens| (tokens.len(), 0, 0));
-        self.run(&sequences.concat(), &batches(at_start), None, wanted, observer)
+        self.run(&sequences.concat(), &batches(at_start), None, wanted, trace)
     }
 
     /// Adds `tokens[i]` to sequence `slots[i]` of the cache, and gives the hidden states of the
@@ -95,7 +97,7 @@ impl<'m, 'a> Session<'m, 'a> {
         let last: Vec<usize> = ends.collect();
         let wanted = Wanted::Tokens(&last);
         let all = tokens.concat();
-        let hidden = self.run(&all, &batches, Some(cache), wanted, &mut Unobserved)?;
+        let hidden = self.run(&all, &batches, Some(cache), wanted, &mut Untraced)?;
         for (&slot, tokens) in slots.iter().zip(tokens) {
             cache.grow(slot, tokens.len());
         }
@@ -113,7 +115,7 @@ impl<'m, 'a> Session<'m, 'a> {
         batches: &[Batch],
         mut cache: Option<&mut Cache>,
         wanted: Wanted,
-        observer: &mut dyn Observer,
+        trace: &mut dyn Trace,
     ) -> Result<Vec<f32>, ModelError> {
         let Session { model, rope, workspace } = self;
         let (model, shape) = (*model, &model.shape);
@@ -129,29 +131,29 @@ impl<'m, 'a> Session<'m, 'a> {
             let weights = &model.weights.layers[layer];
             for batch in batches {
                 let rope = rope.of(shape, layer);
-                let Batch { spans, positions, .. } = batch;
-                let pass = LayerPass { shape, layer, weights, rope, spans, positions };
+                let (Batch { spans, positions, .. }, cached) = (batch, model.weights.cached);
+                let pass = LayerPass { shape, layer, weights, rope, spans, positions, cached };
                 let x = &mut x[batch.values(width)];
                 let slots = cache.as_mut().map(|cache| cache.layer(layer));
-                pass.attend(x, slots, workspace, observer);
+                pass.attend(x, slots, workspace, trace);
                 if let (true, Wanted::Tokens(tokens)) = (layer + 1 == shape.layers, wanted) {
                     let rows = rows_within(tokens, &batch.rows);
                     workspace.attended = gather(&workspace.attended, pass.attended_len(), &rows);
                     let mut x = gather(x, width, &rows);
-                    pass.project_and_feed(&mut x, workspace, observer)?;
+                    pass.project_and_feed(&mut x, workspace, trace)?;
                     kept.extend(x);
                 } else {
-                    pass.project_and_feed(x, workspace, observer)?;
+                    pass.project_and_feed(x, workspace, trace)?;
                 }
             }
-            observer.stream(layer, &x, width);
-            observer.layer_done(layer);
+            trace.stream(layer, &x, width);
+            trace.layer_done(layer);
         }
         let last = if let Wanted::Tokens(_) = wanted { kept } else { x };
         let mut hidden = vec![0.0; last.len()];
         rms_norm(&last, &model.weights.output_norm, shape.norm_epsilon, &mut hidden);
-        observer.see(shape.layers, LinearInput::Head, &hidden, width);
-        observer.layer_done(shape.layers);
+        trace.see(shape.layers, LinearInput::Head, &hidden, width);
+        trace.layer_done(shape.layers);
         Ok(hidden)
     }
 }

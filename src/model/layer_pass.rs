@@ -1,80 +1,34 @@
-//! One layer of the forward pass on one batch of tokens.
+//! One layer on one batch of tokens, forwards: the only forward pass that there is.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::TOKENS_PER_TASK;
 use super::activations::Rounding;
 use super::attention::{KeysValues, Queries, attend};
 use super::cache::{Slot, Widened};
-use super::error::ModelError;
 use super::gate::gate_in_place;
-use super::linear::{Linear, apply_all};
+use super::layer::Layer;
+use super::linear_map::LinearMap;
 use super::matmul::View;
 use super::norm::{rms_norm, rms_norm_in_place};
+use super::parts::{Gain, LinearInput, Map};
 use super::rope::RopeTable;
 use super::shape::{AttentionShape, ModelShape};
 use super::single::{Single, attend_single};
-use super::weights::{FUSED, Layer};
+use super::trace::{Computed, Trace};
 
 /// Queries that one task handles: their scores stay in the second-level cache.
 const QUERIES_PER_TASK: usize = 64;
 
-/// The inputs of linear maps, by the maps that share them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum LinearInput {
-    /// Of queries, keys and values.
-    Attention,
-    /// Of the projection of what attention gives.
-    AttentionOutput,
-    /// Of gate and up.
-    Ffn,
-    /// Of the projection back.
-    FfnDown,
-    /// Of the output head, in the place of a layer after the last one.
-    Head,
-}
-
-impl LinearInput {
-    /// Those of a transformer block, in the order in which they are computed.
-    pub const OF_LAYER: [LinearInput; 4] = [
-        LinearInput::Attention,
-        LinearInput::AttentionOutput,
-        LinearInput::Ffn,
-        LinearInput::FfnDown,
-    ];
-}
-
-/// Sees the inputs of the linear maps as they are computed, and what each layer makes of the stream.
-pub trait Observer {
-    /// The input of some linear maps of `layer`: rows of `columns` values, one for each token.
-    fn see(&mut self, layer: usize, input: LinearInput, x: &[f32], columns: usize);
-
-    /// The residual stream of all tokens after `layer`: rows of `width` values. After the last layer
-    /// it is whole only if all tokens are wanted.
-    fn stream(&mut self, _layer: usize, _x: &[f32], _width: usize) {}
-
-    /// All tokens have passed `layer`.
-    fn layer_done(&mut self, _layer: usize) {}
-}
-
-/// Sees nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct Unobserved;
-
-impl Observer for Unobserved {
-    fn see(&mut self, _: usize, _: LinearInput, _: &[f32], _: usize) {}
-}
-
 /// Buffers of the forward pass: fresh ones for each call would cost a tenth of the time.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    normed: Vec<f32>,
+    pub normed: Vec<f32>,
     q: Vec<f32>,
-    k: Vec<f32>,
-    v: Vec<f32>,
+    pub k: Vec<f32>,
+    pub v: Vec<f32>,
     /// What attention gave: tokens x heads x `value_len`.
     pub attended: Vec<f32>,
     projected: Vec<f32>,
@@ -94,27 +48,26 @@ pub struct Span {
     pub slot: usize,
 }
 
-/// One layer on one batch.
-pub struct LayerPass<'m, 'a> {
+/// One layer on one batch, whatever holds its weights.
+pub struct LayerPass<'m, M> {
     pub shape: &'m ModelShape,
     pub layer: usize,
-    pub weights: &'m Layer<'a>,
+    pub weights: &'m Layer<M>,
     pub rope: &'m RopeTable,
     pub spans: &'m [Span],
     /// Of each token.
     pub positions: &'m [usize],
+    /// What keys and values are rounded to before queries meet them.
+    pub cached: Rounding,
 }
 
-impl LayerPass<'_, '_> {
+impl<M: LinearMap> LayerPass<'_, M> {
     /// The whole layer, on sequences that begin here.
-    pub fn through(
-        &self,
-        x: &mut [f32],
-        workspace: &mut Workspace,
-        observer: &mut dyn Observer,
-    ) -> Result<(), ModelError> {
-        self.attend(x, None, workspace, observer);
-        self.project_and_feed(x, workspace, observer)
+    pub fn through(&self, x: &mut [f32], workspace: &mut Workspace, trace: &mut dyn Trace) {
+        self.attend(x, None, workspace, trace);
+        self.project(x, workspace, trace);
+        self.widen(x, workspace, trace);
+        self.project_back(x, workspace, trace);
     }
 
     /// Values that attention gives for each token.
@@ -129,26 +82,20 @@ impl LayerPass<'_, '_> {
         x: &[f32],
         slots: Option<&mut [Slot]>,
         workspace: &mut Workspace,
-        observer: &mut dyn Observer,
+        trace: &mut dyn Trace,
     ) {
-        let (shape, weights) = (self.shape, self.weights);
-        let tokens = x.len() / shape.width;
+        let shape = self.shape;
         let Workspace { normed, q, k, v, attended, .. } = workspace;
-        resize(normed, x.len());
-        rms_norm(x, &weights.attention_norm, shape.norm_epsilon, normed);
-        observer.see(self.layer, LinearInput::Attention, normed, shape.width);
-        resize(q, tokens * weights.q.weight.rows);
-        resize(k, tokens * weights.k.weight.rows);
-        resize(v, tokens * weights.v.weight.rows);
-        apply_all(&mut [(&weights.q, q), (&weights.k, k), (&weights.v, v)], normed);
-        let norms = weights.qk_norms.as_ref();
-        let place = |heads: &mut [f32], row, gain| {
-            place(shape, self.rope, self.positions, heads, row, gain);
-        };
-        place(q, weights.q.weight.rows, norms.map(|norms| &norms.0[..]));
-        place(k, weights.k.weight.rows, norms.map(|norms| &norms.1[..]));
-        weights.cached.round(k);
-        weights.cached.round(v);
+        trace.before(Computed::Stream, x);
+        self.norm(Gain::Attention, x, normed);
+        trace.see(self.layer, LinearInput::Attention, normed, shape.width);
+        self.apply(&mut [(Map::Q, q), (Map::K, k), (Map::V, v)], normed);
+        trace.after(Computed::AttentionNormed, normed);
+        self.place(Gain::Query, Map::Q, q, Computed::RawQueries, trace);
+        self.place(Gain::Key, Map::K, k, Computed::RawKeys, trace);
+        self.cached.round(k);
+        self.cached.round(v);
+        let tokens = x.len() / shape.width;
         resize(attended, tokens * self.attended_len());
         match slots {
             None => {
@@ -157,7 +104,20 @@ impl LayerPass<'_, '_> {
             }
             Some(slots) => self.attend_to_cache(q, k, v, slots, attended),
         }
-        observer.see(self.layer, LinearInput::AttentionOutput, attended, self.attended_len());
+        trace.after(Computed::Queries, q);
+        trace.after(Computed::Keys, k);
+        trace.after(Computed::Values, v);
+        trace.see(self.layer, LinearInput::AttentionOutput, attended, self.attended_len());
+    }
+
+    /// Normalises queries or keys head by head, if there is a gain for it, and rotates them.
+    fn place(&self, gain: Gain, map: Map, heads: &mut [f32], raw: Computed, trace: &mut dyn Trace) {
+        let gain = self.weights.gain(gain);
+        if gain.is_some() {
+            trace.before(raw, heads);
+        }
+        let row = self.weights[map].rows();
+        place(self.shape, self.rope, self.positions, heads, row, gain);
     }
 
     /// The tokens join their sequences in the cache; each sequence attends to all that it has.
@@ -196,98 +156,78 @@ impl LayerPass<'_, '_> {
         });
     }
 
-    /// From `workspace.attended` back to the residual stream, and the feed-forward network.
-    pub fn project_and_feed(
-        &self,
-        x: &mut [f32],
-        workspace: &mut Workspace,
-        observer: &mut dyn Observer,
-    ) -> Result<(), ModelError> {
-        self.project(x, workspace)?;
-        self.widen(x, workspace, observer);
-        self.project_back(x, workspace)
-    }
-
     /// From `workspace.attended` back to the residual stream.
-    pub fn project(&self, x: &mut [f32], workspace: &mut Workspace) -> Result<(), ModelError> {
-        let (shape, weights) = (self.shape, self.weights);
+    pub fn project(&self, x: &mut [f32], workspace: &mut Workspace, trace: &mut dyn Trace) {
         let Workspace { attended, projected, .. } = workspace;
-        let post = weights.attention_post_norm.as_deref();
-        add_projected(&weights.output, attended, post, shape.norm_epsilon, projected, x);
-        is_finite(x).then_some(()).ok_or_else(|| self.why_not_attended(workspace))
+        self.apply(&mut [(Map::Output, projected)], attended);
+        trace.after(Computed::Attended, attended);
+        self.add(Gain::AttentionPost, projected, x, Computed::AttentionProjected, trace);
     }
 
     /// From the residual stream `x` to `workspace.gate`.
-    pub fn widen(&self, x: &[f32], workspace: &mut Workspace, observer: &mut dyn Observer) {
-        let (shape, weights) = (self.shape, self.weights);
+    pub fn widen(&self, x: &[f32], workspace: &mut Workspace, trace: &mut dyn Trace) {
+        let shape = self.shape;
         let Workspace { normed, gate, up, .. } = workspace;
-        resize(normed, x.len());
-        rms_norm(x, &weights.ffn_norm, shape.norm_epsilon, normed);
-        observer.see(self.layer, LinearInput::Ffn, normed, shape.width);
-        let (tokens, inner) = (x.len() / shape.width, weights.up.weight.rows);
-        resize(gate, tokens * inner);
-        resize(up, tokens * inner);
-        apply_all(&mut [(&weights.gate, gate), (&weights.up, up)], normed);
+        trace.before(Computed::Middle, x);
+        self.norm(Gain::Ffn, x, normed);
+        trace.see(self.layer, LinearInput::Ffn, normed, shape.width);
+        self.apply(&mut [(Map::Gate, gate), (Map::Up, up)], normed);
+        trace.after(Computed::FfnNormed, normed);
+        trace.before(Computed::Gate, gate);
         gate_in_place(shape.activation(), gate, up);
-        observer.see(self.layer, LinearInput::FfnDown, gate, inner);
+        trace.after(Computed::Up, up);
+        trace.see(self.layer, LinearInput::FfnDown, gate, self.weights[Map::Up].rows());
     }
 
     /// From `workspace.gate` back to the residual stream.
-    pub fn project_back(&self, x: &mut [f32], workspace: &mut Workspace) -> Result<(), ModelError> {
-        let (shape, weights) = (self.shape, self.weights);
+    pub fn project_back(&self, x: &mut [f32], workspace: &mut Workspace, trace: &mut dyn Trace) {
         let Workspace { gate, projected, .. } = workspace;
-        let post = weights.ffn_post_norm.as_deref();
-        add_projected(&weights.down, gate, post, shape.norm_epsilon, projected, x);
-        is_finite(x).then_some(()).ok_or_else(|| self.why_not_fed(workspace))
+        self.apply(&mut [(Map::Down, projected)], gate);
+        trace.after(Computed::Gated, gate);
+        self.add(Gain::FfnPost, projected, x, Computed::FfnProjected, trace);
     }
 
-    /// Why attention gave NaN or infinity.
-    fn why_not_attended(&self, workspace: &Workspace) -> ModelError {
-        let Layer { q, k, v, is_fused, output, cached, .. } = self.weights;
-        let Workspace { normed, k: keys, v: values, attended, .. } = workspace;
-        let layer = self.layer;
-        let parts = if *is_fused { [FUSED; 3] } else { ["attn_q", "attn_k", "attn_v"] };
-        let maps = [(q, parts[0], normed), (k, parts[1], normed), (v, parts[2], normed)];
-        let in_cache = || {
-            let lost = *cached != Rounding::None && !(is_finite(keys) && is_finite(values));
-            // What was not finite before it was kept is no fault of the cache.
-            let held = || [k, v].into_iter().all(|map| is_finite(&applied(map, normed)));
-            (lost && held()).then_some(ModelError::CacheOverflow { layer })
-        };
-        self.overflow(&maps)
-            .or_else(in_cache)
-            .or_else(|| self.overflow(&[(output, "attn_output", attended)]))
-            .unwrap_or(ModelError::NotFinite { what: "attention", layer })
+    /// What a norm makes of the stream.
+    fn norm(&self, gain: Gain, x: &[f32], normed: &mut Vec<f32>) {
+        resize(normed, x.len());
+        rms_norm(x, &self.weights[gain], self.shape.norm_epsilon, normed);
     }
 
-    /// Why the feed-forward network gave NaN or infinity.
-    fn why_not_fed(&self, workspace: &Workspace) -> ModelError {
-        let Layer { gate, up, down, .. } = self.weights;
-        let Workspace { normed, gate: gated, .. } = workspace;
-        let maps = [(gate, "ffn_gate", normed), (up, "ffn_up", normed), (down, "ffn_down", gated)];
-        let (what, layer) = ("feed-forward network", self.layer);
-        self.overflow(&maps).unwrap_or(ModelError::NotFinite { what, layer })
+    /// What maps that share their input make of it.
+    fn apply(&self, maps: &mut [(Map, &mut Vec<f32>)], x: &[f32]) {
+        let tokens = x.len() / self.weights[maps[0].0].columns();
+        let mut maps: Vec<(&M, &mut [f32])> = maps
+            .iter_mut()
+            .map(|(map, out)| {
+                let weights = &self.weights[*map];
+                resize(out, tokens * weights.rows());
+                (weights, &mut out[..])
+            })
+            .collect();
+        M::apply_all(&mut maps, x);
     }
 
-    /// The first of these maps whose inputs are too large for what llama.cpp keeps of them.
-    fn overflow(&self, maps: &[(&Linear, &str, &Vec<f32>)]) -> Option<ModelError> {
-        maps.iter().find_map(|(linear, part, inputs)| {
-            let (format, overflow) = (linear.weight.format, linear.overflow(inputs)?);
-            let tensor = format!("blk.{}.{part}.weight", self.layer);
-            Some(ModelError::Overflow { tensor, format, overflow })
-        })
+    /// Adds what was projected, normalised if there is a gain for it, to the residual stream `x`.
+    fn add(
+        &self,
+        gain: Gain,
+        projected: &mut [f32],
+        x: &mut [f32],
+        what: Computed,
+        trace: &mut dyn Trace,
+    ) {
+        let (gain, epsilon) = (self.weights.gain(gain), self.shape.norm_epsilon);
+        if gain.is_some() {
+            trace.before(what, projected);
+        }
+        let task = self.shape.width * TOKENS_PER_TASK;
+        x.par_chunks_mut(task).zip(projected.par_chunks_mut(task)).for_each(|(x, projected)| {
+            if let Some(gain) = gain {
+                rms_norm_in_place(projected, gain, epsilon);
+            }
+            x.iter_mut().zip(projected).for_each(|(x, projected)| *x += *projected);
+        });
     }
-}
-
-/// What a map makes of rows of inputs.
-fn applied(map: &Linear, x: &[f32]) -> Vec<f32> {
-    let mut y = vec![0.0; x.len() / map.weight.columns * map.weight.rows];
-    apply_all(&mut [(map, &mut y)], x);
-    y
-}
-
-fn is_finite(x: &[f32]) -> bool {
-    x.par_chunks(1 << 14).all(|x| x.iter().all(|x| x.is_finite()))
 }
 
 /// Normalises queries or keys head by head, where there is a gain for it, and rotates them. `heads`:
@@ -363,27 +303,6 @@ struct Task<'t> {
     span: &'t Span,
     queries: Queries<'t>,
     out: &'t mut [f32],
-}
-
-/// Adds `linear(input)`, normalised where there is a gain for it, to the residual stream `x`.
-fn add_projected(
-    linear: &Linear,
-    input: &[f32],
-    gain: Option<&[f32]>,
-    epsilon: f32,
-    projected: &mut Vec<f32>,
-    x: &mut [f32],
-) {
-    resize(projected, x.len());
-    linear.apply(input, projected);
-    let row = linear.weight.rows;
-    let task = row * TOKENS_PER_TASK;
-    x.par_chunks_mut(task).zip(projected.par_chunks_mut(task)).for_each(|(x, projected)| {
-        if let Some(gain) = gain {
-            rms_norm_in_place(projected, gain, epsilon);
-        }
-        x.iter_mut().zip(projected).for_each(|(x, projected)| *x += *projected);
-    });
 }
 
 /// Exactly `len` values, whatever they are; memory is kept.

@@ -10,6 +10,7 @@ use crate::gguf::Format;
 
 use super::activations::Rounding;
 use super::few::{self, FewTokens};
+use super::linear_map::LinearMap;
 use super::matmul::{Product, View, multiply_into};
 use super::overflow::{Extremes, Overflow};
 
@@ -76,6 +77,8 @@ impl<'a> Matrix<'a> {
 pub struct Linear<'a> {
     /// The matrix.
     pub weight: Matrix<'a>,
+    /// What the file calls the tensor that the matrix lies in, between `blk.N.` and `.weight`.
+    pub tensor: &'static str,
     /// What all outputs are multiplied by, before the bias is added.
     pub scale: f32,
     /// One number for each output.
@@ -93,6 +96,20 @@ impl Linear<'_> {
     /// What llama.cpp cannot hold of these inputs, so that its outputs are not finite.
     pub fn overflow(&self, x: &[f32]) -> Option<Overflow> {
         Extremes::of(x, self.weight.columns).overflow(self.rounding, 1.0)
+    }
+}
+
+impl LinearMap for Linear<'_> {
+    fn rows(&self) -> usize {
+        self.weight.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.weight.columns
+    }
+
+    fn apply_all(maps: &mut [(&Self, &mut [f32])], x: &[f32]) {
+        apply_all(maps, x);
     }
 }
 
@@ -257,7 +274,7 @@ mod tests {
             let bias: Vec<f32> = (0..rows).map(|i| i as f32).collect();
             let mut out = vec![0.0; tokens * rows];
             let (scale, rounding) = (2.0, Rounding::None);
-            Linear { weight, scale, bias: Some(bias), rounding }.apply(&x, &mut out);
+            Linear { weight, tensor: "", scale, bias: Some(bias), rounding }.apply(&x, &mut out);
             for t in 0..tokens {
                 for r in 0..rows {
                     let products =

@@ -5,9 +5,12 @@ use std::mem;
 
 use super::error::ModelError;
 use super::forward::{Batch, Model, RopeTables, batches};
-use super::layer_pass::{LayerPass, LinearInput, Observer, Unobserved, Workspace};
+use super::layer::Layer;
+use super::layer_pass::{LayerPass, Workspace};
+use super::linear::Linear;
 use super::norm::rms_norm;
-use super::weights::Layer;
+use super::parts::{Gain, LinearInput, Map};
+use super::trace::{Trace, Untraced};
 
 /// Whole sequences on their way through the layers.
 #[derive(Debug)]
@@ -58,21 +61,22 @@ impl<'m, 'a> Stepwise<'m, 'a> {
 
     /// Shows the input of the linear maps that come next, in a layer of these weights: of attention
     /// before a layer, then as [`Stepwise::advance_part`] moves on. The tokens stay.
-    pub fn look(&self, weights: &Layer, observer: &mut dyn Observer) {
-        let Layer { attention_norm, ffn_norm, output, down, .. } = weights;
-        let mut see = |input, x: &[f32], columns| observer.see(self.layer, input, x, columns);
+    pub fn look(&self, weights: &Layer<Linear>, trace: &mut dyn Trace) {
+        let mut see = |input, x: &[f32], columns| trace.see(self.layer, input, x, columns);
         let width = self.model.shape.width;
         match &self.place {
             Place::BeforeAttention => {
-                self.normed(attention_norm, |x| see(LinearInput::Attention, x, width));
+                self.normed(&weights[Gain::Attention], |x| see(LinearInput::Attention, x, width));
             }
             Place::Attended(x) => {
-                let columns = output.weight.columns;
+                let columns = weights[Map::Output].weight.columns;
                 x.iter().for_each(|x| see(LinearInput::AttentionOutput, x, columns));
             }
-            Place::BeforeFfn => self.normed(ffn_norm, |x| see(LinearInput::Ffn, x, width)),
+            Place::BeforeFfn => {
+                self.normed(&weights[Gain::Ffn], |x| see(LinearInput::Ffn, x, width))
+            }
             Place::Gated(x) => {
-                let columns = down.weight.columns;
+                let columns = weights[Map::Down].weight.columns;
                 x.iter().for_each(|x| see(LinearInput::FfnDown, x, columns));
             }
         }
@@ -80,7 +84,7 @@ impl<'m, 'a> Stepwise<'m, 'a> {
 
     /// Passes all tokens through the linear maps that come next, with these weights. Takes the
     /// memory of what lies between two maps, of all tokens.
-    pub fn advance_part(&mut self, weights: &Layer) -> Result<(), ModelError> {
+    pub fn advance_part(&mut self, weights: &Layer<Linear>) -> Result<(), ModelError> {
         let Stepwise { model, rope, workspace, batches, x, layer, place } = self;
         let passes = batches.iter().map(|batch| {
             (pass(model, rope, *layer, weights, batch), batch.values(model.shape.width))
@@ -88,7 +92,7 @@ impl<'m, 'a> Stepwise<'m, 'a> {
         *place = match mem::take(place) {
             Place::BeforeAttention => {
                 let attended = passes.map(|(pass, rows)| {
-                    pass.attend(&x[rows], None, workspace, &mut Unobserved);
+                    pass.attend(&x[rows], None, workspace, &mut Untraced);
                     mem::take(&mut workspace.attended)
                 });
                 Place::Attended(attended.collect())
@@ -96,13 +100,13 @@ impl<'m, 'a> Stepwise<'m, 'a> {
             Place::Attended(attended) => {
                 for ((pass, rows), attended) in passes.zip(attended) {
                     workspace.attended = attended;
-                    pass.project(&mut x[rows], workspace)?;
+                    pass.finite_project(&mut x[rows], workspace, &mut Untraced)?;
                 }
                 Place::BeforeFfn
             }
             Place::BeforeFfn => {
                 let gated = passes.map(|(pass, rows)| {
-                    pass.widen(&x[rows], workspace, &mut Unobserved);
+                    pass.widen(&x[rows], workspace, &mut Untraced);
                     mem::take(&mut workspace.gate)
                 });
                 Place::Gated(gated.collect())
@@ -110,7 +114,7 @@ impl<'m, 'a> Stepwise<'m, 'a> {
             Place::Gated(gated) => {
                 for ((pass, rows), gated) in passes.zip(gated) {
                     workspace.gate = gated;
-                    pass.project_back(&mut x[rows], workspace)?;
+                    pass.finite_project_back(&mut x[rows], workspace, &mut Untraced)?;
                 }
                 *layer += 1;
                 Place::BeforeAttention
@@ -120,31 +124,33 @@ impl<'m, 'a> Stepwise<'m, 'a> {
     }
 
     /// Passes all tokens through the next layer, with these weights.
-    pub fn advance(&mut self, weights: &Layer) -> Result<(), ModelError> {
-        self.advance_seen(weights, &mut Unobserved)
+    pub fn advance(&mut self, weights: &Layer<Linear>) -> Result<(), ModelError> {
+        self.advance_seen(weights, &mut Untraced)
     }
 
     /// Passes all tokens through the next layer, with these weights, and shows its inputs.
     pub fn advance_seen(
         &mut self,
-        weights: &Layer,
-        observer: &mut dyn Observer,
+        weights: &Layer<Linear>,
+        trace: &mut dyn Trace,
     ) -> Result<(), ModelError> {
         debug_assert!(matches!(self.place, Place::BeforeAttention), "amid a layer");
         let Stepwise { model, rope, workspace, batches, x, layer, .. } = self;
         for batch in batches.iter() {
             let x = &mut x[batch.values(model.shape.width)];
-            pass(model, rope, *layer, weights, batch).through(x, workspace, observer)?;
+            let pass = pass(model, rope, *layer, weights, batch);
+            pass.attend(x, None, workspace, trace);
+            pass.project_and_feed(x, workspace, trace)?;
         }
         self.layer += 1;
         Ok(())
     }
 
     /// Shows what the output head sees; after the last layer.
-    pub fn look_at_head(&self, observer: &mut dyn Observer) {
+    pub fn look_at_head(&self, trace: &mut dyn Trace) {
         let (shape, weights) = (&self.model.shape, &self.model.weights);
         self.normed(&weights.output_norm, |x| {
-            observer.see(shape.layers, LinearInput::Head, x, shape.width);
+            trace.see(shape.layers, LinearInput::Head, x, shape.width);
         });
     }
 
@@ -165,11 +171,12 @@ fn pass<'p, 'w>(
     model: &'p Model,
     rope: &'p RopeTables,
     layer: usize,
-    weights: &'p Layer<'w>,
+    weights: &'p Layer<Linear<'w>>,
     batch: &'p Batch,
-) -> LayerPass<'p, 'w> {
+) -> LayerPass<'p, Linear<'w>> {
     let (shape, rope) = (&model.shape, rope.of(&model.shape, layer));
-    LayerPass { shape, layer, weights, rope, spans: &batch.spans, positions: &batch.positions }
+    let (Batch { spans, positions, .. }, cached) = (batch, model.weights.cached);
+    LayerPass { shape, layer, weights, rope, spans, positions, cached }
 }
 
 #[cfg(test)]
@@ -185,7 +192,7 @@ mod tests {
         inputs: usize,
     }
 
-    impl Observer for Seen {
+    impl Trace for Seen {
         fn see(&mut self, _: usize, input: LinearInput, x: &[f32], _: usize) {
             match input {
                 LinearInput::Head => self.head.extend(x),
@@ -201,7 +208,7 @@ mod tests {
         let model = Model::of(&gguf).unwrap();
         let tokens: Vec<u32> = (0..300).map(|i| i * 7 % 1000).collect();
         let sequences = [&tokens[..100], &tokens[100..]];
-        let all = Session::new(&model).hidden(&sequences, Wanted::All, &mut Unobserved).unwrap();
+        let all = Session::new(&model).hidden(&sequences, Wanted::All, &mut Untraced).unwrap();
         let mut steps = Stepwise::start(&model, &sequences).unwrap();
         let mut seen = Seen::default();
         for (number, layer) in model.weights.layers.iter().enumerate() {

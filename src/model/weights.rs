@@ -6,111 +6,34 @@ use crate::block;
 use crate::gguf::{Format, Gguf, TensorInfo};
 
 use super::activations::Rounding;
-use super::backward::Gain;
 use super::error::ModelError;
+use super::layer::Layer;
 use super::linear::{Linear, Matrix};
+use super::name::{layer_number, layer_part};
+use super::parts::{FusedPart, Gain, GainPart, Map, MapPart, Part};
 use super::shape::ModelShape;
 
-/// The weights of one transformer block.
-#[derive(Debug, Clone)]
-pub struct Layer<'a> {
-    /// Gain of the norm before attention.
-    pub attention_norm: Vec<f32>,
-    /// Queries.
-    pub q: Linear<'a>,
-    /// Keys.
-    pub k: Linear<'a>,
-    /// Values.
-    pub v: Linear<'a>,
-    /// Whether these three are one matrix in the file, [`FUSED`].
-    pub is_fused: bool,
-    /// What keys and values are rounded to before queries meet them.
-    pub cached: Rounding,
-    /// Gain of the norm of each query, and of each key.
-    pub qk_norms: Option<(Vec<f32>, Vec<f32>)>,
-    /// The projection of what attention gives.
-    pub output: Linear<'a>,
-    /// Gain of the norm after attention.
-    pub attention_post_norm: Option<Vec<f32>>,
-    /// Gain of the norm before the feed-forward network.
-    pub ffn_norm: Vec<f32>,
-    /// The gate.
-    pub gate: Linear<'a>,
-    /// What is gated.
-    pub up: Linear<'a>,
-    /// The projection back.
-    pub down: Linear<'a>,
-    /// Gain of the norm after the feed-forward network.
-    pub ffn_post_norm: Option<Vec<f32>>,
-}
-
-impl<'a> Layer<'a> {
-    /// Puts another encoding in the place of the tensor `name`, where it is a matrix or the gain of
-    /// a norm of this block; whether it is.
+impl<'a> Layer<Linear<'a>> {
+    /// Puts another encoding in the place of a tensor of the layer, a matrix or the gain of a norm,
+    /// which is named as between `blk.N.` and `.weight`; whether there is such a one.
     ///
     /// # Panics
     /// If there are not as many weights.
-    pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
-        let Some((_, part)) = layer_part(name) else { return false };
-        if part == FUSED {
-            let row_bytes = format.size_of(self.q.weight.columns);
-            let mut rest = bytes;
-            for Linear { weight, .. } in [&mut self.q, &mut self.k, &mut self.v] {
-                let (bytes, after) = rest.split_at(weight.rows * row_bytes);
-                weight.replace(format, bytes);
-                rest = after;
-            }
-            return true;
+    pub fn replace(&mut self, tensor: &str, format: Format, bytes: &'a [u8]) -> bool {
+        let mut rest = bytes;
+        let mut is_matrix = false;
+        for (_, Linear { weight, .. }) in self.maps_mut().filter(|(_, it)| it.tensor == tensor) {
+            let (bytes, after) = rest.split_at(weight.rows * format.size_of(weight.columns));
+            weight.replace(format, bytes);
+            (rest, is_matrix) = (after, true);
         }
-        if let Some(linear) = self.linear_mut(part) {
-            linear.weight.replace(format, bytes);
-            return true;
+        assert!(!is_matrix || rest.is_empty(), "{format} lengths");
+        let Some(Part::Gain(gain)) = Part::named(tensor) else { return is_matrix };
+        if self[gain].is_empty() {
+            return false;
         }
-        let gain = Gain::ALL.into_iter().find(|gain| gain.part() == part);
-        let Some(values) = gain.and_then(|gain| self.gain_mut(gain)) else { return false };
-        block::decode(format, bytes, values);
+        block::decode(format, bytes, &mut self[gain]);
         true
-    }
-
-    /// The gains of the norms that the layer has.
-    pub fn gains(&self) -> Vec<(Gain, &Vec<f32>)> {
-        let gains = Gain::ALL.map(|gain| {
-            let values = match gain {
-                Gain::Attention => Some(&self.attention_norm),
-                Gain::Query => self.qk_norms.as_ref().map(|norms| &norms.0),
-                Gain::Key => self.qk_norms.as_ref().map(|norms| &norms.1),
-                Gain::AttentionPost => self.attention_post_norm.as_ref(),
-                Gain::Ffn => Some(&self.ffn_norm),
-                Gain::FfnPost => self.ffn_post_norm.as_ref(),
-            };
-            values.map(|values| (gain, values))
-        });
-        gains.into_iter().flatten().collect()
-    }
-
-    fn gain_mut(&mut self, gain: Gain) -> Option<&mut Vec<f32>> {
-        match gain {
-            Gain::Attention => Some(&mut self.attention_norm),
-            Gain::Query => self.qk_norms.as_mut().map(|norms| &mut norms.0),
-            Gain::Key => self.qk_norms.as_mut().map(|norms| &mut norms.1),
-            Gain::AttentionPost => self.attention_post_norm.as_mut(),
-            Gain::Ffn => Some(&mut self.ffn_norm),
-            Gain::FfnPost => self.ffn_post_norm.as_mut(),
-        }
-    }
-
-    /// The linear map `part`, named as in the file but without `blk.N.` and `.weight`.
-    fn linear_mut(&mut self, part: &str) -> Option<&mut Linear<'a>> {
-        Some(match part {
-            "attn_q" => &mut self.q,
-            "attn_k" => &mut self.k,
-            "attn_v" => &mut self.v,
-            "attn_output" => &mut self.output,
-            "ffn_gate" => &mut self.gate,
-            "ffn_up" => &mut self.up,
-            "ffn_down" => &mut self.down,
-            _ => return None,
-        })
     }
 }
 
@@ -119,8 +42,10 @@ impl<'a> Layer<'a> {
 pub struct Weights<'a> {
     /// Token embeddings: vocabulary x width.
     pub embedding: Matrix<'a>,
-    /// The transformer blocks, in order.
-    pub layers: Vec<Layer<'a>>,
+    /// The layers, in order.
+    pub layers: Vec<Layer<Linear<'a>>>,
+    /// What keys and values are rounded to before queries meet them.
+    pub cached: Rounding,
     /// Gain of the last norm.
     pub output_norm: Vec<f32>,
     /// The output head; the token embedding where the file has no other.
@@ -142,9 +67,10 @@ impl<'a> Weights<'a> {
             (0..shape.layers).map(|layer| finder.layer(shape, layer)).collect::<Result<_, _>>()?;
         let vocabulary = embedding.rows;
         let head = match gguf.tensor("output.weight") {
-            Some(_) => finder.linear("output", width, vocabulary)?,
+            Some(_) => finder.linear("output", "output", width, vocabulary)?,
             None => Linear {
                 weight: embedding,
+                tensor: "token_embd",
                 scale: 1.0,
                 bias: finder.optional_vector("output.bias", vocabulary)?,
                 rounding: Rounding::None,
@@ -153,6 +79,7 @@ impl<'a> Weights<'a> {
         Ok(Weights {
             embedding,
             layers,
+            cached: Rounding::None,
             tied: gguf.tensor("output.weight").is_none(),
             output_norm: finder.vector("output_norm.weight", width)?,
             head,
@@ -179,23 +106,20 @@ impl<'a> Weights<'a> {
             block::decode(format, bytes, &mut self.output_norm);
             return true;
         }
-        let layer = layer_part(name).and_then(|(layer, _)| self.layers.get_mut(layer));
-        layer.is_some_and(|layer| layer.replace(name, format, bytes))
+        let Some((layer, part)) = layer_part(name) else { return false };
+        self.layers.get_mut(layer).is_some_and(|layer| layer.replace(part, format, bytes))
     }
 
     /// Every linear map.
     fn linears(&mut self) -> impl Iterator<Item = &mut Linear<'a>> {
-        let layers = self.layers.iter_mut().flat_map(|layer| {
-            let Layer { q, k, v, output, gate, up, down, .. } = layer;
-            [q, k, v, output, gate, up, down]
-        });
+        let layers = self.layers.iter_mut().flat_map(Layer::maps_mut).map(|(_, linear)| linear);
         layers.chain([&mut self.head])
     }
 
     /// From now on activations are rounded as llama.cpp does on a CPU before it multiplies them
     /// with weights of these formats, and keys and values as it keeps them.
     pub fn round_activations(&mut self) {
-        self.layers.iter_mut().for_each(|layer| layer.cached = Rounding::Half);
+        self.cached = Rounding::Half;
         for linear in self.linears() {
             linear.rounding = Rounding::for_weights(linear.weight.format);
         }
@@ -207,47 +131,10 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// The layer that a weight of a transformer block belongs to, and its name there.
-pub fn layer_part(name: &str) -> Option<(usize, &str)> {
-    let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
-    Some((layer_number(layer)?, part.strip_suffix(".weight")?))
-}
-
-/// A number as llama.cpp spells it: `01` would be another name of the same layer.
-fn layer_number(text: &str) -> Option<usize> {
-    let number: usize = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
-}
-
 /// Finds tensors and checks their shapes.
 struct Finder<'a> {
     gguf: &'a Gguf,
 }
-
-/// Queries, keys and values in one matrix, as llama.cpp's converter writes them if asked to.
-pub const FUSED: &str = "attn_qkv";
-
-/// What the forward pass uses of a transformer block, without `.weight` or `.bias`.
-const LAYER_PARTS: [&str; 14] = [
-    "attn_norm",
-    FUSED,
-    "attn_q",
-    "attn_k",
-    "attn_v",
-    "attn_q_norm",
-    "attn_k_norm",
-    "attn_output",
-    "post_attention_norm",
-    "ffn_norm",
-    "ffn_gate",
-    "ffn_up",
-    "ffn_down",
-    "post_ffw_norm",
-];
-
-/// The linear maps, which have a scale and a bias where the file has one.
-const MAPS: [&str; 8] =
-    [FUSED, "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
 
 impl<'a> Finder<'a> {
     /// A tensor that would be left out of the computation is no detail: the results would be wrong.
@@ -260,30 +147,27 @@ impl<'a> Finder<'a> {
             "rope_freqs.weight",
         ];
         let architecture = shape.architecture;
-        let known_part = |part: &str| match part.rsplit_once('.') {
-            Some((part @ ("attn_q_norm" | "attn_k_norm"), "weight")) => {
-                architecture.qk_norm && LAYER_PARTS.contains(&part)
+        let known_part = |layer: &str, part: &str| {
+            let Some((part, kind)) = part.rsplit_once('.') else { return false };
+            match (Part::named(part), kind) {
+                (Some(Part::Gain(gain)), "weight") => (gain.part().is_of)(architecture),
+                // Beside the one matrix llama.cpp reads no more than the biases of its parts.
+                (Some(Part::Map(map)), "weight" | "scale" | "input_scale") => {
+                    !map.fused().is_some_and(|fused| self.is_there(&layer, fused))
+                }
+                // What inputs were multiplied by when weights were quantized, which llama.cpp leaves
+                // out, is among them.
+                (Some(Part::Fused(_)), "weight" | "scale" | "input_scale") => true,
+                (Some(Part::Map(_) | Part::Fused(_)), "bias") => true,
+                _ => false,
             }
-            Some((part @ ("post_attention_norm" | "post_ffw_norm"), "weight")) => {
-                architecture.post_norms && LAYER_PARTS.contains(&part)
-            }
-            Some((part, "weight")) => LAYER_PARTS.contains(&part),
-            // What inputs were multiplied by when weights were quantized, which llama.cpp leaves out.
-            Some((part, "bias" | "scale" | "input_scale")) => MAPS.contains(&part),
-            _ => false,
-        };
-        // Beside the one matrix llama.cpp reads no more than the biases of its parts.
-        let is_part_of_fused = |part: &str| match part.rsplit_once('.') {
-            Some(("attn_q" | "attn_k" | "attn_v", of)) => of != "bias",
-            _ => false,
         };
         let known =
             |name: &str| match name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
                 // llama.cpp reads no more blocks than the metadata counts.
                 Some((layer, part)) => {
                     layer_number(layer).is_some_and(|layer| layer < shape.layers)
-                        && known_part(part)
-                        && !(is_part_of_fused(part) && self.is_fused(&layer))
+                        && known_part(layer, part)
                 }
                 None => WHOLE.contains(&name) || architecture.unused.contains(&name),
             };
@@ -298,78 +182,61 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Whether queries, keys and values of a layer are one matrix.
-    fn is_fused(&self, layer: &dyn Display) -> bool {
-        self.gguf.tensor(&format!("blk.{layer}.{FUSED}.weight")).is_some()
+    /// Whether a layer has these maps in one matrix.
+    fn is_there(&self, layer: &dyn Display, fused: &FusedPart) -> bool {
+        self.gguf.tensor(&format!("blk.{layer}.{}.weight", fused.name)).is_some()
     }
 
-    fn layer(&self, shape: &ModelShape, layer: usize) -> Result<Layer<'a>, ModelError> {
-        let (width, attention) = (shape.width, &shape.attention);
-        let name = |part: &str| format!("blk.{layer}.{part}");
-        let linear = |part: &str, inputs, outputs| self.linear(&name(part), inputs, outputs);
-        let norm = |part: &str, len| self.vector(&(name(part) + ".weight"), len);
-        let ffn = self.tensor(&name("ffn_up.weight"))?.rows();
-        let architecture = shape.architecture;
-        let qk_norms = match architecture.qk_norm {
-            true => Some((
-                norm("attn_q_norm", attention.key_len)?,
-                norm("attn_k_norm", attention.key_len)?,
-            )),
-            false => None,
+    fn layer(&self, shape: &ModelShape, layer: usize) -> Result<Layer<Linear<'a>>, ModelError> {
+        let inner = self.tensor(&format!("blk.{layer}.{}.weight", Map::Up.name()))?.rows();
+        let map = |map: Map| match map.fused().filter(|fused| self.is_there(&layer, fused)) {
+            None => {
+                let MapPart { name, columns, rows, .. } = map.part();
+                let name_there = format!("blk.{layer}.{name}");
+                self.linear(&name_there, name, columns.of(shape, inner), rows.of(shape, inner))
+            }
+            Some(fused) => self.part_of(fused, map, shape, layer, inner),
         };
-        let post_norm = |part| architecture.post_norms.then(|| norm(part, width)).transpose();
-        let [q, k, v] = self.queries_keys_values(shape, layer)?;
-        Ok(Layer {
-            attention_norm: norm("attn_norm", width)?,
-            q,
-            k,
-            v,
-            is_fused: self.is_fused(&layer),
-            cached: Rounding::None,
-            qk_norms,
-            output: linear("attn_output", attention.heads * attention.value_len, width)?,
-            attention_post_norm: post_norm("post_attention_norm")?,
-            ffn_norm: norm("ffn_norm", width)?,
-            gate: linear("ffn_gate", width, ffn)?,
-            up: linear("ffn_up", width, ffn)?,
-            down: linear("ffn_down", ffn, width)?,
-            ffn_post_norm: post_norm("post_ffw_norm")?,
-        })
+        let gain = |gain: Gain| match (gain.part().is_of)(shape.architecture) {
+            true => {
+                let GainPart { name, len, .. } = gain.part();
+                self.vector(&format!("blk.{layer}.{name}.weight"), len.of(shape, inner))
+            }
+            false => Ok(Vec::new()),
+        };
+        Layer::new(map, gain)
     }
 
-    /// The maps to queries, keys and values, which may be one matrix.
-    fn queries_keys_values(
+    /// A map whose rows lie in one matrix with those of others.
+    fn part_of(
         &self,
+        fused: &'static FusedPart,
+        map: Map,
         shape: &ModelShape,
         layer: usize,
-    ) -> Result<[Linear<'a>; 3], ModelError> {
-        let (width, attention) = (shape.width, &shape.attention);
-        let (k_len, v_len) = (attention.key_len, attention.value_len);
-        let lens = [shape.query_len(), attention.kv_heads * k_len, attention.kv_heads * v_len];
-        let parts = ["attn_q", "attn_k", "attn_v"].map(|part| format!("blk.{layer}.{part}"));
-        let fused = format!("blk.{layer}.{FUSED}");
-        let Some(tensor) = self.gguf.tensor(&format!("{fused}.weight")) else {
-            let [q, k, v] = [0, 1, 2].map(|i| self.linear(&parts[i], width, lens[i]));
-            return Ok([q?, k?, v?]);
+        inner: usize,
+    ) -> Result<Linear<'a>, ModelError> {
+        let name = format!("blk.{layer}.{}", fused.name);
+        let rows = |map: &Map| map.part().rows.of(shape, inner);
+        let all = fused.maps.iter().map(rows).sum();
+        let before: usize = fused.maps.iter().take_while(|other| **other != map).map(rows).sum();
+        let here = before..before + rows(&map);
+        let columns = map.part().columns.of(shape, inner);
+        let matrix = self.matrix(self.tensor(&format!("{name}.weight"))?, columns, all)?;
+        let bias = match self.optional_vector(&format!("{name}.bias"), all)? {
+            Some(bias) => Some(bias[here.clone()].to_vec()),
+            // llama.cpp takes them beside the one matrix, too.
+            None => {
+                self.optional_vector(&format!("blk.{layer}.{}.bias", map.name()), here.len())?
+            }
         };
-        let all = lens.iter().sum();
-        let matrix = self.matrix(tensor, width, all)?;
-        let scale = self.scale(&fused)?;
-        let bias = self.optional_vector(&format!("{fused}.bias"), all)?;
-        let mut first = 0;
-        let map = |(name, len): (&String, usize)| {
-            let rows = first..first + len;
-            first += len;
-            let bias = match &bias {
-                Some(bias) => Some(bias[rows.clone()].to_vec()),
-                // llama.cpp takes them beside the one matrix, too.
-                None => self.optional_vector(&format!("{name}.bias"), len)?,
-            };
-            Ok(Linear { weight: matrix.part(rows), scale, bias, rounding: Rounding::None })
-        };
-        let maps: Vec<Linear> =
-            parts.iter().zip(lens).map(map).collect::<Result<_, ModelError>>()?;
-        Ok(maps.try_into().expect("three parts are three maps"))
+        Ok(Linear {
+            weight: matrix.part(here),
+            tensor: fused.name,
+            scale: self.scale(&name)?,
+            bias,
+            rounding: Rounding::None,
+        })
     }
 
     fn tensor(&self, name: &str) -> Result<&'a TensorInfo, ModelError> {
@@ -382,11 +249,16 @@ impl<'a> Finder<'a> {
     }
 
     /// The matrix and the bias, if there is one, of the linear map `name`.
-    fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear<'a>, ModelError> {
-        let tensor = self.tensor(&format!("{name}.weight"))?;
-        let weight = self.matrix(tensor, inputs, outputs)?;
+    fn linear(
+        &self,
+        name: &str,
+        tensor: &'static str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Linear<'a>, ModelError> {
+        let weight = self.matrix(self.tensor(&format!("{name}.weight"))?, inputs, outputs)?;
         let bias = self.optional_vector(&format!("{name}.bias"), outputs)?;
-        Ok(Linear { weight, scale: self.scale(name)?, bias, rounding: Rounding::None })
+        Ok(Linear { weight, tensor, scale: self.scale(name)?, bias, rounding: Rounding::None })
     }
 
     /// What the outputs of the linear map `name` are multiplied by.

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Goal};
     use crate::gguf::{Format, Gguf};
-    use crate::model::{Model, Session, Unobserved, Wanted};
+    use crate::model::{Model, Session, Untraced, Wanted};
     use crate::progress::Silent;
     use crate::quantize::{Header, Losses};
     use crate::work::Work;
@@ -77,7 +77,7 @@ mod tests {
             let logits = |model: &Model| {
                 let mut logits = Vec::new();
                 let mut session = Session::new(model);
-                let hidden = session.hidden(&[&tokens], Wanted::All, &mut Unobserved);
+                let hidden = session.hidden(&[&tokens], Wanted::All, &mut Untraced);
                 model.logits(&hidden.unwrap(), &mut logits);
                 logits
             };

@@ -47,7 +47,7 @@ use crate::config::{Config, Effort};
 use crate::gguf::{Gguf, Metadata, TensorSpec, encoded_size};
 use crate::hardware::Memory;
 use crate::hardware::tpu::Layout;
-use crate::model::{FUSED, Kind, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
+use crate::model::{Kind, Part, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
 use crate::quantize::{Choice, KeptFrom, Lost, Plan, Planned, Record};
 
 use numbers::bytes;
@@ -285,12 +285,19 @@ fn warnings(run: &Run) -> Vec<String> {
         let decided = "formats are chosen without a search by errors of weights";
         warnings.push(format!("{decided}: {reason}"));
     }
-    let is_fused = |name: &str| layer_part(name).is_some_and(|(_, part)| part == FUSED);
+    let fused = |name: &str| match Part::named(layer_part(name)?.1) {
+        Some(Part::Fused(fused)) => Some(fused),
+        _ => None,
+    };
     let learns = run.config.trains() && run.measured.search.is_some();
-    if learns && run.gguf.tensors().iter().any(|tensor| is_fused(&tensor.name)) {
+    let fused = run.gguf.tensors().iter().find_map(|tensor| fused(&tensor.name));
+    if let Some(fused) = fused.filter(|_| learns) {
+        let maps: Vec<&str> = fused.maps.iter().map(|map| map.name()).collect();
         warnings.push(format!(
-            "training leaves {FUSED}.weight of each layer as it was rounded: queries, keys and \
-             values learn only if they are three matrices"
+            "training leaves {}.weight of each layer as it was rounded: {} learn only if they are \
+             matrices of their own",
+            fused.name,
+            maps.join(", ")
         ));
     }
     if !run.plan.tensors.iter().any(|tensor| tensor.choice.is_encoded()) {

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::{Chunks, scored};
-use crate::model::{LinearInput, Model, ModelError, Observer, Session, Wanted};
+use crate::model::{LinearInput, Model, ModelError, Session, Trace, Wanted};
 
 /// Tokens that are looked at, at most.
 const TOKENS: usize = 512;
@@ -95,7 +95,7 @@ impl Streams<'_> {
     }
 }
 
-impl Observer for Streams<'_> {
+impl Trace for Streams<'_> {
     fn see(&mut self, _: usize, _: LinearInput, _: &[f32], _: usize) {}
 
     fn stream(&mut self, _: usize, x: &[f32], width: usize) {
@@ -110,7 +110,7 @@ struct Compared<'f, 'r> {
     layers: Vec<LayerAlignment>,
 }
 
-impl Observer for Compared<'_, '_> {
+impl Trace for Compared<'_, '_> {
     fn see(&mut self, _: usize, _: LinearInput, _: &[f32], _: usize) {}
 
     fn stream(&mut self, layer: usize, x: &[f32], width: usize) {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use rayon::prelude::*;
 
 use super::{Chunks, LogitsWriter, NotFinite, Position, Side, encode_logits, scored};
-use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
+use crate::model::{Model, ModelError, Session, Untraced, Wanted};
 use crate::progress::{Amount, Progress};
 
 /// Tokens that pass the models together: enough for large matrix products.
@@ -129,7 +129,7 @@ impl<'m, 'a> Predictor<'m, 'a> {
         let inputs: Vec<&[u32]> = inputs.iter().map(Vec::as_slice).collect();
         let in_chunk = |i: usize| scored(context).map(move |position| i * context + position);
         let wanted: Vec<usize> = (0..group.len()).flat_map(in_chunk).collect();
-        let hidden = self.session.hidden(&inputs, Wanted::Tokens(&wanted), &mut Unobserved)?;
+        let hidden = self.session.hidden(&inputs, Wanted::Tokens(&wanted), &mut Untraced)?;
         self.hidden = hidden.into();
         Ok(())
     }

@@ -15,7 +15,7 @@ use opencog_qat::config::{Config, Effort, Goal};
 use opencog_qat::gguf::{Format, Gguf, Metadata, OutputFolder, TensorInfo, Writer};
 use opencog_qat::hardware::Hardware;
 use opencog_qat::hardware::tpu::{self, Layout};
-use opencog_qat::model::{Model, Session, Tokenizer, Unobserved, Wanted};
+use opencog_qat::model::{Model, Session, Tokenizer, Untraced, Wanted};
 use opencog_qat::progress::Silent;
 use opencog_qat::{Job, pipeline};
 use random_models::{VARIANTS, Variant, Vocabulary, fetched, vocabulary};
@@ -312,7 +312,7 @@ fn texts(text: &str, tokenizer: &Tokenizer) -> Vec<serde_json::Value> {
 /// Tokens x vocabulary, with activations in F32.
 fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
     let mut session = Session::new(model);
-    let hidden = session.hidden(&[tokens], Wanted::All, &mut Unobserved).unwrap();
+    let hidden = session.hidden(&[tokens], Wanted::All, &mut Untraced).unwrap();
     let mut logits = Vec::new();
     session.logits(&hidden, &mut logits);
     logits

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::gguf::Metadata;
-use crate::model::{Activation, Model, ModelShape, Vocabulary, context_length};
+use crate::model::{Activation, Map as LayerMap, Model, ModelShape, Vocabulary, context_length};
 
 use super::error::PackError;
 use super::modules::{HasBiases, Twin};
@@ -27,8 +27,10 @@ pub fn config(
         let (dims, key) = (shape.rotation.dims, attention.key_len);
         return Err(twin.lacks(format!("it rotates {dims} numbers of its keys of {key}")));
     }
-    let ffn = weights.layers.first().map_or(0, |layer| layer.up.weight.rows);
-    if let Some(odd) = weights.layers.iter().position(|layer| layer.up.weight.rows != ffn) {
+    let ffn = weights.layers.first().map_or(0, |layer| layer[LayerMap::Up].weight.rows);
+    if let Some(odd) =
+        weights.layers.iter().position(|layer| layer[LayerMap::Up].weight.rows != ffn)
+    {
         return Err(twin.lacks(format!("layer {odd} has a feed-forward network of another width")));
     }
     let context = context_length(metadata).unwrap_or(DEFAULT_CONTEXT);

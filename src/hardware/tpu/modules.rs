@@ -1,7 +1,7 @@
 //! The modules of the loaders' model (Hugging Face's names), and where their weights lie in a GGUF
 //! file.
 
-use crate::model::{Layer, Linear, Matrix, Model, ModelShape, RopePairs};
+use crate::model::{Gain, Layer, Linear, Map, Matrix, Model, ModelShape, RopePairs};
 
 use super::error::PackError;
 use super::rows::{Order, Rows};
@@ -127,14 +127,9 @@ pub struct HasBiases {
 pub fn modules<'a>(model: &Model<'a>) -> Result<(Vec<Module<'a>>, HasBiases), PackError> {
     let twin = Twin::of(&model.shape)?;
     let weights = &model.weights;
-    let any = |linears: fn(&Layer<'a>) -> Vec<bool>| {
-        weights.layers.iter().flat_map(linears).any(|has_bias| has_bias)
-    };
-    let attention = any(|layer| {
-        [&layer.q, &layer.k, &layer.v, &layer.output].map(|map| map.bias.is_some()).into()
-    });
-    let ffn =
-        any(|layer| [&layer.gate, &layer.up, &layer.down].map(|map| map.bias.is_some()).into());
+    let has_bias = |map: Map| weights.layers.iter().any(|layer| layer[map].bias.is_some());
+    let attention = [Map::Q, Map::K, Map::V, Map::Output].into_iter().any(has_bias);
+    let ffn = [Map::Gate, Map::Up, Map::Down].into_iter().any(has_bias);
     let biases = HasBiases {
         attention: twin.attention_biases == Biases::Switched && attention,
         ffn: twin.ffn_biases == Biases::Switched && ffn,
@@ -171,7 +166,7 @@ impl Writer<'_> {
     fn layer<'a>(
         &self,
         i: usize,
-        layer: &Layer<'a>,
+        layer: &Layer<Linear<'a>>,
         modules: &mut Vec<Module<'a>>,
     ) -> Result<(), PackError> {
         let path = |part: &str| format!("model.layers.{i}.{part}");
@@ -186,25 +181,30 @@ impl Writer<'_> {
             Biases::Switched => (self.biases.attention, self.biases.attention),
         };
         let ffn = self.biases.ffn;
-        modules.push(self.norm(path("input_layernorm"), &layer.attention_norm));
-        modules.push(self.linear(path("self_attn.q_proj"), &layer.q, rotated, inputs)?);
-        modules.push(self.linear(path("self_attn.k_proj"), &layer.k, rotated, inputs)?);
-        modules.push(self.linear(path("self_attn.v_proj"), &layer.v, Order::AsStored, inputs)?);
-        if let Some((q, k)) = &layer.qk_norms {
+        modules.push(self.norm(path("input_layernorm"), &layer[Gain::Attention]));
+        modules.push(self.linear(path("self_attn.q_proj"), &layer[Map::Q], rotated, inputs)?);
+        modules.push(self.linear(path("self_attn.k_proj"), &layer[Map::K], rotated, inputs)?);
+        modules.push(self.linear(
+            path("self_attn.v_proj"),
+            &layer[Map::V],
+            Order::AsStored,
+            inputs,
+        )?);
+        if let (Some(q), Some(k)) = (layer.gain(Gain::Query), layer.gain(Gain::Key)) {
             modules.push(self.norm(path("self_attn.q_norm"), q));
             modules.push(self.norm(path("self_attn.k_norm"), k));
         }
         let stored = Order::AsStored;
-        modules.push(self.linear(path("self_attn.o_proj"), &layer.output, stored, output)?);
+        modules.push(self.linear(path("self_attn.o_proj"), &layer[Map::Output], stored, output)?);
         let (after_attention, before_ffn) = self.twin.norms;
-        if let (Some(name), Some(gain)) = (after_attention, &layer.attention_post_norm) {
+        if let (Some(name), Some(gain)) = (after_attention, layer.gain(Gain::AttentionPost)) {
             modules.push(self.norm(path(name), gain));
         }
-        modules.push(self.norm(path(before_ffn), &layer.ffn_norm));
-        modules.push(self.linear(path("mlp.gate_proj"), &layer.gate, stored, ffn)?);
-        modules.push(self.linear(path("mlp.up_proj"), &layer.up, stored, ffn)?);
-        modules.push(self.linear(path("mlp.down_proj"), &layer.down, stored, ffn)?);
-        if let Some(gain) = &layer.ffn_post_norm {
+        modules.push(self.norm(path(before_ffn), &layer[Gain::Ffn]));
+        modules.push(self.linear(path("mlp.gate_proj"), &layer[Map::Gate], stored, ffn)?);
+        modules.push(self.linear(path("mlp.up_proj"), &layer[Map::Up], stored, ffn)?);
+        modules.push(self.linear(path("mlp.down_proj"), &layer[Map::Down], stored, ffn)?);
+        if let Some(gain) = layer.gain(Gain::FfnPost) {
             modules.push(self.norm(path("post_feedforward_layernorm"), gain));
         }
         Ok(())

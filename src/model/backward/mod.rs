@@ -5,7 +5,6 @@
 //! keeps what the way back needs, and computes anew what is cheap.
 
 mod attention;
-mod dense;
 mod gate;
 mod head;
 mod norm;
@@ -14,6 +13,5 @@ mod tape;
 #[cfg(test)]
 mod tests;
 
-pub use dense::{DenseLayer, DenseMatrix, Gain, Map};
 pub use norm::norm_backward;
 pub use tape::{LayerPlace, Tape};

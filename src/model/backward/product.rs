@@ -1,32 +1,14 @@
-//! The three products of a linear map, cut into blocks of rows that do not depend on the number of
-//! threads.
+//! The products of a linear map on the way back, cut into blocks of rows that do not depend on the
+//! number of threads.
 
 use rayon::prelude::*;
 
 use super::super::TOKENS_PER_TASK;
+use super::super::dense::{DenseMatrix, TOKENS};
 use super::super::matmul::{Product, View, multiply};
-use super::dense::DenseMatrix;
 
-/// Tokens of one task: enough that packing the weights for them costs little.
-const TOKENS: usize = 256;
 /// Rows of a weight's gradient that one task computes.
 const ROWS: usize = 96;
-
-/// `out = scale * x * matrix^T + bias`. Shapes: `x` tokens x columns, `out` tokens x rows.
-pub fn apply(matrix: &DenseMatrix, x: &[f32], out: &mut [f32]) {
-    let DenseMatrix { rows, columns, ref values, scale, ref bias } = *matrix;
-    let right = View::rows(values, columns).transposed();
-    let tasks = out.par_chunks_mut(TOKENS * rows).zip(x.par_chunks(TOKENS * columns));
-    tasks.for_each(|(out, x)| {
-        let product = Product { rows: out.len() / rows, columns: rows, depth: columns };
-        multiply(product, scale, View::rows(x, columns), right, out, rows, false);
-        if !bias.is_empty() {
-            for out in out.chunks_exact_mut(rows) {
-                out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
-            }
-        }
-    });
-}
 
 /// Gradients of what maps share as their input: the sum of `scale * gradient * matrix`, where
 /// each `gradient` is that of a map's output, tokens x rows. `out`: tokens x columns.

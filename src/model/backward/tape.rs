@@ -1,19 +1,22 @@
-//! One layer, forwards and backwards, on a small batch.
+//! One layer on a small batch: what the way forwards leaves behind, and the way back.
+
+use std::mem;
 
 use rayon::prelude::*;
 
 use super::super::TOKENS_PER_TASK;
+use super::super::activations::Rounding;
+use super::super::dense::DenseLayer;
 use super::super::forward::{Model, RopeTables};
-use super::super::gate::gate_in_place;
-use super::super::layer_pass::{Span, attend_to_batch, place};
-use super::super::norm::{rms_norm, rms_norm_in_place};
+use super::super::layer_pass::{LayerPass, Span, Workspace};
+use super::super::parts::{Gain, Map};
 use super::super::rope::RopeTable;
 use super::super::shape::ModelShape;
+use super::super::trace::{Computed, Trace};
 use super::attention::{Attended, HeadGradients};
-use super::dense::{DenseLayer, Gain, Map};
 use super::gate::gate_backward;
 use super::norm::norm_backward;
-use super::product::{apply, input_gradient, weight_gradient};
+use super::product::{input_gradient, weight_gradient};
 
 /// Where a layer stands in its model: what its passes have in common, whatever its weights.
 #[derive(Debug)]
@@ -38,16 +41,25 @@ pub struct Tape {
     spans: Vec<Span>,
     /// Of each token.
     positions: Vec<usize>,
+    workspace: Workspace,
+    kept: Kept,
+    y: Vec<f32>,
+    back: Back,
+}
+
+/// What was computed on the way.
+#[derive(Debug, Default)]
+struct Kept {
     x: Vec<f32>,
     attention_normed: Vec<f32>,
-    /// Before they are normalised; empty where they are not.
+    /// Before they are normalised; nothing of use where they are not.
     raw_q: Vec<f32>,
     raw_k: Vec<f32>,
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
     attended: Vec<f32>,
-    /// Before it is normalised, where it is.
+    /// Before it is normalised; nothing of use where it is not.
     attention_projected: Vec<f32>,
     /// The residual stream between attention and feed-forward network.
     middle: Vec<f32>,
@@ -56,8 +68,38 @@ pub struct Tape {
     up: Vec<f32>,
     gated: Vec<f32>,
     ffn_projected: Vec<f32>,
-    y: Vec<f32>,
-    back: Back,
+}
+
+impl Kept {
+    fn place(&mut self, what: Computed) -> &mut Vec<f32> {
+        match what {
+            Computed::Stream => &mut self.x,
+            Computed::AttentionNormed => &mut self.attention_normed,
+            Computed::RawQueries => &mut self.raw_q,
+            Computed::RawKeys => &mut self.raw_k,
+            Computed::Queries => &mut self.q,
+            Computed::Keys => &mut self.k,
+            Computed::Values => &mut self.v,
+            Computed::Attended => &mut self.attended,
+            Computed::AttentionProjected => &mut self.attention_projected,
+            Computed::Middle => &mut self.middle,
+            Computed::FfnNormed => &mut self.ffn_normed,
+            Computed::Gate => &mut self.gate,
+            Computed::Up => &mut self.up,
+            Computed::Gated => &mut self.gated,
+            Computed::FfnProjected => &mut self.ffn_projected,
+        }
+    }
+}
+
+impl Trace for Kept {
+    fn before(&mut self, what: Computed, values: &[f32]) {
+        copy(self.place(what), values);
+    }
+
+    fn after(&mut self, what: Computed, values: &mut Vec<f32>) {
+        mem::swap(self.place(what), values);
+    }
 }
 
 /// Gradients on the way back.
@@ -84,39 +126,13 @@ impl Tape {
         lengths: &[usize],
     ) -> &[f32] {
         let LayerPlace { shape, layer, ref rope } = *place_of;
-        let (epsilon, window) = (shape.norm_epsilon, shape.window_of(layer));
         self.lay_out(lengths);
-        copy(&mut self.x, x);
-
-        norm(x, &weights[Gain::Attention], epsilon, &mut self.attention_normed);
-        for (map, out) in [(Map::Q, &mut self.q), (Map::K, &mut self.k), (Map::V, &mut self.v)] {
-            linear(weights, map, &self.attention_normed, out);
-        }
-        for (gain, map, raw, heads) in [
-            (Gain::Query, Map::Q, &mut self.raw_q, &mut self.q),
-            (Gain::Key, Map::K, &mut self.raw_k, &mut self.k),
-        ] {
-            let gain = Some(&weights[gain][..]).filter(|gain| !gain.is_empty());
-            copy(raw, if gain.is_some() { heads } else { &[] });
-            place(shape, rope, &self.positions, heads, weights[map].rows, gain);
-        }
-        let attention = &shape.attention;
-        let (tokens, attended) = (self.positions.len(), &mut self.attended);
-        attended.resize(tokens * attention.heads * attention.value_len, 0.0);
-        attend_to_batch(attention, window, &self.spans, &self.q, &self.k, &self.v, attended);
-        linear(weights, Map::Output, attended, &mut self.attention_projected);
-        let post = &weights[Gain::AttentionPost];
-        add_normed(x, &self.attention_projected, post, epsilon, &mut self.middle);
-
-        norm(&self.middle, &weights[Gain::Ffn], epsilon, &mut self.ffn_normed);
-        linear(weights, Map::Gate, &self.ffn_normed, &mut self.gate);
-        linear(weights, Map::Up, &self.ffn_normed, &mut self.up);
-        copy(&mut self.gated, &self.gate);
-        gate_in_place(shape.activation(), &mut self.gated, &self.up);
-        linear(weights, Map::Down, &self.gated, &mut self.ffn_projected);
-        let post = &weights[Gain::FfnPost];
-        add_normed(&self.middle, &self.ffn_projected, post, epsilon, &mut self.y);
-        &self.y
+        let Tape { spans, positions, workspace, kept, y, .. } = self;
+        copy(y, x);
+        let cached = Rounding::None;
+        let pass = LayerPass { shape, layer, weights, rope, spans, positions, cached };
+        pass.through(y, workspace, kept);
+        y
     }
 
     /// From gradients of what [`forward`](Self::forward) returned (tokens x width) to those of its
@@ -130,12 +146,12 @@ impl Tape {
         gradients: &mut DenseLayer,
     ) -> &[f32] {
         self.backward_to_attention(place_of, weights, gradient, gradients);
-        let Back { x, narrow, q, k, v, .. } = &mut self.back;
+        let (Back { x, narrow, q, k, v, .. }, kept) = (&mut self.back, &self.kept);
         let maps =
             [(&weights[Map::Q], &q[..]), (&weights[Map::K], &k[..]), (&weights[Map::V], &v[..])];
         input_gradient(&maps, narrow);
         let epsilon = place_of.shape.norm_epsilon;
-        norm_back(&self.x, weights, Gain::Attention, epsilon, narrow, gradients);
+        norm_back(&kept.x, weights, Gain::Attention, epsilon, narrow, gradients);
         add(x, narrow);
         x
     }
@@ -169,54 +185,55 @@ impl Tape {
         let LayerPlace { shape, layer, ref rope } = *place_of;
         let (epsilon, window) = (shape.norm_epsilon, shape.window_of(layer));
         let Back { x, narrow, gated, attended, q, k, v, heads } = &mut self.back;
+        let kept = &mut self.kept;
         copy(x, gradient);
 
         copy(narrow, gradient);
-        norm_back(&self.ffn_projected, weights, Gain::FfnPost, epsilon, narrow, gradients);
-        weight_gradient(narrow, &self.gated, &mut gradients[Map::Down]);
-        gated.resize(self.gated.len(), 0.0);
+        norm_back(&kept.ffn_projected, weights, Gain::FfnPost, epsilon, narrow, gradients);
+        weight_gradient(narrow, &kept.gated, &mut gradients[Map::Down]);
+        gated.resize(kept.gated.len(), 0.0);
         input_gradient(&[(&weights[Map::Down], narrow)], gated);
-        gate_backward(shape.activation(), gated, &mut self.gate, &mut self.up);
-        weight_gradient(&self.gate, &self.ffn_normed, &mut gradients[Map::Gate]);
-        weight_gradient(&self.up, &self.ffn_normed, &mut gradients[Map::Up]);
-        let maps = [(&weights[Map::Gate], &self.gate[..]), (&weights[Map::Up], &self.up)];
+        gate_backward(shape.activation(), gated, &mut kept.gate, &mut kept.up);
+        weight_gradient(&kept.gate, &kept.ffn_normed, &mut gradients[Map::Gate]);
+        weight_gradient(&kept.up, &kept.ffn_normed, &mut gradients[Map::Up]);
+        let maps = [(&weights[Map::Gate], &kept.gate[..]), (&weights[Map::Up], &kept.up)];
         input_gradient(&maps, narrow);
-        norm_back(&self.middle, weights, Gain::Ffn, epsilon, narrow, gradients);
+        norm_back(&kept.middle, weights, Gain::Ffn, epsilon, narrow, gradients);
         add(x, narrow);
 
         copy(narrow, x);
         norm_back(
-            &self.attention_projected,
+            &kept.attention_projected,
             weights,
             Gain::AttentionPost,
             epsilon,
             narrow,
             gradients,
         );
-        weight_gradient(narrow, &self.attended, &mut gradients[Map::Output]);
-        attended.resize(self.attended.len(), 0.0);
+        weight_gradient(narrow, &kept.attended, &mut gradients[Map::Output]);
+        attended.resize(kept.attended.len(), 0.0);
         input_gradient(&[(&weights[Map::Output], narrow)], attended);
-        for (out, of) in [(&mut *q, &self.q), (&mut *k, &self.k), (&mut *v, &self.v)] {
+        for (out, of) in [(&mut *q, &kept.q), (&mut *k, &kept.k), (&mut *v, &kept.v)] {
             out.resize(of.len(), 0.0);
         }
         let pass = Attended {
             shape: &shape.attention,
             window,
             spans: &self.spans,
-            q: &self.q,
-            k: &self.k,
-            v: &self.v,
+            q: &kept.q,
+            k: &kept.k,
+            v: &kept.v,
             gradient: attended,
         };
         pass.backward(heads, q, k, v);
         for (gain, map, raw, heads) in
-            [(Gain::Query, Map::Q, &self.raw_q, &mut *q), (Gain::Key, Map::K, &self.raw_k, &mut *k)]
+            [(Gain::Query, Map::Q, &kept.raw_q, &mut *q), (Gain::Key, Map::K, &kept.raw_k, &mut *k)]
         {
             unplace(shape, rope, &self.positions, heads, weights[map].rows);
             norm_back(raw, weights, gain, epsilon, heads, gradients);
         }
         for (map, gradient) in [(Map::Q, &*q), (Map::K, &*k), (Map::V, &*v)] {
-            weight_gradient(gradient, &self.attention_normed, &mut gradients[map]);
+            weight_gradient(gradient, &kept.attention_normed, &mut gradients[map]);
         }
     }
 
@@ -234,30 +251,6 @@ impl Tape {
 fn copy(to: &mut Vec<f32>, from: &[f32]) {
     to.clear();
     to.extend_from_slice(from);
-}
-
-fn norm(x: &[f32], gain: &[f32], epsilon: f32, out: &mut Vec<f32>) {
-    out.resize(x.len(), 0.0);
-    rms_norm(x, gain, epsilon, out);
-}
-
-fn linear(weights: &DenseLayer, map: Map, x: &[f32], out: &mut Vec<f32>) {
-    let matrix = &weights[map];
-    out.resize(x.len() / matrix.columns * matrix.rows, 0.0);
-    apply(matrix, x, out);
-}
-
-/// `out = x + norm(projected)`; where there is no gain, `x + projected`.
-fn add_normed(x: &[f32], projected: &[f32], gain: &[f32], epsilon: f32, out: &mut Vec<f32>) {
-    copy(out, projected);
-    let task = (TOKENS_PER_TASK * gain.len()).max(1 << 14);
-    let task = if gain.is_empty() { task } else { task / gain.len() * gain.len() };
-    out.par_chunks_mut(task).zip(x.par_chunks(task)).for_each(|(out, x)| {
-        if !gain.is_empty() {
-            rms_norm_in_place(out, gain, epsilon);
-        }
-        out.iter_mut().zip(x).for_each(|(out, x)| *out += x);
-    });
 }
 
 fn add(to: &mut [f32], more: &[f32]) {

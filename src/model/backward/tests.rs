@@ -1,13 +1,13 @@
 //! Every operation against finite differences in F64; `tests/gradients.rs` checks whole layers.
 
 use super::super::architecture::Activation;
+use super::super::dense::{DenseMatrix, apply};
 use super::super::layer_pass::Span;
 use super::super::shape::AttentionShape;
 use super::attention::Attended;
-use super::dense::DenseMatrix;
 use super::gate::gate_backward;
 use super::norm_backward;
-use super::product::{apply, input_gradient, weight_gradient};
+use super::product::{input_gradient, weight_gradient};
 
 fn numbers(n: usize, salt: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7919 + salt * 131) % 1009) as f32 / 504.5 - 1.0).collect()

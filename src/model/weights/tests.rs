@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::gguf::{Array, Metadata, Shape, TensorSpec, Value, Writer};
-use crate::model::{Model, Session, Unobserved, Wanted};
+use crate::model::{Model, Session, Untraced, Wanted};
 
 #[test]
 fn a_layer_has_one_name() {
@@ -51,7 +51,7 @@ impl Rewritten {
 
 fn hidden_of(model: &Model) -> Vec<f32> {
     let text: Vec<u32> = (0..20).map(|i| (i * i * 37) % 2048).collect();
-    Session::new(model).hidden(&[&text], Wanted::All, &mut Unobserved).unwrap()
+    Session::new(model).hidden(&[&text], Wanted::All, &mut Untraced).unwrap()
 }
 
 /// What the model in the box makes of a text when it is written otherwise.
@@ -162,7 +162,7 @@ fn one_matrix_is_replaced_as_its_parts_are() {
         assert!(model.weights.replace(&format!("blk.0.{part}.weight"), Format::Q5_0, bytes));
     }
     let expected = hidden_of(&model);
-    let bytes = encoded(&together, FUSED);
+    let bytes = encoded(&together, "attn_qkv");
     let mut model = Model::of(&together).unwrap();
     assert!(hidden_of(&model) != expected);
     assert!(model.weights.replace("blk.0.attn_qkv.weight", Format::Q5_0, &bytes));

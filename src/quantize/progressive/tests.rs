@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{Config, Effort, Goal};
 use crate::gguf::{Format, Gguf};
-use crate::model::{Layer, Matrix, Model};
+use crate::model::{Gain, Matrix, Model};
 use crate::progress::Silent;
 use crate::quantize::{Header, Searchable};
 use crate::work::Work;
@@ -155,16 +155,14 @@ struct ByBytes {
 }
 
 fn gains(model: &Model) -> Vec<Vec<f32>> {
-    model.weights.layers.iter().map(|layer| layer.ffn_norm.clone()).collect()
+    model.weights.layers.iter().map(|layer| layer[Gain::Ffn].clone()).collect()
 }
 
 impl Judge for ByBytes {
     fn losses(&mut self, model: &Model, _: usize) -> Result<Losses, SearchError> {
         let weights = &model.weights;
-        let matrices = weights.layers.iter().flat_map(|layer| {
-            let Layer { q, k, v, output, gate, up, down, .. } = layer;
-            [q, k, v, output, gate, up, down].map(|linear| linear.weight)
-        });
+        let maps = weights.layers.iter().flat_map(|layer| layer.maps());
+        let matrices = maps.map(|(_, linear)| linear.weight);
         let matrices: Vec<Matrix> = matrices.chain([weights.embedding]).collect();
         let bytes: usize = matrices.iter().map(|matrix| matrix.bytes.len()).sum();
         let all: usize = matrices.iter().map(|matrix| matrix.rows * matrix.columns).sum();

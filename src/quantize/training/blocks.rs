@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::gguf::Format;
-use crate::model::{Gain, Layer, LayerPlace, Map, Model, Stepwise};
+use crate::model::{Gain, Layer, LayerPlace, Linear, Map, Model, Stepwise};
 use crate::progress::{Amount, Progress};
 use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
@@ -101,7 +101,7 @@ pub fn train_blocks(
     };
     for (number, full) in model.weights.layers.iter().enumerate() {
         full_stream.advance(full)?;
-        let mut layer: Layer = quantized.weights.layers[number].clone();
+        let mut layer = quantized.weights.layers[number].clone();
         let here = parts(encodings, number);
         let mut advanced = 0;
         if !here.is_empty() {
@@ -143,9 +143,10 @@ pub fn train_blocks(
         if number + 1 == layers {
             break;
         }
-        let names = part_names(number);
-        for (name, encoded) in names.filter_map(|name| trained.encodings.get_key_value(&name)) {
-            layer.replace(name, encoded.format, &encoded.bytes);
+        for part in part_names() {
+            if let Some(encoded) = trained.encodings.get(&name(number, part)) {
+                layer.replace(part, encoded.format, &encoded.bytes);
+            }
         }
         stream.advance(&layer)?;
     }
@@ -157,9 +158,9 @@ pub fn train_blocks(
 struct Block<'b, 'a> {
     context: &'b BlockTraining<'b, 'a>,
     number: usize,
-    full: &'b Layer<'a>,
+    full: &'b Layer<Linear<'a>>,
     /// As the quantized model has it.
-    start: &'b Layer<'b>,
+    start: &'b Layer<Linear<'b>>,
     parts: &'b [(Map, &'b Encoded)],
     examples: Examples<'b>,
 }
@@ -289,13 +290,12 @@ impl Block<'_, '_> {
             kept_as: self.kept_as(&format!("{part}-{}-{steps}", to.format)),
         };
         let matrix = |&(map, encoded): &(Map, &Encoded)| {
-            entry(map.part(), encoded.candidate(), encoded.bytes.len())
+            entry(map.name(), encoded.candidate(), encoded.bytes.len())
         };
-        let gains = self.start.gains();
-        let gain = |(gain, values): &(Gain, &Vec<f32>)| {
-            entry(gain.part(), Candidate::encoded(Format::F32), size_of_val(&values[..]))
+        let gain = |(gain, values): (Gain, &Vec<f32>)| {
+            entry(gain.name(), Candidate::encoded(Format::F32), size_of_val(&values[..]))
         };
-        self.parts.iter().map(matrix).chain(gains.iter().map(gain)).collect()
+        self.parts.iter().map(matrix).chain(self.start.gains().map(gain)).collect()
     }
 
     /// The name of something of this layer in the work folder.

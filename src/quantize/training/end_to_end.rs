@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Model, ModelError, Session, Unobserved, Wanted};
+use crate::model::{Model, ModelError, Session, Untraced, Wanted};
 use crate::progress::{Amount, Progress};
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
 use crate::quantize::error::SearchError;
@@ -286,5 +286,5 @@ impl<'b, 'a, 't> Run<'b, 'a, 't> {
 
 /// What the full-precision model makes of sequences.
 fn hidden(full: &mut Session, sequences: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
-    full.hidden(sequences, Wanted::All, &mut Unobserved)
+    full.hidden(sequences, Wanted::All, &mut Untraced)
 }

@@ -90,17 +90,17 @@ impl<'t> LatentLayer<'t> {
     pub fn contents(&self) -> BTreeMap<&'static str, Vec<u8>> {
         let matrices = self.matrices.iter();
         let matrices =
-            matrices.map(|matrix| (matrix.map.part(), matrix.latent.export(&matrix.start.bytes)));
-        let gains = self.gains.iter().map(|(gain, gains)| (gain.part(), gains.bytes()));
+            matrices.map(|matrix| (matrix.map.name(), matrix.latent.export(&matrix.start.bytes)));
+        let gains = self.gains.iter().map(|(gain, gains)| (gain.name(), gains.bytes()));
         matrices.chain(gains).collect()
     }
 
     /// What each of the [contents](Self::contents) is encoded in.
     pub fn candidates(&self) -> BTreeMap<&'static str, Candidate> {
         let matrices = self.matrices.iter();
-        let matrices = matrices.map(|matrix| (matrix.map.part(), matrix.start.candidate()));
+        let matrices = matrices.map(|matrix| (matrix.map.name(), matrix.start.candidate()));
         let single = Candidate::encoded(Format::F32);
-        matrices.chain(self.gains.iter().map(|(gain, _)| (gain.part(), single))).collect()
+        matrices.chain(self.gains.iter().map(|(gain, _)| (gain.name(), single))).collect()
     }
 
     /// Shows every number that steps change.

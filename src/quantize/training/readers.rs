@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::model::{Layer, Model};
+use crate::model::{Gain, Model};
 
 /// Tokens of one task.
 const TOKENS: usize = 512;
@@ -20,7 +20,7 @@ pub fn channel_weights(model: &Model, layer: usize, stream: &[f32]) -> Vec<f32> 
     let width = model.shape.width;
     let squares = mean_squares(stream, width);
     let later = model.weights.layers[layer + 1..].iter();
-    let gains = later.flat_map(|Layer { attention_norm, ffn_norm, .. }| [attention_norm, ffn_norm]);
+    let gains = later.flat_map(|layer| [Gain::Attention, Gain::Ffn].map(|gain| &layer[gain]));
     let mut weights = vec![0.0; width];
     for gains in gains.chain([&model.weights.output_norm]) {
         let seen =
@@ -100,13 +100,13 @@ mod tests {
             (0..width).map(|i| if i == channel { gain } else { 0.0 }).collect::<Vec<f32>>()
         };
         model.weights.output_norm = only(0, 1.0);
-        model.weights.layers[last].attention_norm = only(1, 50.0);
-        model.weights.layers[last].ffn_norm = only(1, 0.02);
+        model.weights.layers[last][Gain::Attention] = only(1, 50.0);
+        model.weights.layers[last][Gain::Ffn] = only(1, 0.02);
         let weights = channel_weights(&model, last - 1, &stream(&vec![3.0; width]));
         assert!((weights[1] / weights[0] - 2.0).abs() < 1e-5, "{} {}", weights[0], weights[1]);
         assert!(weights[2..].iter().all(|weight| *weight == 0.0));
         // One that reads only what is always 0 reads nothing.
-        model.weights.layers[last].attention_norm = only(2, 1.0);
+        model.weights.layers[last][Gain::Attention] = only(2, 1.0);
         let mut sizes = vec![3.0; width];
         sizes[2] = 0.0;
         let weights = channel_weights(&model, last - 1, &stream(&sizes));

@@ -11,7 +11,7 @@ use super::{contents, numbers, quantized, text, tiny};
 use crate::block;
 use crate::block::codes::sub_len;
 use crate::gguf::Format;
-use crate::model::{Gain, Map, Model, Session, Unobserved, Wanted};
+use crate::model::{Gain, Map, Model, Session, Untraced, Wanted};
 use crate::progress::{Amount, Progress, Silent};
 use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
@@ -59,7 +59,7 @@ fn what_the_model_says_comes_nearer_and_any_number_of_threads_gives_the_same() {
     let mut student = Student::new(&model, &quantized, &trained, 64, first);
     let text = text(12);
     let held_out: Vec<&[u32]> = text[8..].iter().map(Vec::as_slice).collect();
-    let hidden = Session::new(&model).hidden(&held_out, Wanted::All, &mut Unobserved).unwrap();
+    let hidden = Session::new(&model).hidden(&held_out, Wanted::All, &mut Untraced).unwrap();
     let lesson = Lesson { sequences: &held_out, hidden: &hidden };
     let kld = student.kl(lesson).unwrap() / held_out.concat().len() as f64;
     let best = checks.iter().map(|check| check.kld).fold(f64::INFINITY, f64::min);
@@ -184,13 +184,13 @@ fn gradients(
             continue;
         }
         for map in Map::ALL {
-            let name = name(part, map.part());
+            let name = name(part, map.name());
             let format = encodings[&name].format;
             let weights = encodings[&name].bytes.len() / format.block_bytes() * format.block_len();
             gradient(name, weights, 8 * weights / sub_len(format));
         }
         for gain in [Gain::Attention, Gain::Ffn] {
-            gradient(name(part, gain.part()), width, 0);
+            gradient(name(part, gain.name()), width, 0);
         }
     }
     gradients
@@ -204,7 +204,7 @@ fn gradients_are_those_of_the_loss() {
     let quantized = with_encodings(&model, &encodings);
     let text = text(3);
     let sequences: Vec<&[u32]> = text.iter().map(Vec::as_slice).collect();
-    let hidden = Session::new(&model).hidden(&sequences, Wanted::All, &mut Unobserved).unwrap();
+    let hidden = Session::new(&model).hidden(&sequences, Wanted::All, &mut Untraced).unwrap();
     let lesson = Lesson { sequences: &sequences, hidden: &hidden };
     let still = StepLengths { weights: 0.0, scales: 0.0, gains: 0.0 };
     let mut student = Student::new(&model, &quantized, &encodings, 64, still);
@@ -224,7 +224,7 @@ fn gradients_are_those_of_the_loss() {
         block::decode(format, bytes, &mut values);
         values
     };
-    let parts = Map::ALL.map(Map::part).into_iter().chain(["attn_norm", "ffn_norm", "output_norm"]);
+    let parts = Map::ALL.map(Map::name).into_iter().chain(["attn_norm", "ffn_norm", "output_norm"]);
     for part in parts {
         let of_part = |name: &str| name.ends_with(&format!("{part}.weight"));
         let names: Vec<&String> = gradients.keys().filter(|name| of_part(name)).collect();

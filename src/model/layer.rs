@@ -1,0 +1,82 @@
+//! What there is for each part of a layer: weights where they lie, weights widened, gradients.
+
+use std::ops::{Index, IndexMut};
+
+use super::parts::{Gain, Map};
+
+/// Something for each linear map of a layer, and numbers for the gain of each norm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer<M> {
+    /// In the order of [`Map::ALL`].
+    maps: [M; Map::ALL.len()],
+    /// In the order of [`Gain::ALL`]; empty if the layer has no such norm.
+    gains: [Vec<f32>; Gain::ALL.len()],
+}
+
+impl<M> Layer<M> {
+    /// Of what is given for each map and each gain; the first error, if one of them fails.
+    pub fn new<E>(
+        mut map: impl FnMut(Map) -> Result<M, E>,
+        mut gain: impl FnMut(Gain) -> Result<Vec<f32>, E>,
+    ) -> Result<Layer<M>, E> {
+        let maps: Vec<M> = Map::ALL.into_iter().map(&mut map).collect::<Result<_, E>>()?;
+        let gains: Vec<Vec<f32>> =
+            Gain::ALL.into_iter().map(&mut gain).collect::<Result<_, E>>()?;
+        let all = "there is one for each";
+        let maps = maps.try_into().ok().expect(all);
+        Ok(Layer { maps, gains: gains.try_into().ok().expect(all) })
+    }
+
+    /// What another one has for each part.
+    pub fn each<N>(&self, map: impl Fn(&M) -> N, gain: impl Fn(&Vec<f32>) -> Vec<f32>) -> Layer<N> {
+        Layer { maps: self.maps.each_ref().map(map), gains: self.gains.each_ref().map(gain) }
+    }
+
+    /// All maps.
+    pub fn maps(&self) -> impl Iterator<Item = (Map, &M)> {
+        Map::ALL.into_iter().zip(&self.maps)
+    }
+
+    /// All maps, to change them.
+    pub fn maps_mut(&mut self) -> impl Iterator<Item = (Map, &mut M)> {
+        Map::ALL.into_iter().zip(&mut self.maps)
+    }
+
+    /// The gains of the norms that the layer has.
+    pub fn gains(&self) -> impl Iterator<Item = (Gain, &Vec<f32>)> {
+        Gain::ALL.into_iter().zip(&self.gains).filter(|(_, gains)| !gains.is_empty())
+    }
+
+    /// The gain of a norm, if the layer has it.
+    pub fn gain(&self, gain: Gain) -> Option<&[f32]> {
+        Some(&self[gain][..]).filter(|gain| !gain.is_empty())
+    }
+}
+
+impl<M> Index<Map> for Layer<M> {
+    type Output = M;
+
+    fn index(&self, map: Map) -> &M {
+        &self.maps[map as usize]
+    }
+}
+
+impl<M> IndexMut<Map> for Layer<M> {
+    fn index_mut(&mut self, map: Map) -> &mut M {
+        &mut self.maps[map as usize]
+    }
+}
+
+impl<M> Index<Gain> for Layer<M> {
+    type Output = Vec<f32>;
+
+    fn index(&self, gain: Gain) -> &Vec<f32> {
+        &self.gains[gain as usize]
+    }
+}
+
+impl<M> IndexMut<Gain> for Layer<M> {
+    fn index_mut(&mut self, gain: Gain) -> &mut Vec<f32> {
+        &mut self.gains[gain as usize]
+    }
+}
