@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use opencog_qat::calibrate::draw;
 use opencog_qat::gguf::Gguf;
-use opencog_qat::model::{Cache, Model, Session, Unobserved, Wanted};
+use opencog_qat::model::{Cache, Model, Session, Untraced, Wanted};
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
@@ -70,7 +70,7 @@ fn read(model: &Model, sequences: &[Vec<u32>]) {
     let second_halves: Vec<usize> = all.filter(|token| token % len >= len / 2).collect();
     let mut session = Session::new(model);
     let wanted = Wanted::Tokens(&second_halves);
-    let hidden = session.hidden(&sequences, wanted, &mut Unobserved).unwrap();
+    let hidden = session.hidden(&sequences, wanted, &mut Untraced).unwrap();
     let mut logits = Vec::new();
     session.logits(&hidden, &mut logits);
 }

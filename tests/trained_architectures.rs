@@ -10,8 +10,10 @@ use assert_cmd::assert::OutputAssertExt;
 use random_models::VARIANTS;
 use serde_json::Value as Json;
 
-/// Biases, untied heads, norms of queries and keys and after maps, sliding windows, both activations.
-const TRAINED: [&str; 4] = ["llama-untied-bias", "qwen2-bias-tied", "qwen3-bias", "gemma3-swa"];
+/// Biases, untied heads, norms of queries and keys and after maps, no norms before them, gates and ups
+/// in one tensor, sliding windows, both activations.
+const TRAINED: [&str; 6] =
+    ["llama-untied-bias", "qwen2-bias-tied", "qwen3-bias", "gemma3-swa", "olmo2-swa-yarn", "glm4"];
 /// Not all can be had for every width: what cannot is not trained.
 const FLAGS: &str = "--effort thorough --train-tokens 4000 --batches 2 --batch-size 16 --seq-len 64 \
                      --formats Q4_0,IQ4_NL,Q8_0 --bpw 5 --report r.json in.gguf out.gguf";

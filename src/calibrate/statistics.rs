@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    Extremes, LinearInput, Model, ModelError, Part, Session, Trace, Wanted, layer_part,
-};
+use crate::model::{Extremes, LinearInput, Model, ModelError, Session, Trace, Wanted, layer_part};
 use crate::progress::{Amount, Progress};
 
 /// Where an input stands: its layer, and what it is the input of.
@@ -65,7 +63,7 @@ pub fn place(name: &str, tied: bool) -> Option<Place> {
         _ => {}
     }
     let (layer, part) = layer_part(name)?;
-    Some((layer, Part::named(part)?.input()?))
+    Some((layer, LinearInput::of(part)?))
 }
 
 /// The importance of all inputs on these sequences.

@@ -71,6 +71,9 @@ pub(super) fn probabilities(
     let left = View::rows(&data[head * key_len..], heads * key_len);
     let product = Product { rows: tokens, columns: span, depth: key_len };
     multiply(product, scale, left, skip(keys, low).transposed(), scores, span, false);
+    if let Some(cap) = shape.cap {
+        scores.iter_mut().for_each(|score| *score = cap * (*score / cap).tanh());
+    }
     for (row, scores) in scores.chunks_exact_mut(span).enumerate() {
         let seen = first + row + 1 - low;
         let unseen = window.map_or(0, |window| seen.saturating_sub(window));
@@ -147,8 +150,12 @@ mod tests {
         let dot = |a: &[f32], b: &[f32]| -> f64 {
             a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
         };
-        let weights: Vec<f64> =
-            keys.iter().map(|key| (dot(query, key) * f64::from(shape.scale)).exp()).collect();
+        let bent = |score: f64| match shape.cap.map(f64::from) {
+            Some(cap) => cap * (score / cap).tanh(),
+            None => score,
+        };
+        let score = |key: &&[f32]| bent(dot(query, key) * f64::from(shape.scale));
+        let weights: Vec<f64> = keys.iter().map(|key| score(key).exp()).collect();
         let total: f64 = weights.iter().sum();
         let value = |i: usize| -> f64 {
             values.iter().zip(&weights).map(|(v, w)| f64::from(v[i]) * w / total).sum()
@@ -166,9 +173,11 @@ mod tests {
             first in 0usize..20,
             tokens in 1usize..40,
             window in proptest::option::of(1usize..30),
+            cap in proptest::option::of(0.5f32..3.0),
         ) {
             let heads = kv_heads * group;
-            let shape = AttentionShape { heads, kv_heads, key_len, value_len, scale: 0.3 };
+            let shape =
+                AttentionShape { heads, kv_heads, key_len, value_len, scale: 0.3, cap };
             let end = first + tokens;
             let data = numbers(tokens * heads * key_len, 1);
             let (keys, values) = (

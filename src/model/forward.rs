@@ -244,11 +244,13 @@ impl RopeTables {
         }
     }
 
-    pub fn of(&self, shape: &ModelShape, layer: usize) -> &RopeTable {
-        match &self.local {
+    /// The table of a layer, if it rotates.
+    pub fn of(&self, shape: &ModelShape, layer: usize) -> Option<&RopeTable> {
+        let table = match &self.local {
             Some(local) if shape.window_of(layer).is_some() => local,
             _ => &self.global,
-        }
+        };
+        shape.rotates(layer).then_some(table)
     }
 }
 

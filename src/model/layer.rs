@@ -2,11 +2,14 @@
 
 use std::ops::{Index, IndexMut};
 
-use super::parts::{Gain, Map};
+use super::architecture::Architecture;
+use super::parts::{Gain, Map, Part};
 
 /// Something for each linear map of a layer, and numbers for the gain of each norm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer<M> {
+    /// Which names its tensors.
+    architecture: &'static Architecture,
     /// In the order of [`Map::ALL`].
     maps: [M; Map::ALL.len()],
     /// In the order of [`Gain::ALL`]; empty if the layer has no such norm.
@@ -16,6 +19,7 @@ pub struct Layer<M> {
 impl<M> Layer<M> {
     /// Of what is given for each map and each gain; the first error, if one of them fails.
     pub fn new<E>(
+        architecture: &'static Architecture,
         mut map: impl FnMut(Map) -> Result<M, E>,
         mut gain: impl FnMut(Gain) -> Result<Vec<f32>, E>,
     ) -> Result<Layer<M>, E> {
@@ -24,12 +28,13 @@ impl<M> Layer<M> {
             Gain::ALL.into_iter().map(&mut gain).collect::<Result<_, E>>()?;
         let all = "there is one for each";
         let maps = maps.try_into().ok().expect(all);
-        Ok(Layer { maps, gains: gains.try_into().ok().expect(all) })
+        Ok(Layer { architecture, maps, gains: gains.try_into().ok().expect(all) })
     }
 
     /// What another one has for each part.
     pub fn each<N>(&self, map: impl Fn(&M) -> N, gain: impl Fn(&Vec<f32>) -> Vec<f32>) -> Layer<N> {
-        Layer { maps: self.maps.each_ref().map(map), gains: self.gains.each_ref().map(gain) }
+        let (maps, gains) = (self.maps.each_ref().map(map), self.gains.each_ref().map(gain));
+        Layer { architecture: self.architecture, maps, gains }
     }
 
     /// All maps.
@@ -45,6 +50,19 @@ impl<M> Layer<M> {
     /// The gains of the norms that the layer has.
     pub fn gains(&self) -> impl Iterator<Item = (Gain, &Vec<f32>)> {
         Gain::ALL.into_iter().zip(&self.gains).filter(|(_, gains)| !gains.is_empty())
+    }
+
+    /// What the file calls the gain of a norm, between `blk.N.` and `.weight`.
+    pub fn gain_name(&self, gain: Gain) -> Option<&'static str> {
+        gain.name(self.architecture)
+    }
+
+    /// The norm whose gain the file calls so.
+    pub fn gain_named(&self, name: &str) -> Option<Gain> {
+        match Part::of(name, self.architecture)? {
+            Part::Gain(gain) => Some(gain),
+            _ => None,
+        }
     }
 
     /// The gain of a norm, if the layer has it.

@@ -15,7 +15,7 @@ use super::matmul::View;
 use super::norm::{rms_norm, rms_norm_in_place};
 use super::parts::{Gain, LinearInput, Map};
 use super::rope::RopeTable;
-use super::shape::{AttentionShape, ModelShape};
+use super::shape::{AttentionShape, ModelShape, Temperature};
 use super::single::{Single, attend_single};
 use super::trace::{Computed, Trace};
 
@@ -53,7 +53,8 @@ pub struct LayerPass<'m, M> {
     pub shape: &'m ModelShape,
     pub layer: usize,
     pub weights: &'m Layer<M>,
-    pub rope: &'m RopeTable,
+    /// Nothing if the layer does not rotate.
+    pub rope: Option<&'m RopeTable>,
     pub spans: &'m [Span],
     /// Of each token.
     pub positions: &'m [usize],
@@ -110,14 +111,21 @@ impl<M: LinearMap> LayerPass<'_, M> {
         trace.see(self.layer, LinearInput::AttentionOutput, attended, self.attended_len());
     }
 
-    /// Normalises queries or keys head by head, if there is a gain for it, and rotates them.
+    /// Normalises queries or keys, if there is a gain for it, rotates them if the layer does, and
+    /// lets queries grow with their position if the model does.
     fn place(&self, gain: Gain, map: Map, heads: &mut [f32], raw: Computed, trace: &mut dyn Trace) {
         let gain = self.weights.gain(gain);
         if gain.is_some() {
             trace.before(raw, heads);
         }
-        let row = self.weights[map].rows();
-        place(self.shape, self.rope, self.positions, heads, row, gain);
+        let placed = Placed {
+            rope: self.rope,
+            temperature: self.shape.temperature.filter(|_| map == Map::Q),
+            positions: self.positions,
+            row: self.weights[map].rows(),
+            head: self.shape.attention.key_len,
+        };
+        placed.place(heads, gain, self.shape.norm_epsilon);
     }
 
     /// The tokens join their sequences in the cache; each sequence attends to all that it has.
@@ -187,10 +195,13 @@ impl<M: LinearMap> LayerPass<'_, M> {
         self.add(Gain::FfnPost, projected, x, Computed::FfnProjected, trace);
     }
 
-    /// What a norm makes of the stream.
+    /// What a norm makes of the stream, if the layer has it.
     fn norm(&self, gain: Gain, x: &[f32], normed: &mut Vec<f32>) {
         resize(normed, x.len());
-        rms_norm(x, &self.weights[gain], self.shape.norm_epsilon, normed);
+        match self.weights.gain(gain) {
+            Some(gain) => rms_norm(x, gain, self.shape.norm_epsilon, normed),
+            None => normed.copy_from_slice(x),
+        }
     }
 
     /// What maps that share their input make of it.
@@ -217,6 +228,7 @@ impl<M: LinearMap> LayerPass<'_, M> {
         trace: &mut dyn Trace,
     ) {
         let (gain, epsilon) = (self.weights.gain(gain), self.shape.norm_epsilon);
+        let scale = self.shape.residual_scale;
         if gain.is_some() {
             trace.before(what, projected);
         }
@@ -225,31 +237,62 @@ impl<M: LinearMap> LayerPass<'_, M> {
             if let Some(gain) = gain {
                 rms_norm_in_place(projected, gain, epsilon);
             }
-            x.iter_mut().zip(projected).for_each(|(x, projected)| *x += *projected);
+            x.iter_mut().zip(projected).for_each(|(x, projected)| *x += scale * *projected);
         });
     }
 }
 
-/// Normalises queries or keys head by head, where there is a gain for it, and rotates them. `heads`:
-/// rows of `row` values, one for each token.
-pub(super) fn place(
-    shape: &ModelShape,
-    rope: &RopeTable,
-    positions: &[usize],
-    heads: &mut [f32],
-    row: usize,
-    gain: Option<&[f32]>,
-) {
-    let (key_len, epsilon) = (shape.attention.key_len, shape.norm_epsilon);
-    let tasks = heads.par_chunks_mut(row * TOKENS_PER_TASK);
-    tasks.zip(positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
-        for (heads, &position) in rows.chunks_exact_mut(row).zip(positions) {
+/// How queries or keys are placed where their tokens stand.
+pub(super) struct Placed<'p> {
+    pub rope: Option<&'p RopeTable>,
+    pub temperature: Option<Temperature>,
+    /// Of each token.
+    pub positions: &'p [usize],
+    /// Values of all heads of a token.
+    pub row: usize,
+    /// Values of a head.
+    pub head: usize,
+}
+
+impl Placed<'_> {
+    /// Normalises, if there is a gain for it, and places. `heads`: rows of `row` values, one for each
+    /// token.
+    fn place(&self, heads: &mut [f32], gain: Option<&[f32]>, epsilon: f32) {
+        self.each(heads, |heads, position| {
             if let Some(gain) = gain {
                 rms_norm_in_place(heads, gain, epsilon);
             }
-            rope.rotate(heads, key_len, position);
+            if let Some(rope) = self.rope {
+                rope.rotate(heads, self.head, position);
+            }
+            self.warm(heads, position);
+        });
+    }
+
+    /// From gradients of what was placed to those of what it was before, but for the norm.
+    pub fn place_back(&self, heads: &mut [f32]) {
+        self.each(heads, |heads, position| {
+            self.warm(heads, position);
+            if let Some(rope) = self.rope {
+                rope.rotate_back(heads, self.head, position);
+            }
+        });
+    }
+
+    fn warm(&self, heads: &mut [f32], position: usize) {
+        if let Some(temperature) = self.temperature {
+            let factor = temperature.at(position);
+            heads.iter_mut().for_each(|x| *x *= factor);
         }
-    });
+    }
+
+    fn each(&self, heads: &mut [f32], each: impl Fn(&mut [f32], usize) + Sync) {
+        let tasks = heads.par_chunks_mut(self.row * TOKENS_PER_TASK);
+        tasks.zip(self.positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
+            let rows = rows.chunks_exact_mut(self.row).zip(positions);
+            rows.for_each(|(heads, &position)| each(heads, position));
+        });
+    }
 }
 
 /// Each sequence attends to its own tokens in the batch.

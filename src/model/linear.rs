@@ -79,6 +79,8 @@ pub struct Linear<'a> {
     pub weight: Matrix<'a>,
     /// What the file calls the tensor that the matrix lies in, between `blk.N.` and `.weight`.
     pub tensor: &'static str,
+    /// Whether there are other maps in that tensor.
+    pub is_part: bool,
     /// What all outputs are multiplied by, before the bias is added.
     pub scale: f32,
     /// One number for each output.
@@ -274,7 +276,8 @@ mod tests {
             let bias: Vec<f32> = (0..rows).map(|i| i as f32).collect();
             let mut out = vec![0.0; tokens * rows];
             let (scale, rounding) = (2.0, Rounding::None);
-            Linear { weight, tensor: "", scale, bias: Some(bias), rounding }.apply(&x, &mut out);
+            Linear { weight, tensor: "", is_part: false, scale, bias: Some(bias), rounding }
+                .apply(&x, &mut out);
             for t in 0..tokens {
                 for r in 0..rows {
                     let products =

@@ -40,7 +40,10 @@ mod trace;
 mod weights;
 
 pub use activations::Rounding;
-pub use architecture::{Activation, Architecture, RopePairs, WindowPattern};
+pub use architecture::{
+    Activation, Architecture, Cap, Norms, QkNorm, RopePairs, Unrotated, WindowPattern,
+    WindowRotation,
+};
 pub use backward::{LayerPlace, Tape, norm_backward};
 pub use cache::Cache;
 pub use dense::{DenseLayer, DenseMatrix};
@@ -59,8 +62,8 @@ pub use parts::{Gain, LinearInput, Map, Part};
 pub use per_token::{PROMPT_TOKENS, PerToken, Phase};
 pub use quantizable::may_quantize;
 pub use role::Role;
-pub use rope::{RopeScaling, Rotation};
-pub use shape::{AttentionShape, ModelShape, Window};
+pub use rope::{RopeScaling, Rotation, YarnRamp};
+pub use shape::{AttentionShape, ModelShape, Temperature, Window};
 pub use stepwise::Stepwise;
 pub use tokenizer::{
     MERGES, SPACE, Spelling, Split, TokenKind, Tokenizer, TokenizerError, Vocabulary,

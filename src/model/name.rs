@@ -1,6 +1,6 @@
 //! What the names of tensors tell (`gguf-py/gguf/constants.py` lists them).
 
-use super::parts::Part;
+use super::parts::maps_named;
 use super::role::Role;
 
 /// The layer that a weight of a layer belongs to, and its name there.
@@ -40,7 +40,7 @@ impl Role {
             "output" => Role::OutputHead,
             "ffn_gate_up" => Role::FfnUp,
             "ffn_gate_inp" => Role::Router,
-            part => Part::named(part).map_or(Role::Other, Part::role),
+            part => maps_named(part).map_or(Role::Other, |(role, _)| role),
         }
     }
 }

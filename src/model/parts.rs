@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, Norms, QkNorm};
 use super::role::Role;
 use super::shape::ModelShape;
 
@@ -83,8 +83,10 @@ pub enum Len {
     Attended,
     /// The feed-forward network between its maps.
     Inner,
-    /// One query or key.
-    Head,
+    /// What a norm of queries normalises at a time.
+    QueryNorm,
+    /// What a norm of keys normalises at a time.
+    KeyNorm,
 }
 
 /// A row of the table: a linear map.
@@ -105,16 +107,16 @@ pub struct MapPart {
 /// A row of the table: the gain of a norm.
 #[derive(Debug)]
 pub struct GainPart {
-    /// What the file calls it, between `blk.N.` and `.weight`.
-    pub name: &'static str,
-    /// Values of what is normalised.
+    /// What files call it as a rule, between `blk.N.` and `.weight`.
+    name: &'static str,
+    /// Values of what is normalised at a time.
     pub len: Len,
     /// Whether an architecture has it.
-    pub is_of: fn(&Architecture) -> bool,
+    is_of: fn(&Architecture) -> bool,
 }
 
 /// A row of the table: several maps whose rows lie one after another in one tensor.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct FusedPart {
     /// What the file calls it, between `blk.N.` and `.weight`.
     pub name: &'static str,
@@ -122,6 +124,8 @@ pub struct FusedPart {
     pub role: Role,
     /// The maps, in the order of their rows.
     pub maps: &'static [Map],
+    /// Whether an architecture may have it.
+    is_of: fn(&Architecture) -> bool,
 }
 
 const fn map(
@@ -157,17 +161,30 @@ const fn gain(name: &'static str, len: Len, is_of: fn(&Architecture) -> bool) ->
 
 /// In the order of [`Gain::ALL`].
 const GAINS: [GainPart; 6] = [
-    gain("attn_norm", Len::Width, |_| true),
-    gain("attn_q_norm", Len::Head, |architecture| architecture.qk_norm),
-    gain("attn_k_norm", Len::Head, |architecture| architecture.qk_norm),
-    gain("post_attention_norm", Len::Width, |architecture| architecture.post_norms),
-    gain("ffn_norm", Len::Width, |_| true),
-    gain("post_ffw_norm", Len::Width, |architecture| architecture.post_norms),
+    gain("attn_norm", Len::Width, |it| it.norms != Norms::After),
+    gain("attn_q_norm", Len::QueryNorm, |it| it.qk_norm != QkNorm::None),
+    gain("attn_k_norm", Len::KeyNorm, |it| it.qk_norm != QkNorm::None),
+    gain("post_attention_norm", Len::Width, |it| matches!(it.norms, Norms::Around | Norms::After)),
+    gain("ffn_norm", Len::Width, |it| it.norms != Norms::After),
+    gain("post_ffw_norm", Len::Width, |it| matches!(it.norms, Norms::Around | Norms::After)),
 ];
 
-/// Tensors that hold several maps, as llama.cpp's converter writes them if asked to.
-pub const FUSED: [FusedPart; 1] =
-    [FusedPart { name: "attn_qkv", role: Role::AttentionQkv, maps: &[Map::Q, Map::K, Map::V] }];
+/// Tensors that hold several maps.
+const FUSED: [FusedPart; 2] = [
+    // llama.cpp's converter writes it if asked to.
+    FusedPart {
+        name: "attn_qkv",
+        role: Role::AttentionQkv,
+        maps: &[Map::Q, Map::K, Map::V],
+        is_of: |_| true,
+    },
+    FusedPart {
+        name: "ffn_up",
+        role: Role::FfnUp,
+        maps: &[Map::Gate, Map::Up],
+        is_of: |it| it.fused_gate_up,
+    },
+];
 
 impl Map {
     /// All of them.
@@ -184,8 +201,8 @@ impl Map {
     }
 
     /// The tensor that it may be a part of, if there is one.
-    pub fn fused(self) -> Option<&'static FusedPart> {
-        FUSED.iter().find(|fused| fused.maps.contains(&self))
+    pub fn fused(self, architecture: &Architecture) -> Option<&'static FusedPart> {
+        FUSED.iter().find(|fused| fused.maps.contains(&self) && (fused.is_of)(architecture))
     }
 }
 
@@ -199,9 +216,15 @@ impl Gain {
         &GAINS[self as usize]
     }
 
-    /// What the file calls it, between `blk.N.` and `.weight`.
-    pub fn name(self) -> &'static str {
-        self.part().name
+    /// What the files of an architecture call it, between `blk.N.` and `.weight`; `None` if it has
+    /// no such norm.
+    pub fn name(self, architecture: &Architecture) -> Option<&'static str> {
+        let GainPart { name, is_of, .. } = self.part();
+        let named = match (self, architecture.norms) {
+            (Gain::Ffn, Norms::BeforeNamedAfter) => Gain::AttentionPost.part().name,
+            _ => name,
+        };
+        is_of(architecture).then_some(named)
     }
 }
 
@@ -216,13 +239,19 @@ impl Len {
             Len::Values => attention.kv_heads * attention.value_len,
             Len::Attended => attention.heads * attention.value_len,
             Len::Inner => inner,
-            Len::Head => attention.key_len,
+            Len::QueryNorm if shape.architecture.qk_norm == QkNorm::Whole => {
+                Len::Queries.of(shape, inner)
+            }
+            Len::KeyNorm if shape.architecture.qk_norm == QkNorm::Whole => {
+                Len::Keys.of(shape, inner)
+            }
+            Len::QueryNorm | Len::KeyNorm => attention.key_len,
         }
     }
 }
 
 /// What a tensor of a layer is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Part {
     /// A linear map.
     Map(Map),
@@ -233,51 +262,63 @@ pub enum Part {
 }
 
 impl Part {
-    /// What the tensor is that the file calls so, between `blk.N.` and `.weight`.
-    pub fn named(name: &str) -> Option<Part> {
-        let map = Map::ALL.into_iter().find(|map| map.name() == name).map(Part::Map);
-        let fused = || FUSED.iter().find(|fused| fused.name == name).map(Part::Fused);
-        let gain = || Gain::ALL.into_iter().find(|gain| gain.name() == name).map(Part::Gain);
-        map.or_else(fused).or_else(gain)
+    /// What the tensor is that the files of an architecture call so, between `blk.N.` and `.weight`.
+    pub fn of(name: &str, architecture: &Architecture) -> Option<Part> {
+        let fused = |fused: &&FusedPart| fused.name == name && (fused.is_of)(architecture);
+        let fused = FUSED.iter().find(fused).map(Part::Fused);
+        let map = || Map::ALL.into_iter().find(|map| map.name() == name).map(Part::Map);
+        let gain = |gain: &Gain| gain.name(architecture) == Some(name);
+        let gain = || Gain::ALL.into_iter().find(gain).map(Part::Gain);
+        fused.or_else(map).or_else(gain)
     }
+}
 
-    /// The input of the linear maps in it.
-    pub fn input(self) -> Option<LinearInput> {
-        match self {
-            Part::Map(map) => Some(map.part().input),
-            Part::Fused(fused) => fused.maps.first().map(|map| map.part().input),
-            Part::Gain(_) => None,
-        }
-    }
+/// What the linear maps in a tensor do that some architecture calls so, and what they read.
+pub(super) fn maps_named(name: &str) -> Option<(Role, LinearInput)> {
+    let map = Map::ALL.into_iter().find(|map| map.name() == name);
+    let map = map.map(|map| (map.part().role, map.part().input));
+    let fused = || {
+        let fused = FUSED.iter().find(|fused| fused.name == name)?;
+        Some((fused.role, fused.maps.first()?.part().input))
+    };
+    map.or_else(fused)
+}
 
-    /// What it does.
-    pub fn role(self) -> Role {
-        match self {
-            Part::Map(map) => map.part().role,
-            Part::Fused(fused) => fused.role,
-            Part::Gain(_) => Role::Norm,
-        }
+impl LinearInput {
+    /// What the linear maps read that are in a tensor of a layer called so, between `blk.N.` and
+    /// `.weight`.
+    pub fn of(name: &str) -> Option<LinearInput> {
+        maps_named(name).map(|(_, input)| input)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::architecture::ARCHITECTURES;
     use super::*;
 
     #[test]
-    fn rows_stand_in_the_order_of_what_they_tell_of() {
-        for map in Map::ALL {
-            assert_eq!(Part::named(map.name()), Some(Part::Map(map)));
+    fn every_part_is_found_by_the_name_that_it_has() {
+        for architecture in &ARCHITECTURES {
+            for map in Map::ALL {
+                let fused = map.fused(architecture).is_some_and(|fused| fused.name == map.name());
+                let found = Part::of(map.name(), architecture);
+                assert!(matches!(found, Some(Part::Map(it)) if it == map && !fused) || fused);
+            }
+            for gain in Gain::ALL {
+                let Some(name) = gain.name(architecture) else { continue };
+                let found = Part::of(name, architecture);
+                assert!(matches!(found, Some(Part::Gain(it)) if it == gain), "{name}");
+            }
         }
-        for gain in Gain::ALL {
-            assert_eq!(Part::named(gain.name()), Some(Part::Gain(gain)));
-        }
+        assert!(Part::of("attn", &ARCHITECTURES[0]).is_none());
+    }
+
+    #[test]
+    fn maps_of_one_tensor_read_the_same() {
         for fused in &FUSED {
-            assert_eq!(Part::named(fused.name), Some(Part::Fused(fused)));
-            let input = Part::Fused(fused).input();
+            let input = LinearInput::of(fused.name);
             assert!(fused.maps.iter().all(|map| Some(map.part().input) == input));
-            assert!(fused.maps.iter().all(|map| map.fused() == Some(fused)));
         }
-        assert_eq!(Part::named("attn"), None);
     }
 }

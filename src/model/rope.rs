@@ -34,7 +34,27 @@ pub enum RopeScaling {
         factor: f32,
         /// Tokens of the context before.
         context: usize,
+        /// Which pairs are slowed.
+        ramp: YarnRamp,
     },
+}
+
+/// How YaRN goes from pairs that are not slowed to those that are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct YarnRamp {
+    /// Pairs that turn more often than this within the context keep their frequency.
+    pub fast: f32,
+    /// Pairs that turn less often than this are slowed down by the whole factor.
+    pub slow: f32,
+    /// How much of the gain for a longer context is taken back: none of it at 0, all at 1.
+    pub damping: f32,
+}
+
+impl Default for YarnRamp {
+    /// llama.cpp's.
+    fn default() -> YarnRamp {
+        YarnRamp { fast: 32.0, slow: 1.0, damping: 0.0 }
+    }
 }
 
 impl Rotation {
@@ -52,9 +72,9 @@ impl Rotation {
         match self.scaling {
             RopeScaling::None => frequency,
             RopeScaling::Linear { factor } => frequency / f64::from(factor),
-            RopeScaling::Yarn { factor, context } => {
+            RopeScaling::Yarn { factor, context, ramp } => {
                 let slowed = frequency / f64::from(factor);
-                let (low, high) = self.ramp(context);
+                let (low, high) = self.ramp_ends(context, ramp);
                 let along = ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
                 slowed * along + frequency * (1.0 - along)
             }
@@ -63,23 +83,24 @@ impl Rotation {
 
     /// The pairs between which YaRN goes from not slowing to slowing
     /// (`ggml_rope_yarn_corr_dims`).
-    fn ramp(&self, context: usize) -> (f64, f64) {
-        /// Pairs that turn more often than this within the context keep their frequency.
-        const FAST: f64 = 32.0;
-        /// Pairs that turn less often than this are slowed down by the whole factor.
-        const SLOW: f64 = 1.0;
+    fn ramp_ends(&self, context: usize, ramp: YarnRamp) -> (f64, f64) {
         let dims = self.dims as f64;
-        let turning = |turns: f64| {
-            let length = context as f64 / (turns * 2.0 * std::f64::consts::PI);
+        let turning = |turns: f32| {
+            let length = context as f64 / (f64::from(turns) * 2.0 * std::f64::consts::PI);
             dims * length.ln() / (2.0 * f64::from(self.base).ln())
         };
-        (turning(FAST).floor().max(0.0), turning(SLOW).ceil().min(dims - 1.0))
+        (turning(ramp.fast).floor().max(0.0), turning(ramp.slow).ceil().min(dims - 1.0))
     }
 
     /// What rotated values are multiplied by.
     pub fn gain(&self) -> f64 {
         let scaling = match self.scaling {
-            RopeScaling::Yarn { factor, .. } => (1.0 + 0.1 * f64::from(factor).ln()).max(1.0),
+            RopeScaling::Yarn { factor, ramp, .. } => {
+                let longer = |share: f32| {
+                    (1.0 + 0.1 * f64::from(share) * f64::from(factor).ln().max(0.0)).max(1.0)
+                };
+                longer(1.0) / longer(ramp.damping)
+            }
             _ => 1.0,
         };
         scaling * f64::from(self.magnitude)
@@ -201,7 +222,8 @@ mod tests {
 
     #[test]
     fn yarn_keeps_fast_pairs_and_slows_slow_ones() {
-        let scaling = RopeScaling::Yarn { factor: 4.0, context: 2048 };
+        let ramp = YarnRamp::default();
+        let scaling = RopeScaling::Yarn { factor: 4.0, context: 2048, ramp };
         let yarn = Rotation { dims: 64, base: 10_000.0, ..rotation(RopePairs::Halves, scaling) };
         let plain = Rotation { scaling: RopeScaling::None, ..yarn.clone() };
         let (scaled, plain) = (yarn.frequencies(None), plain.frequencies(None));

@@ -2,10 +2,12 @@
 
 use crate::gguf::{Array, Metadata, Value};
 
-use super::architecture::{Activation, Architecture};
+use super::architecture::{
+    Activation, Architecture, Cap, Unrotated, WindowPattern, WindowRotation,
+};
 use super::architecture_name;
 use super::error::ModelError;
-use super::rope::{RopeScaling, Rotation};
+use super::rope::{RopeScaling, Rotation, YarnRamp};
 
 /// The most layers, heads and so on that are believed: far above any model, far below what would
 /// overflow.
@@ -26,12 +28,38 @@ pub struct ModelShape {
     pub norm_epsilon: f32,
     /// What token embeddings are multiplied by.
     pub embedding_scale: f32,
+    /// What attention and feed-forward network give is multiplied by before it is added.
+    pub residual_scale: f32,
+    /// What logits are multiplied by.
+    pub logit_scale: f32,
     /// Logits are bent to stay below this.
     pub logit_cap: Option<f32>,
     /// Tokens of a sliding window, itself counted, and the layers that have it.
     pub window: Option<Window>,
     /// Rotary positions in the layers that see everything.
     pub rotation: Rotation,
+    /// Whether any layer is rotated at all.
+    pub is_rotated: bool,
+    /// How queries grow with their position.
+    pub temperature: Option<Temperature>,
+}
+
+/// Queries at later positions are larger, so that attention over long contexts stays sharp: they are
+/// multiplied by `1 + scale * ln(1 + floor(position / context))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Temperature {
+    /// How much.
+    pub scale: f32,
+    /// Tokens of the context that the model was first made for.
+    pub context: usize,
+}
+
+impl Temperature {
+    /// What the queries at a position are multiplied by.
+    pub fn at(self, position: usize) -> f32 {
+        let contexts = (position / self.context) as f64;
+        ((1.0 + contexts).ln() * f64::from(self.scale) + 1.0) as f32
+    }
 }
 
 /// The heads of one layer's attention.
@@ -47,6 +75,8 @@ pub struct AttentionShape {
     pub value_len: usize,
     /// What scores are multiplied by.
     pub scale: f32,
+    /// Scores are then bent to stay below this.
+    pub cap: Option<f32>,
 }
 
 /// A sliding window and the layers that have it.
@@ -84,10 +114,21 @@ impl ModelShape {
         let scaled = if by_width { width / heads } else { key_len };
         let rotation = rotation(&keys, architecture, key_len)?;
         let window = match architecture.window {
-            Some(pattern) => window(&keys, pattern.period, pattern.rope_base, layers, &rotation)?,
+            Some(pattern) => window(&keys, pattern, layers, &rotation)?,
             None => None,
         };
-        let logit_cap = keys.optional_number("final_logit_softcapping")?;
+        let scale = 1.0 / (scaled as f32).sqrt();
+        // Of scalars 0 counts as absent, as to llama.cpp.
+        let scalar = |key: &str, default: f32| match architecture.scalars {
+            true => {
+                let named = keys.optional_number(key)?;
+                Ok(named.filter(|&scalar| scalar != 0.0).unwrap_or(default))
+            }
+            false => Ok(default),
+        };
+        let width_root = if architecture.scaled_embedding { (width as f32).sqrt() } else { 1.0 };
+        let is_rotated =
+            !architecture.scalars || keys.optional_flag("rope.scaling.finetuned")?.unwrap_or(true);
         Ok(ModelShape {
             architecture,
             layers,
@@ -97,17 +138,18 @@ impl ModelShape {
                 kv_heads,
                 key_len,
                 value_len,
-                scale: 1.0 / (scaled as f32).sqrt(),
+                scale: scalar("attention.scale", scale)?,
+                cap: cap(&keys, "attn_logit_softcapping", architecture.score_cap)?,
             },
             norm_epsilon: keys.number("attention.layer_norm_rms_epsilon")?,
-            embedding_scale: if architecture.scaled_embedding {
-                (width as f32).sqrt()
-            } else {
-                1.0
-            },
-            logit_cap: logit_cap.filter(|&cap| architecture.capped_logits && cap != 0.0),
+            embedding_scale: scalar("embedding_scale", width_root)?,
+            residual_scale: scalar("residual_scale", 1.0)?,
+            logit_scale: 1.0 / scalar("logit_scale", 1.0)?,
+            logit_cap: cap(&keys, "final_logit_softcapping", architecture.logit_cap)?,
             window,
             rotation,
+            is_rotated,
+            temperature: temperature(&keys, architecture)?,
         })
     }
 
@@ -126,12 +168,53 @@ impl ModelShape {
         self.window.as_ref().filter(|window| window.layers[layer]).map(|window| window.tokens)
     }
 
+    /// Whether queries and keys of this layer are rotated.
+    pub fn rotates(&self, layer: usize) -> bool {
+        self.is_rotated
+            && match self.architecture.unrotated {
+                Unrotated::None => true,
+                Unrotated::Each(period) => !(layer + 1).is_multiple_of(period),
+                Unrotated::Global => self.window.is_none() || self.window_of(layer).is_some(),
+            }
+    }
+
     /// The rotary positions of this layer.
     pub fn rotation_of(&self, layer: usize) -> &Rotation {
         match &self.window {
             Some(window) if window.layers[layer] => &window.rotation,
             _ => &self.rotation,
         }
+    }
+}
+
+/// The cap that the metadata names, or the architecture has.
+fn cap(keys: &Keys, key: &str, cap: Cap) -> Result<Option<f32>, ModelError> {
+    let default = match cap {
+        Cap::None => return Ok(None),
+        Cap::Named => None,
+        Cap::Default(cap) => Some(cap),
+    };
+    Ok(keys.optional_number(key)?.or(default).filter(|&cap| cap != 0.0))
+}
+
+/// How queries grow with their position, if they do.
+fn temperature(
+    keys: &Keys,
+    architecture: &Architecture,
+) -> Result<Option<Temperature>, ModelError> {
+    let scale = match architecture.tempered {
+        true => keys.optional_number("attention.temperature_scale")?.filter(|&it| it != 0.0),
+        false => None,
+    };
+    let Some(scale) = scale else { return Ok(None) };
+    Ok(Some(Temperature { scale, context: original_context(keys)? }))
+}
+
+/// Tokens of the context that the model was first made for.
+fn original_context(keys: &Keys) -> Result<usize, ModelError> {
+    match keys.optional_count("rope.scaling.original_context_length")? {
+        Some(context) => Ok(context),
+        None => keys.count("context_length"),
     }
 }
 
@@ -154,13 +237,13 @@ fn rotation(
     let scaling = match keys.optional_text("rope.scaling.type")?.unwrap_or("linear") {
         "none" => RopeScaling::None,
         "linear" => RopeScaling::Linear { factor },
-        "yarn" => {
-            let context = match keys.optional_count("rope.scaling.original_context_length")? {
-                Some(context) => context,
-                None => keys.count("context_length")?,
-            };
-            RopeScaling::Yarn { factor, context }
-        }
+        // What its factors leave.
+        "longrope" if architecture.long_rope => RopeScaling::Linear { factor },
+        "yarn" => RopeScaling::Yarn {
+            factor,
+            context: original_context(keys)?,
+            ramp: yarn_ramp(keys, architecture)?,
+        },
         other => {
             return Err(ModelError::Unsupported(format!("its rotary positions scale by {other}")));
         }
@@ -170,20 +253,37 @@ fn rotation(
     Ok(Rotation { pairs: architecture.rope, dims, base, scaling, magnitude })
 }
 
-/// The sliding window, where the metadata names one.
+/// How YaRN's ramp and gain are.
+fn yarn_ramp(keys: &Keys, architecture: &Architecture) -> Result<YarnRamp, ModelError> {
+    let usual = YarnRamp::default();
+    if !architecture.tempered {
+        return Ok(usual);
+    }
+    let turns = |key: &str, usual: f32| Ok(keys.optional_number(key)?.unwrap_or(usual));
+    Ok(YarnRamp {
+        fast: turns("rope.scaling.yarn_beta_fast", usual.fast)?,
+        slow: turns("rope.scaling.yarn_beta_slow", usual.slow)?,
+        damping: turns("rope.scaling.yarn_log_multiplier", usual.damping)?,
+    })
+}
+
+/// The sliding window, where there is one.
 fn window(
     keys: &Keys,
-    period: u64,
-    rope_base: f32,
+    pattern: WindowPattern,
     layers: usize,
     rotation: &Rotation,
 ) -> Result<Option<Window>, ModelError> {
-    let Some(tokens) = keys.optional_count("attention.sliding_window")? else { return Ok(None) };
+    if pattern.depth.is_some_and(|depth| depth != layers as u64) {
+        return Ok(None);
+    }
+    let named = keys.optional_count("attention.sliding_window")?;
+    let Some(tokens) = named.or(pattern.tokens) else { return Ok(None) };
     let by_period = |period: u64| {
         (0..layers as u64).map(|layer| period == 0 || layer % period < period - 1).collect()
     };
     let layers: Vec<bool> = match keys.get("attention.sliding_window_pattern") {
-        None => by_period(period),
+        None => by_period(pattern.period),
         // llama.cpp gives no window to layers past the pattern's end.
         Some(Value::Array(pattern)) => {
             let pattern = flags(pattern)
@@ -195,10 +295,22 @@ fn window(
             None => return Err(keys.odd("attention.sliding_window_pattern", "a pattern")),
         },
     };
-    let base = keys.optional_number("rope.freq_base_swa")?.unwrap_or(rope_base);
-    // The context that the other layers see is what scaling stretches.
-    let scaling = RopeScaling::None;
-    Ok(Some(Window { tokens, layers, rotation: Rotation { base, scaling, ..rotation.clone() } }))
+    let base = keys.optional_number("rope.freq_base_swa")?;
+    let rotation = match pattern.rotation {
+        WindowRotation::Same => rotation.clone(),
+        WindowRotation::Based => {
+            Rotation { base: base.unwrap_or(rotation.base), ..rotation.clone() }
+        }
+        // The context that the other layers see is what scaling stretches.
+        WindowRotation::Own(own) => {
+            let (base, scaling) = (base.unwrap_or(own), RopeScaling::None);
+            Rotation { base, scaling, ..rotation.clone() }
+        }
+        WindowRotation::Unscaled => {
+            Rotation { scaling: RopeScaling::None, magnitude: 1.0, ..rotation.clone() }
+        }
+    };
+    Ok(Some(Window { tokens, layers, rotation }))
 }
 
 /// Flags of layers, in the types that llama.cpp reads them in.
@@ -278,6 +390,11 @@ impl<'a> Keys<'a> {
             Some(number) => Ok(Some(number as f32)),
             None => Err(self.odd(key, "a finite number")),
         }
+    }
+
+    fn optional_flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| self.odd(key, "true or false"))
     }
 
     fn optional_text(&self, key: &str) -> Result<Option<&'a str>, ModelError> {

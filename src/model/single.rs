@@ -37,7 +37,7 @@ pub fn attend_single(
     single: &mut Single,
     out: &mut [f32],
 ) {
-    let AttentionShape { heads, kv_heads, key_len, value_len, scale } = *shape;
+    let AttentionShape { heads, kv_heads, key_len, value_len, scale, cap } = *shape;
     let group = heads / kv_heads;
     let end = queries.first + 1;
     let low = window.map_or(0, |window| end.saturating_sub(window));
@@ -60,7 +60,13 @@ pub fn attend_single(
         }
     }
     let seen = low - start..end - start;
-    scores.chunks_exact_mut(room).for_each(|scores| softmax(&mut scores[seen.clone()]));
+    for scores in scores.chunks_exact_mut(room) {
+        let scores = &mut scores[seen.clone()];
+        if let Some(cap) = cap {
+            scores.iter_mut().for_each(|score| *score = cap * (*score / cap).tanh());
+        }
+        softmax(scores);
+    }
 
     let out = &mut out[kv_head * group * value_len..][..group * value_len];
     out.fill(0.0);
@@ -153,8 +159,17 @@ mod tests {
 
     #[test]
     fn a_single_query_gathers_what_a_block_of_one_does() {
-        let (key_len, value_len, positions) = (20, 37, 3 * BLOCK);
-        let shape = AttentionShape { heads: 6, kv_heads: 2, key_len, value_len, scale: 0.1 };
+        let (key_len, value_len) = (20, 37);
+        for cap in [None, Some(0.5)] {
+            let shape =
+                AttentionShape { heads: 6, kv_heads: 2, key_len, value_len, scale: 0.1, cap };
+            gathers_as_a_block_does(&shape);
+        }
+    }
+
+    fn gathers_as_a_block_does(shape: &AttentionShape) {
+        let AttentionShape { key_len, value_len, .. } = *shape;
+        let positions = 3 * BLOCK;
         let (keys, values) = (numbers(positions * key_len, 1), numbers(positions * value_len, 2));
         let stored = Stored { keys: &keys, values: &values };
         let key = |i: usize| {
@@ -175,9 +190,9 @@ mod tests {
                     (vec![f32::NAN; 6 * value_len], vec![f32::NAN; 6 * value_len]);
                 for head in 0..2 {
                     let single = &mut Single::default();
-                    attend_single(&shape, window, queries, head, stored, single, &mut found);
+                    attend_single(shape, window, queries, head, stored, single, &mut found);
                     let scores = &mut Vec::new();
-                    attend(&shape, window, queries, head, context, scores, &mut expected);
+                    attend(shape, window, queries, head, context, scores, &mut expected);
                 }
                 for (found, expected) in found.iter().zip(&expected) {
                     assert!((found - expected).abs() < 1e-5, "{first}, {window:?}: {found}");

@@ -66,14 +66,16 @@ impl<'m, 'a> Stepwise<'m, 'a> {
         let width = self.model.shape.width;
         match &self.place {
             Place::BeforeAttention => {
-                self.normed(&weights[Gain::Attention], |x| see(LinearInput::Attention, x, width));
+                self.normed(weights.gain(Gain::Attention), |x| {
+                    see(LinearInput::Attention, x, width)
+                });
             }
             Place::Attended(x) => {
                 let columns = weights[Map::Output].weight.columns;
                 x.iter().for_each(|x| see(LinearInput::AttentionOutput, x, columns));
             }
             Place::BeforeFfn => {
-                self.normed(&weights[Gain::Ffn], |x| see(LinearInput::Ffn, x, width))
+                self.normed(weights.gain(Gain::Ffn), |x| see(LinearInput::Ffn, x, width))
             }
             Place::Gated(x) => {
                 let columns = weights[Map::Down].weight.columns;
@@ -149,17 +151,21 @@ impl<'m, 'a> Stepwise<'m, 'a> {
     /// Shows what the output head sees; after the last layer.
     pub fn look_at_head(&self, trace: &mut dyn Trace) {
         let (shape, weights) = (&self.model.shape, &self.model.weights);
-        self.normed(&weights.output_norm, |x| {
+        self.normed(Some(&weights.output_norm), |x| {
             trace.see(shape.layers, LinearInput::Head, x, shape.width);
         });
     }
 
-    /// The residual stream, normalised, batch by batch.
-    fn normed(&self, gain: &[f32], mut each: impl FnMut(&[f32])) {
+    /// The residual stream, normalised if there is a gain for it, batch by batch.
+    fn normed(&self, gain: Option<&[f32]>, mut each: impl FnMut(&[f32])) {
         let shape = &self.model.shape;
         let mut normed = Vec::new();
         for batch in &self.batches {
             let x = &self.x[batch.values(shape.width)];
+            let Some(gain) = gain else {
+                each(x);
+                continue;
+            };
             normed.resize(x.len(), 0.0);
             rms_norm(x, gain, shape.norm_epsilon, &mut normed);
             each(&normed);

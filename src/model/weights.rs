@@ -10,7 +10,7 @@ use super::error::ModelError;
 use super::layer::Layer;
 use super::linear::{Linear, Matrix};
 use super::name::{layer_number, layer_part};
-use super::parts::{FusedPart, Gain, GainPart, Map, MapPart, Part};
+use super::parts::{FusedPart, Gain, Map, MapPart, Part};
 use super::shape::ModelShape;
 
 impl<'a> Layer<Linear<'a>> {
@@ -28,10 +28,7 @@ impl<'a> Layer<Linear<'a>> {
             (rest, is_matrix) = (after, true);
         }
         assert!(!is_matrix || rest.is_empty(), "{format} lengths");
-        let Some(Part::Gain(gain)) = Part::named(tensor) else { return is_matrix };
-        if self[gain].is_empty() {
-            return false;
-        }
+        let Some(gain) = self.gain_named(tensor) else { return is_matrix };
         block::decode(format, bytes, &mut self[gain]);
         true
     }
@@ -66,16 +63,18 @@ impl<'a> Weights<'a> {
         let layers =
             (0..shape.layers).map(|layer| finder.layer(shape, layer)).collect::<Result<_, _>>()?;
         let vocabulary = embedding.rows;
-        let head = match gguf.tensor("output.weight") {
+        let mut head = match gguf.tensor("output.weight") {
             Some(_) => finder.linear("output", "output", width, vocabulary)?,
             None => Linear {
                 weight: embedding,
                 tensor: "token_embd",
+                is_part: false,
                 scale: 1.0,
                 bias: finder.optional_vector("output.bias", vocabulary)?,
                 rounding: Rounding::None,
             },
         };
+        head.scale *= shape.logit_scale;
         Ok(Weights {
             embedding,
             layers,
@@ -83,7 +82,7 @@ impl<'a> Weights<'a> {
             tied: gguf.tensor("output.weight").is_none(),
             output_norm: finder.vector("output_norm.weight", width)?,
             head,
-            rope_factors: finder.optional_vector("rope_freqs.weight", shape.rotation.dims / 2)?,
+            rope_factors: finder.rope_factors(shape)?,
         })
     }
 
@@ -146,14 +145,15 @@ impl<'a> Finder<'a> {
             "output.bias",
             "rope_freqs.weight",
         ];
+        const LONG_ROPE: [&str; 2] = ["rope_factors_long.weight", "rope_factors_short.weight"];
         let architecture = shape.architecture;
         let known_part = |layer: &str, part: &str| {
             let Some((part, kind)) = part.rsplit_once('.') else { return false };
-            match (Part::named(part), kind) {
-                (Some(Part::Gain(gain)), "weight") => (gain.part().is_of)(architecture),
+            match (Part::of(part, architecture), kind) {
+                (Some(Part::Gain(_)), "weight") => true,
                 // Beside the one matrix llama.cpp reads no more than the biases of its parts.
                 (Some(Part::Map(map)), "weight" | "scale" | "input_scale") => {
-                    !map.fused().is_some_and(|fused| self.is_there(&layer, fused))
+                    !map.fused(architecture).is_some_and(|fused| self.is_there(&layer, fused))
                 }
                 // What inputs were multiplied by when weights were quantized, which llama.cpp leaves
                 // out, is among them.
@@ -169,7 +169,11 @@ impl<'a> Finder<'a> {
                     layer_number(layer).is_some_and(|layer| layer < shape.layers)
                         && known_part(layer, part)
                 }
-                None => WHOLE.contains(&name) || architecture.unused.contains(&name),
+                None => {
+                    WHOLE.contains(&name)
+                        || architecture.unused.contains(&name)
+                        || architecture.long_rope && LONG_ROPE.contains(&name)
+                }
             };
         match self.gguf.tensors().iter().find(|tensor| !known(&tensor.name)) {
             None => Ok(()),
@@ -182,14 +186,28 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// Divisors of the rotary frequencies. Of those for short and for long contexts, which llama.cpp
+    /// takes if it is given a longer one than the model was first made for, the short ones.
+    fn rope_factors(&self, shape: &ModelShape) -> Result<Option<Vec<f32>>, ModelError> {
+        let name = match shape.architecture.long_rope {
+            true => "rope_factors_short.weight",
+            false => "rope_freqs.weight",
+        };
+        self.optional_vector(name, shape.rotation.dims / 2)
+    }
+
     /// Whether a layer has these maps in one matrix.
     fn is_there(&self, layer: &dyn Display, fused: &FusedPart) -> bool {
         self.gguf.tensor(&format!("blk.{layer}.{}.weight", fused.name)).is_some()
     }
 
     fn layer(&self, shape: &ModelShape, layer: usize) -> Result<Layer<Linear<'a>>, ModelError> {
-        let inner = self.tensor(&format!("blk.{layer}.{}.weight", Map::Up.name()))?.rows();
-        let map = |map: Map| match map.fused().filter(|fused| self.is_there(&layer, fused)) {
+        let architecture = shape.architecture;
+        let fused = |map: Map| map.fused(architecture).filter(|it| self.is_there(&layer, it));
+        let rows = self.tensor(&format!("blk.{layer}.{}.weight", Map::Up.name()))?.rows();
+        // Gate and up are as long.
+        let inner = if fused(Map::Gate).is_some() { rows / 2 } else { rows };
+        let map = |map: Map| match fused(map) {
             None => {
                 let MapPart { name, columns, rows, .. } = map.part();
                 let name_there = format!("blk.{layer}.{name}");
@@ -197,14 +215,14 @@ impl<'a> Finder<'a> {
             }
             Some(fused) => self.part_of(fused, map, shape, layer, inner),
         };
-        let gain = |gain: Gain| match (gain.part().is_of)(shape.architecture) {
-            true => {
-                let GainPart { name, len, .. } = gain.part();
-                self.vector(&format!("blk.{layer}.{name}.weight"), len.of(shape, inner))
+        let gain = |gain: Gain| match gain.name(architecture) {
+            Some(name) => {
+                let len = gain.part().len.of(shape, inner);
+                self.vector(&format!("blk.{layer}.{name}.weight"), len)
             }
-            false => Ok(Vec::new()),
+            None => Ok(Vec::new()),
         };
-        Layer::new(map, gain)
+        Layer::new(architecture, map, gain)
     }
 
     /// A map whose rows lie in one matrix with those of others.
@@ -233,6 +251,7 @@ impl<'a> Finder<'a> {
         Ok(Linear {
             weight: matrix.part(here),
             tensor: fused.name,
+            is_part: true,
             scale: self.scale(&name)?,
             bias,
             rounding: Rounding::None,
@@ -258,7 +277,14 @@ impl<'a> Finder<'a> {
     ) -> Result<Linear<'a>, ModelError> {
         let weight = self.matrix(self.tensor(&format!("{name}.weight"))?, inputs, outputs)?;
         let bias = self.optional_vector(&format!("{name}.bias"), outputs)?;
-        Ok(Linear { weight, tensor, scale: self.scale(name)?, bias, rounding: Rounding::None })
+        Ok(Linear {
+            weight,
+            tensor,
+            is_part: false,
+            scale: self.scale(name)?,
+            bias,
+            rounding: Rounding::None,
+        })
     }
 
     /// What the outputs of the linear map `name` are multiplied by.

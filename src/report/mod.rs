@@ -47,7 +47,9 @@ use crate::config::{Config, Effort};
 use crate::gguf::{Gguf, Metadata, TensorSpec, encoded_size};
 use crate::hardware::Memory;
 use crate::hardware::tpu::Layout;
-use crate::model::{Kind, Part, Role, architecture_name, doubts, kv_cache_bytes, layer_part};
+use crate::model::{
+    Architecture, Kind, Part, Role, architecture_name, doubts, kv_cache_bytes, layer_part,
+};
 use crate::quantize::{Choice, KeptFrom, Lost, Plan, Planned, Record};
 
 use numbers::bytes;
@@ -285,7 +287,8 @@ fn warnings(run: &Run) -> Vec<String> {
         let decided = "formats are chosen without a search by errors of weights";
         warnings.push(format!("{decided}: {reason}"));
     }
-    let fused = |name: &str| match Part::named(layer_part(name)?.1) {
+    let architecture = Architecture::of(architecture_name(run.gguf.metadata()));
+    let fused = |name: &str| match Part::of(layer_part(name)?.1, architecture?) {
         Some(Part::Fused(fused)) => Some(fused),
         _ => None,
     };

@@ -66,6 +66,7 @@ pub enum Key {
     Int(u32),
     Real(f32),
     Text(&'static str),
+    Flag(bool),
     /// One for each layer.
     Layers(&'static [bool]),
 }
@@ -99,7 +100,7 @@ impl Variant {
     /// left is the rounding of the golden codes.
     pub fn allowed_kld(&self) -> f64 {
         let f16 = self.matrices.contains(&Format::F16) && !self.is_widened();
-        match (f16, self.architecture == "gemma3") {
+        match (f16, self.architecture.starts_with("gemma")) {
             (false, false) => 1e-8,
             (false, true) => 1e-5,
             (true, false) => 2e-5,
@@ -149,6 +150,7 @@ impl Key {
             Key::Int(number) => Value::U32(number),
             Key::Real(number) => Value::F32(number),
             Key::Text(text) => Value::string(text),
+            Key::Flag(flag) => Value::Bool(flag),
             Key::Layers(layers) => Value::Array(Array::Bool(layers.to_vec())),
         }
     }

@@ -1,5 +1,5 @@
 //! A forward pass that is slow, in 64 bits, and as llama.cpp's graphs have it, operation by
-//! operation (`src/models/{llama,qwen2,qwen3,gemma3}.cpp`). The fast one is judged by it.
+//! operation (`src/models/ARCHITECTURE.cpp`). The fast one is judged by it.
 //!
 //! # What llama.cpp does
 //!
@@ -54,6 +54,26 @@
 //! `final_logit_softcapping` c above 0 makes the logits `c tanh(logit / c)`. It has no cap on
 //! scores.
 //!
+//! **The others** are these with changes. A gemma2 has no norm of queries and keys, local layers but
+//! for each second one (a window of 4096 by default, turned by the global base unless
+//! `rope.freq_base_swa` is given, and scaled as the others), bends scores too
+//! (`attn_logit_softcapping`, 50 by default; logits 30 by default), and is scaled by `width / heads`
+//! in 46 layers. An olmo2 and an exaone4 have norms only after attention and feed forward; an olmo2
+//! norms all queries of a token together, and all keys; its local layers (but for each fourth, if
+//! there is a window) are turned without any scaling or gain. An exaone4 of 64 layers has a window
+//! (4096 by default) but in each fourth layer, which is not turned. In a smollm3 each fourth layer is
+//! not turned, in a granite none is if `rope.scaling.finetuned` is false. A granite multiplies
+//! embeddings, what is added to the stream, and scores, and divides logits, by `embedding_scale`,
+//! `residual_scale`, `attention.scale` (in the place of the usual one) and `logit_scale`. A mistral3
+//! reads `yarn_beta_fast`, `yarn_beta_slow` and `yarn_log_multiplier` (m: the gain of yarn is divided
+//! by `1 + 0.1 m ln(factor)`), and multiplies queries, once turned, by `1 + temperature_scale *
+//! ln(1 + floor(position / original_context_length))`. A phi3 and a glm4 have gate and up in one
+//! tensor, the gate first; a phi3 divides its angles by `rope_factors_short.weight`, or `_long` in a
+//! context longer than the original one, and has no window whatever the file says; a glm4 has norms
+//! after attention and feed forward too, and turns the first `rope.dimension_count` values of a head.
+//! In a seed_oss the norm before the feed forward is called `post_attention_norm`. smollm3, granite,
+//! mistral3, glm4 and ernie4_5 turn neighbours, the others halves.
+//!
 //! **Precision.** Products with F32 matrices are in F32. For an F16 matrix the activations are
 //! rounded to F16, for BF16 to BF16, for the block formats to 8 bits a block. Keys and values are
 //! kept in F16 unless `-ctk f32 -ctv f32` is given, and flash attention rounds them in any case.
@@ -69,50 +89,79 @@ type Row = Vec<f64>;
 /// The logits after each of these tokens, which begin at position 0.
 pub fn logits(model: &Gguf, tokens: &[u32]) -> Vec<Row> {
     let keys = Keys::of(model);
-    let gemma = keys.architecture == "gemma3";
+    let gemma = keys.is(&["gemma2", "gemma3"]);
     let embedding = Linear::of(model, "token_embd");
     let mut stream: Vec<Row> = tokens.iter().map(|&token| embedding.row(token)).collect();
     if gemma {
         let scale = (keys.number("embedding_length").unwrap()).sqrt();
-        stream.iter_mut().flatten().for_each(|x| *x *= scale);
+        scale_all(&mut stream, scale);
     }
+    scale_all(&mut stream, keys.scalar("embedding_scale"));
+    let residual = keys.scalar("residual_scale");
     for layer in 0..keys.integer("block_count").unwrap() {
         let part = |part: &str| format!("blk.{layer}.{part}");
-        let mut attended = attention(model, &keys, layer, &keys.norm(&part("attn_norm"), &stream));
-        if gemma {
-            attended = keys.norm(&part("post_attention_norm"), &attended);
+        let before = keys.norm_if_there(&part("attn_norm"), &stream);
+        let mut attended = attention(model, &keys, layer, &before);
+        if !keys.is(&["seed_oss"]) {
+            attended = keys.norm_if_there(&part("post_attention_norm"), &attended);
         }
+        scale_all(&mut attended, residual);
         add(&mut stream, &attended);
-        let mut fed = feed_forward(model, layer, &keys.norm(&part("ffn_norm"), &stream), gemma);
-        if gemma {
-            fed = keys.norm(&part("post_ffw_norm"), &fed);
-        }
+        let norm = if keys.is(&["seed_oss"]) { "post_attention_norm" } else { "ffn_norm" };
+        let before = keys.norm_if_there(&part(norm), &stream);
+        let mut fed = feed_forward(model, layer, &before, gemma);
+        fed = keys.norm_if_there(&part("post_ffw_norm"), &fed);
+        scale_all(&mut fed, residual);
         add(&mut stream, &fed);
     }
     let head = if model.tensor("output.weight").is_some() { "output" } else { "token_embd" };
     let mut logits = Linear::of(model, head).apply(&keys.norm("output_norm", &stream));
-    if let Some(cap) = keys.number("final_logit_softcapping").filter(|&cap| cap > 0.0) {
+    scale_all(&mut logits, 1.0 / keys.scalar("logit_scale"));
+    if let Some(cap) = keys.cap("final_logit_softcapping", 30.0) {
         logits.iter_mut().flatten().for_each(|logit| *logit = cap * (*logit / cap).tanh());
     }
     logits
 }
 
 fn attention(model: &Gguf, keys: &Keys, layer: usize, x: &[Row]) -> Vec<Row> {
-    let project = |name| Linear::of(model, &format!("blk.{layer}.{name}")).apply(x);
-    let (mut q, mut k, v) = (project("attn_q"), project("attn_k"), project("attn_v"));
     let heads = keys.integer("attention.head_count").unwrap();
     let kv_heads = keys.integer("attention.head_count_kv").unwrap_or(heads);
-    let len = q[0].len() / heads;
-    if ["qwen3", "gemma3"].contains(&keys.architecture) {
-        norm_heads(model, &format!("blk.{layer}.attn_q_norm"), keys, len, &mut q);
-        norm_heads(model, &format!("blk.{layer}.attn_k_norm"), keys, len, &mut k);
+    let project = |name| Linear::of(model, &format!("blk.{layer}.{name}")).apply(x);
+    let (mut q, mut k, v);
+    if model.tensor(&format!("blk.{layer}.attn_qkv.weight")).is_some() {
+        let all = project("attn_qkv");
+        let len = all[0].len() / (heads + 2 * kv_heads);
+        let cut = |from: usize, count: usize| -> Vec<Row> {
+            all.iter().map(|row| row[from * len..(from + count) * len].to_vec()).collect()
+        };
+        (q, k, v) = (cut(0, heads), cut(heads, kv_heads), cut(heads + kv_heads, kv_heads));
+    } else {
+        (q, k, v) = (project("attn_q"), project("attn_k"), project("attn_v"));
     }
-    let rope = Rope::of(keys, layer, len);
-    for rows in [&mut q, &mut k] {
-        for (position, row) in rows.iter_mut().enumerate() {
-            row.chunks_mut(len).for_each(|head| rope.turn(position, head));
+    let len = q[0].len() / heads;
+    if model.tensor(&format!("blk.{layer}.attn_q_norm.weight")).is_some() {
+        // As many values at a time as the norm has weights: a head, or in an olmo2 all heads.
+        norm_heads(model, &format!("blk.{layer}.attn_q_norm"), keys, &mut q);
+        norm_heads(model, &format!("blk.{layer}.attn_k_norm"), keys, &mut k);
+    }
+    if keys.turns(layer) {
+        let rope = Rope::of(keys, layer, len);
+        for rows in [&mut q, &mut k] {
+            for (position, row) in rows.iter_mut().enumerate() {
+                row.chunks_mut(len).for_each(|head| rope.turn(position, head));
+            }
         }
     }
+    if let Some(temperature) = keys.number("attention.temperature_scale") {
+        let original = keys.number("rope.scaling.original_context_length");
+        let original = original.or_else(|| keys.number("context_length")).unwrap();
+        for (position, row) in q.iter_mut().enumerate() {
+            let contexts = (position as f64 / original).floor();
+            let factor = 1.0 + temperature * (1.0 + contexts).ln();
+            row.iter_mut().for_each(|x| *x *= factor);
+        }
+    }
+    let cap = keys.cap("attn_logit_softcapping", 50.0);
     let scale = keys.attention_scale(len);
     let window = if keys.is_local(layer) { keys.window() } else { None };
     let attended = |position: usize| {
@@ -121,8 +170,11 @@ fn attention(model: &Gguf, keys: &Keys, layer: usize, x: &[Row]) -> Vec<Row> {
             let of = |row: &Row, head: usize| row[head * len..][..len].to_vec();
             let query = of(&q[position], head);
             let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
-            let scores: Row =
-                (first..=position).map(|key| scale * dot(&query, &of(&k[key], shared))).collect();
+            let score = |key: usize| {
+                let score = scale * dot(&query, &of(&k[key], shared));
+                cap.map_or(score, |cap| cap * (score / cap).tanh())
+            };
+            let scores: Row = (first..=position).map(score).collect();
             let mut sum = vec![0.0; len];
             for (key, share) in (first..).zip(softmax(&scores)) {
                 let value = of(&v[key], shared);
@@ -139,7 +191,15 @@ fn attention(model: &Gguf, keys: &Keys, layer: usize, x: &[Row]) -> Vec<Row> {
 fn feed_forward(model: &Gguf, layer: usize, x: &[Row], gemma: bool) -> Vec<Row> {
     let linear = |name| Linear::of(model, &format!("blk.{layer}.{name}"));
     let act = if gemma { gelu } else { silu };
-    let (mut gate, up) = (linear("ffn_gate").apply(x), linear("ffn_up").apply(x));
+    let mut up = linear("ffn_up").apply(x);
+    let mut gate = match model.tensor(&format!("blk.{layer}.ffn_gate.weight")) {
+        Some(_) => linear("ffn_gate").apply(x),
+        // The gate is the first half of up.
+        None => {
+            let half = up[0].len() / 2;
+            up.iter_mut().map(|row| row.drain(..half).collect()).collect()
+        }
+    };
     let pairs = gate.iter_mut().flatten().zip(up.iter().flatten());
     pairs.for_each(|(gate, up)| *gate = act(*gate) * up);
     linear("ffn_down").apply(&gate)
@@ -153,9 +213,9 @@ fn gelu(x: f64) -> f64 {
     0.5 * x * (1.0 + ((2.0 / PI).sqrt() * x * (1.0 + 0.044715 * x * x)).tanh())
 }
 
-fn norm_heads(model: &Gguf, name: &str, keys: &Keys, len: usize, rows: &mut [Row]) {
+fn norm_heads(model: &Gguf, name: &str, keys: &Keys, rows: &mut [Row]) {
     let weight = vector(model, &format!("{name}.weight")).unwrap();
-    for head in rows.iter_mut().flat_map(|row| row.chunks_mut(len)) {
+    for head in rows.iter_mut().flat_map(|row| row.chunks_mut(weight.len())) {
         keys.norm_one(&weight, head);
     }
 }
@@ -173,20 +233,31 @@ struct Rope {
 impl Rope {
     fn of(keys: &Keys, layer: usize, len: usize) -> Rope {
         let local = keys.is_local(layer);
-        let base = if local { "rope.freq_base_swa" } else { "rope.freq_base" };
-        let base = keys.number(base).unwrap_or(10_000.0);
+        let len = keys.integer("rope.dimension_count").unwrap_or(len);
+        let global = keys.number("rope.freq_base").unwrap_or(10_000.0);
+        let base = match keys.architecture {
+            "gemma3" if local => keys.number("rope.freq_base_swa").unwrap_or(10_000.0),
+            "gemma2" if local => keys.number("rope.freq_base_swa").unwrap_or(global),
+            _ => global,
+        };
         let kind = keys.text("rope.scaling.type").unwrap_or("linear");
+        let kind = if local && keys.is(&["olmo2"]) { "none" } else { kind };
         let factor = match kind {
             "none" => 1.0,
-            _ if local => 1.0,
+            _ if local && keys.is(&["gemma3"]) => 1.0,
             _ => keys.factor(),
         };
         let mut gain = keys.number("rope.scaling.attn_factor").unwrap_or(1.0);
+        if local && keys.is(&["olmo2"]) {
+            gain = 1.0;
+        }
         let ramp = if kind == "yarn" { Some(keys.yarn_ramp(base, len)) } else { None };
         if ramp.is_some() {
-            gain *= 1.0 + 0.1 * factor.ln().max(0.0);
+            let longer = |share: f64| 1.0 + 0.1 * share * factor.ln().max(0.0);
+            gain *= longer(1.0) / longer(keys.yarn("log_multiplier", 0.0));
         }
-        let factors = vector(keys.model, "rope_freqs.weight");
+        let name = if keys.is(&["phi3"]) { "rope_factors_short" } else { "rope_freqs" };
+        let factors = vector(keys.model, &format!("{name}.weight"));
         let angle = |pair: usize| {
             let whole = base.powf(-2.0 * pair as f64 / len as f64)
                 / factors.as_ref().map_or(1.0, |factors| factors[pair]);
@@ -194,11 +265,12 @@ impl Rope {
             kept * whole + (1.0 - kept) * whole / factor
         };
         let angles = (0..len / 2).map(angle).collect();
-        Rope { angles, gain, neighbours: keys.architecture == "llama" }
+        let neighbours = keys.is(&["llama", "smollm3", "granite", "mistral3", "glm4", "ernie4_5"]);
+        Rope { angles, gain, neighbours }
     }
 
     fn turn(&self, position: usize, head: &mut [f64]) {
-        let half = head.len() / 2;
+        let half = self.angles.len();
         for (i, angle) in self.angles.iter().enumerate() {
             let (a, b) = if self.neighbours { (2 * i, 2 * i + 1) } else { (i, i + half) };
             let (sin, cos) = (position as f64 * angle).sin_cos();
@@ -238,6 +310,46 @@ impl<'a> Keys<'a> {
         self.get(key)?.as_str()
     }
 
+    /// Whether this is one of these architectures.
+    fn is(&self, architectures: &[&str]) -> bool {
+        architectures.contains(&self.architecture)
+    }
+
+    /// One of a granite's factors.
+    fn scalar(&self, key: &str) -> f64 {
+        self.number(key).filter(|_| self.is(&["granite"])).unwrap_or(1.0)
+    }
+
+    /// A cap, of a gemma2 also where the file has none.
+    fn cap(&self, key: &str, default: f64) -> Option<f64> {
+        let named = self.number(key).filter(|_| self.is(&["gemma2", "gemma3"]));
+        let named = named.or(self.is(&["gemma2"]).then_some(default));
+        named.filter(|&cap| cap > 0.0)
+    }
+
+    /// Whether queries and keys of a layer are turned.
+    fn turns(&self, layer: usize) -> bool {
+        match self.architecture {
+            "smollm3" => (layer + 1) % 4 != 0,
+            "granite" => !matches!(self.get("rope.scaling.finetuned"), Some(Value::Bool(false))),
+            "exaone4" => self.window().is_none() || self.is_local(layer),
+            _ => true,
+        }
+    }
+
+    /// What a mistral3 may say of yarn.
+    fn yarn(&self, key: &str, default: f64) -> f64 {
+        let named = self.number(&format!("rope.scaling.yarn_{key}"));
+        named.filter(|_| self.is(&["mistral3"])).unwrap_or(default)
+    }
+
+    fn norm_if_there(&self, name: &str, rows: &[Row]) -> Vec<Row> {
+        match self.model.tensor(&format!("{name}.weight")) {
+            Some(_) => self.norm(name, rows),
+            None => rows.to_vec(),
+        }
+    }
+
     fn norm(&self, name: &str, rows: &[Row]) -> Vec<Row> {
         let weight = vector(self.model, &format!("{name}.weight")).unwrap();
         let mut rows = rows.to_vec();
@@ -254,21 +366,36 @@ impl<'a> Keys<'a> {
     fn attention_scale(&self, len: usize) -> f64 {
         let width = self.integer("embedding_length").unwrap();
         let heads = self.integer("attention.head_count").unwrap();
-        let is_27b = self.architecture == "gemma3" && self.integer("block_count") == Some(62);
-        1.0 / (if is_27b { width / heads } else { len } as f64).sqrt()
+        if let Some(scale) = self.number("attention.scale").filter(|_| self.is(&["granite"])) {
+            return scale;
+        }
+        let by_width = matches!(
+            (self.architecture, self.integer("block_count")),
+            ("gemma3", Some(62)) | ("gemma2", Some(46))
+        );
+        1.0 / (if by_width { width / heads } else { len } as f64).sqrt()
     }
 
     /// How many keys a local layer sees; `None` where there are no local layers.
     fn window(&self) -> Option<usize> {
-        let window = self.integer("attention.sliding_window").filter(|&window| window > 0);
-        window.filter(|_| self.architecture == "gemma3")
+        let named = self.integer("attention.sliding_window").filter(|&window| window > 0);
+        match self.architecture {
+            "gemma3" | "olmo2" => named,
+            "gemma2" => named.or(Some(4096)),
+            "exaone4" if self.integer("block_count") == Some(64) => named.or(Some(4096)),
+            _ => None,
+        }
     }
 
     fn is_local(&self, layer: usize) -> bool {
         let period = match self.get("attention.sliding_window_pattern") {
             Some(Value::Array(Array::Bool(list))) => return self.window().is_some() && list[layer],
             Some(period) => period.as_u64().unwrap() as usize,
-            None => 6,
+            None => match self.architecture {
+                "gemma2" => 2,
+                "gemma3" => 6,
+                _ => 4,
+            },
         };
         self.window().is_some() && (period == 0 || layer % period != period - 1)
     }
@@ -285,8 +412,8 @@ impl<'a> Keys<'a> {
         let original = original.or_else(|| self.number("context_length")).unwrap();
         let len = len as f64;
         let pair = |turns: f64| len * (original / (2.0 * PI * turns)).ln() / (2.0 * base.ln());
-        let low = pair(32.0).floor().max(0.0);
-        let high = pair(1.0).ceil().min(len - 1.0);
+        let low = pair(self.yarn("beta_fast", 32.0)).floor().max(0.0);
+        let high = pair(self.yarn("beta_slow", 1.0)).ceil().min(len - 1.0);
         move |i| 1.0 - ((i as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0)
     }
 }
@@ -336,6 +463,10 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 fn add(to: &mut [Row], rows: &[Row]) {
     to.iter_mut().flatten().zip(rows.iter().flatten()).for_each(|(to, x)| *to += x);
+}
+
+fn scale_all(rows: &mut [Row], scale: f64) {
+    rows.iter_mut().flatten().for_each(|x| *x *= scale);
 }
 
 fn softmax(scores: &[f64]) -> Row {

@@ -2,7 +2,7 @@
 
 use opencog_qat::gguf::Format;
 
-use super::Key::{Int, Layers, Real, Text};
+use super::Key::{Flag, Int, Layers, Real, Text};
 use super::{Key, Variant, Vocabulary};
 
 const GPT2: Vocabulary = Vocabulary::Bpe { pre: "gpt-2", bos: false };
@@ -247,5 +247,149 @@ pub const VARIANTS: &[Variant] = &[
         head: 16,
         ff: 32,
         ..GEMMA3
+    },
+    // Local and global layers by turns; scores and logits are bent.
+    Variant {
+        name: "gemma2",
+        architecture: "gemma2",
+        layers: 4,
+        keys: &[
+            EPS_6,
+            WINDOW,
+            ("attn_logit_softcapping", Real(1.5)),
+            ("final_logit_softcapping", Real(6.0)),
+            ("rope.freq_base_swa", Real(500.0)),
+        ],
+        ..GEMMA3
+    },
+    // 46 layers make it Gemma 2 27B, whose attention is scaled by width / heads; caps of its own.
+    Variant {
+        name: "gemma2-46-layers",
+        architecture: "gemma2",
+        layers: 46,
+        width: 32,
+        heads: 4,
+        kv_heads: 2,
+        head: 16,
+        ff: 32,
+        keys: &[EPS_6],
+        ..GEMMA3
+    },
+    Variant { name: "olmo2", architecture: "olmo2", ..LLAMA },
+    // OLMo 3: local layers are not scaled.
+    Variant {
+        name: "olmo2-swa-yarn",
+        architecture: "olmo2",
+        layers: 5,
+        keys: &[
+            EPS_6,
+            WINDOW,
+            ("rope.freq_base", Real(50_000.0)),
+            ("rope.scaling.type", Text("yarn")),
+            ("rope.scaling.factor", Real(8.0)),
+            ("rope.scaling.original_context_length", Int(64)),
+            ("rope.scaling.attn_factor", Real(1.2)),
+        ],
+        ..LLAMA
+    },
+    // The fourth layer does not turn.
+    Variant {
+        name: "smollm3",
+        architecture: "smollm3",
+        layers: 5,
+        tied: true,
+        keys: &[EPS_6, ("rope.freq_base", Real(50_000.0))],
+        ..LLAMA
+    },
+    Variant {
+        name: "granite",
+        architecture: "granite",
+        biases: &["attn_output", "ffn_down"],
+        keys: &[
+            EPS_5,
+            ("embedding_scale", Real(3.0)),
+            ("residual_scale", Real(0.4)),
+            ("attention.scale", Real(0.1)),
+            ("logit_scale", Real(4.0)),
+        ],
+        ..LLAMA
+    },
+    Variant {
+        name: "granite-unturned",
+        architecture: "granite",
+        keys: &[EPS_5, ("logit_scale", Real(2.0)), ("rope.scaling.finetuned", Flag(false))],
+        ..LLAMA
+    },
+    Variant {
+        name: "mistral3",
+        architecture: "mistral3",
+        head: 32,
+        keys: &[
+            EPS_5,
+            ("attention.temperature_scale", Real(0.5)),
+            ("rope.scaling.type", Text("yarn")),
+            ("rope.scaling.factor", Real(16.0)),
+            ("rope.scaling.original_context_length", Int(32)),
+            ("rope.scaling.yarn_beta_fast", Real(0.5)),
+            ("rope.scaling.yarn_beta_slow", Real(0.1)),
+            ("rope.scaling.yarn_log_multiplier", Real(0.5)),
+        ],
+        ..LLAMA
+    },
+    // llama.cpp refuses a vocabulary without Phi's tokens if the name has `phi3` in it.
+    Variant {
+        name: "phi-fused",
+        architecture: "phi3",
+        keys: &[
+            EPS_5,
+            ("rope.scaling.attn_factor", Real(1.2)),
+            ("rope.scaling.original_context_length", Int(512)),
+            ("attention.sliding_window", Int(16)),
+        ],
+        ..LLAMA
+    },
+    // Half of each head turns.
+    Variant {
+        name: "glm4",
+        architecture: "glm4",
+        biases: &["attn_q", "attn_k", "attn_v"],
+        head: 16,
+        keys: &[EPS_5, ("rope.dimension_count", Int(8))],
+        ..LLAMA
+    },
+    Variant {
+        name: "exaone4",
+        architecture: "exaone4",
+        tied: true,
+        keys: &[EPS_5, ("rope.freq_base", Real(50_000.0))],
+        ..LLAMA
+    },
+    // 64 layers make it the 32B: local layers turn, global ones do not.
+    Variant {
+        name: "exaone4-64-layers",
+        architecture: "exaone4",
+        layers: 64,
+        width: 32,
+        heads: 2,
+        kv_heads: 1,
+        head: 16,
+        ff: 32,
+        keys: &[EPS_5, WINDOW],
+        ..LLAMA
+    },
+    Variant {
+        name: "seed_oss",
+        architecture: "seed_oss",
+        biases: &["attn_q", "attn_k", "attn_v"],
+        keys: &[EPS_6, ("rope.freq_base", Real(50_000.0))],
+        ..LLAMA
+    },
+    Variant {
+        name: "ernie4_5",
+        architecture: "ernie4_5",
+        matrices: &[Format::F16],
+        tied: true,
+        keys: &[EPS_5, ("rope.freq_base", Real(500_000.0))],
+        ..LLAMA
     },
 ];

@@ -31,24 +31,46 @@ pub fn of(variant: &Variant) -> Vec<Tensor> {
     if variant.rope_freqs {
         making.rope_freqs();
     }
+    if variant.architecture == "phi3" {
+        making.long_rope();
+    }
     let (queries, keys) = (variant.heads * variant.head, variant.kv_heads * variant.head);
+    let is = |names: &[&str]| names.contains(&variant.architecture);
     for block in 0..variant.layers {
         let prefix = format!("blk.{block}.");
-        making.vector(&prefix, "attn_norm", width);
-        making.linear(&prefix, "attn_q", width, queries);
-        making.linear(&prefix, "attn_k", width, keys);
-        making.linear(&prefix, "attn_v", width, keys);
+        if !is(&["olmo2", "exaone4"]) {
+            making.vector(&prefix, "attn_norm", width);
+        }
+        if is(&["phi3"]) {
+            making.linear(&prefix, "attn_qkv", width, queries + 2 * keys);
+        } else {
+            making.linear(&prefix, "attn_q", width, queries);
+            making.linear(&prefix, "attn_k", width, keys);
+            making.linear(&prefix, "attn_v", width, keys);
+        }
         making.linear(&prefix, "attn_output", queries, width);
-        if ["qwen3", "gemma3"].contains(&variant.architecture) {
+        if is(&["qwen3", "gemma3", "exaone4"]) {
             making.vector(&prefix, "attn_q_norm", variant.head);
             making.vector(&prefix, "attn_k_norm", variant.head);
         }
-        making.vector(&prefix, "ffn_norm", width);
-        making.linear(&prefix, "ffn_gate", width, ff);
-        making.linear(&prefix, "ffn_up", width, ff);
+        if is(&["olmo2"]) {
+            making.vector(&prefix, "attn_q_norm", queries);
+            making.vector(&prefix, "attn_k_norm", keys);
+        }
+        if !is(&["olmo2", "exaone4", "seed_oss"]) {
+            making.vector(&prefix, "ffn_norm", width);
+        }
+        if is(&["phi3", "glm4"]) {
+            making.linear(&prefix, "ffn_up", width, 2 * ff);
+        } else {
+            making.linear(&prefix, "ffn_gate", width, ff);
+            making.linear(&prefix, "ffn_up", width, ff);
+        }
         making.linear(&prefix, "ffn_down", ff, width);
-        if variant.architecture == "gemma3" {
+        if is(&["gemma3", "gemma2", "glm4", "olmo2", "exaone4", "seed_oss"]) {
             making.vector(&prefix, "post_attention_norm", width);
+        }
+        if is(&["gemma3", "gemma2", "glm4", "olmo2", "exaone4"]) {
             making.vector(&prefix, "post_ffw_norm", width);
         }
     }
@@ -86,9 +108,11 @@ impl Making<'_> {
 
     fn matrix(&mut self, prefix: &str, part: &str, row_len: u64, rows: u64) {
         let gain = match part {
+            // Granite's logits are divided.
+            "output" if self.variant.architecture == "granite" => 8.0,
             // Gemma's are multiplied by the root of the width: its last norm makes the logits
             // large.
-            "token_embd" | "output" if self.variant.architecture == "gemma3" => 1.0,
+            "token_embd" | "output" if self.variant.architecture.starts_with("gemma") => 1.0,
             "token_embd" | "output" => 2.5,
             "attn_q" | "attn_k" | "ffn_gate" => 1.5,
             _ => 1.0,
@@ -105,7 +129,7 @@ impl Making<'_> {
     fn vector(&mut self, prefix: &str, part: &str, len: u64) {
         let mean = match part {
             "attn_q_norm" | "attn_k_norm" => 1.5,
-            "output_norm" if self.variant.architecture == "gemma3" => 2.5,
+            "output_norm" if self.variant.architecture.starts_with("gemma") => 2.5,
             // So that many layers do not blow up the rounding of the first.
             "post_attention_norm" | "post_ffw_norm" => (8.0 / self.variant.layers as f32).min(1.0),
             _ => 1.0,
@@ -127,6 +151,16 @@ impl Making<'_> {
         let factor = |pair: u64| (16.0 * pair as f32 / pairs as f32 - 4.0).clamp(1.0, 8.0);
         let values: Vec<f32> = (0..pairs).map(factor).collect();
         self.push("rope_freqs.weight".into(), Format::F32, &[pairs], &values);
+    }
+
+    /// As Phi has them: short contexts nearly as they are, long ones slowed down.
+    fn long_rope(&mut self) {
+        let pairs = self.variant.head / 2;
+        for (name, most) in [("rope_factors_short", 1.5), ("rope_factors_long", 20.0)] {
+            let factor = |pair: u64| 1.0 + (most - 1.0) * pair as f32 / pairs as f32;
+            let values: Vec<f32> = (0..pairs).map(factor).collect();
+            self.push(format!("{name}.weight"), Format::F32, &[pairs], &values);
+        }
     }
 
     fn push(&mut self, name: String, format: Format, dims: &[u64], values: &[f32]) {

@@ -41,7 +41,7 @@ pub fn rope_scaling(rotation: &Rotation, factors: Option<&[f32]>) -> Result<Valu
     let factors = factors.filter(|factors| factors.iter().any(|&factor| factor != 1.0));
     let magnitude = rotation.magnitude;
     match (scaling, factors) {
-        (RopeScaling::Yarn { factor, context }, None) => {
+        (RopeScaling::Yarn { factor, context, .. }, None) => {
             let mut yarn = json!({
                 "rope_type": "yarn",
                 "factor": factor,
@@ -91,6 +91,7 @@ fn llama3(rotation: &Rotation, factors: &[f32]) -> Result<Value, String> {
 mod tests {
     use super::*;
     use crate::model::RopePairs;
+    use crate::model::YarnRamp;
 
     fn rotation(scaling: RopeScaling) -> Rotation {
         Rotation { pairs: RopePairs::Halves, dims: 64, base: 5e5, scaling, magnitude: 1.0 }
@@ -102,7 +103,8 @@ mod tests {
         assert_eq!(rope_scaling(&plain, Some(&[1.0; 32])), Ok(Value::Null));
         let linear = rope_scaling(&rotation(RopeScaling::Linear { factor: 8.0 }), None).unwrap();
         assert_eq!(linear, json!({ "rope_type": "linear", "factor": 8.0f32 }));
-        let yarn = RopeScaling::Yarn { factor: 4.0, context: 2048 };
+        let ramp = YarnRamp::default();
+        let yarn = RopeScaling::Yarn { factor: 4.0, context: 2048, ramp };
         let words = rope_scaling(&rotation(yarn), None).unwrap();
         assert_eq!(words["original_max_position_embeddings"], 2048);
         assert_eq!(words.get("attention_factor"), None);

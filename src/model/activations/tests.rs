@@ -230,7 +230,8 @@ fn products(format: Format, x: &[f32], columns: usize) -> Vec<(f32, f64, f64)> {
     let rounding = Rounding::for_weights(format);
     let tokens = x.len() / columns;
     let mut out = vec![0.0; tokens * ROWS];
-    Linear { weight, tensor: "", scale: 1.0, bias: Option::None, rounding }.apply(x, &mut out);
+    Linear { weight, tensor: "", is_part: false, scale: 1.0, bias: Option::None, rounding }
+        .apply(x, &mut out);
     let rows = || bytes.chunks(format.size_of(columns));
     let expected = x.chunks(columns).flat_map(|x| rows().map(move |row| dot(format, row, x)));
     out.iter().zip(expected).map(|(&ours, (sum, magnitude))| (ours, sum, magnitude)).collect()

@@ -46,6 +46,8 @@ pub struct HeadGradients {
 struct Scratch {
     probabilities: Vec<f32>,
     gradients: Vec<f32>,
+    /// How fast scores grow that are bent.
+    slopes: Vec<f32>,
 }
 
 impl Attended<'_> {
@@ -82,7 +84,7 @@ impl Attended<'_> {
         scratch: &mut Scratch,
         out: &mut HeadGradients,
     ) {
-        let AttentionShape { heads, kv_heads, key_len, value_len, scale } = *self.shape;
+        let AttentionShape { heads, kv_heads, key_len, value_len, scale, cap } = *self.shape;
         let kv_head = head / (heads / kv_heads);
         let (k_len, v_len) = (kv_heads * key_len, kv_heads * value_len);
         let keys = View::rows(&self.k[rows.start * k_len + kv_head * key_len..], k_len);
@@ -95,7 +97,7 @@ impl Attended<'_> {
             values.clear();
             values.resize(tokens * len, 0.0);
         }
-        let Scratch { probabilities: weights, gradients } = scratch;
+        let Scratch { probabilities: weights, gradients, slopes } = scratch;
         for first in (0..tokens).step_by(QUERIES) {
             let count = QUERIES.min(tokens - first);
             let data = &q[first * heads * key_len..];
@@ -117,6 +119,16 @@ impl Attended<'_> {
                 gradients.chunks_exact_mut(span).zip(weights.data.chunks_exact(span))
             {
                 Level::widest().run(SoftmaxBackward { weights, gradients, scale });
+            }
+            if let Some(cap) = cap {
+                let product = Product { rows: count, columns: span, depth: key_len };
+                let left = View::rows(&data[head * key_len..], heads * key_len);
+                slopes.resize(count * span, 0.0);
+                let keys = skip(keys, low).transposed();
+                multiply(product, scale / cap, left, keys, slopes, span, false);
+                for (gradient, score) in gradients.iter_mut().zip(&*slopes) {
+                    *gradient *= 1.0 - score.tanh().powi(2);
+                }
             }
 
             let gradients = View::rows(gradients, span);

@@ -28,7 +28,11 @@ impl Model<'_> {
                 },
             );
         }
-        input_gradient(&self.weights.head.weight, gradient, out);
+        let head = &self.weights.head;
+        input_gradient(&head.weight, gradient, out);
+        if head.scale != 1.0 {
+            out.iter_mut().for_each(|gradient| *gradient *= head.scale);
+        }
     }
 }
 

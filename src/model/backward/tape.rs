@@ -4,11 +4,10 @@ use std::mem;
 
 use rayon::prelude::*;
 
-use super::super::TOKENS_PER_TASK;
 use super::super::activations::Rounding;
 use super::super::dense::DenseLayer;
 use super::super::forward::{Model, RopeTables};
-use super::super::layer_pass::{LayerPass, Span, Workspace};
+use super::super::layer_pass::{LayerPass, Placed, Span, Workspace};
 use super::super::parts::{Gain, Map};
 use super::super::rope::RopeTable;
 use super::super::shape::ModelShape;
@@ -23,14 +22,15 @@ use super::product::{input_gradient, weight_gradient};
 pub struct LayerPlace<'m> {
     shape: &'m ModelShape,
     layer: usize,
-    rope: RopeTable,
+    /// Nothing if the layer does not rotate.
+    rope: Option<RopeTable>,
 }
 
 impl<'m> LayerPlace<'m> {
     /// Layer `layer` of `model`, for sequences of up to `tokens` tokens.
     pub fn new(model: &'m Model, layer: usize, tokens: usize) -> LayerPlace<'m> {
         let (shape, tables) = (&model.shape, RopeTables::new(model, tokens));
-        LayerPlace { shape, layer, rope: tables.of(shape, layer).clone() }
+        LayerPlace { shape, layer, rope: tables.of(shape, layer).cloned() }
     }
 }
 
@@ -129,7 +129,7 @@ impl Tape {
         self.lay_out(lengths);
         let Tape { spans, positions, workspace, kept, y, .. } = self;
         copy(y, x);
-        let cached = Rounding::None;
+        let (cached, rope) = (Rounding::None, rope.as_ref());
         let pass = LayerPass { shape, layer, weights, rope, spans, positions, cached };
         pass.through(y, workspace, kept);
         y
@@ -165,7 +165,11 @@ impl Tape {
         gradient: &[f32],
         gradients: &mut DenseLayer,
     ) {
-        if weights[Gain::Attention].contains(&0.0) {
+        let Some(gain) = weights.gain(Gain::Attention) else {
+            self.backward_to_attention(place_of, weights, gradient, gradients);
+            return;
+        };
+        if gain.contains(&0.0) {
             self.backward(place_of, weights, gradient, gradients);
             return;
         }
@@ -188,7 +192,8 @@ impl Tape {
         let kept = &mut self.kept;
         copy(x, gradient);
 
-        copy(narrow, gradient);
+        let residual_scale = shape.residual_scale;
+        copy_scaled(narrow, gradient, residual_scale);
         norm_back(&kept.ffn_projected, weights, Gain::FfnPost, epsilon, narrow, gradients);
         weight_gradient(narrow, &kept.gated, &mut gradients[Map::Down]);
         gated.resize(kept.gated.len(), 0.0);
@@ -201,7 +206,7 @@ impl Tape {
         norm_back(&kept.middle, weights, Gain::Ffn, epsilon, narrow, gradients);
         add(x, narrow);
 
-        copy(narrow, x);
+        copy_scaled(narrow, x, residual_scale);
         norm_back(
             &kept.attention_projected,
             weights,
@@ -229,7 +234,14 @@ impl Tape {
         for (gain, map, raw, heads) in
             [(Gain::Query, Map::Q, &kept.raw_q, &mut *q), (Gain::Key, Map::K, &kept.raw_k, &mut *k)]
         {
-            unplace(shape, rope, &self.positions, heads, weights[map].rows);
+            let placed = Placed {
+                rope: rope.as_ref(),
+                temperature: shape.temperature.filter(|_| map == Map::Q),
+                positions: &self.positions,
+                row: weights[map].rows,
+                head: shape.attention.key_len,
+            };
+            placed.place_back(heads);
             norm_back(raw, weights, gain, epsilon, heads, gradients);
         }
         for (map, gradient) in [(Map::Q, &*q), (Map::K, &*k), (Map::V, &*v)] {
@@ -251,6 +263,13 @@ impl Tape {
 fn copy(to: &mut Vec<f32>, from: &[f32]) {
     to.clear();
     to.extend_from_slice(from);
+}
+
+fn copy_scaled(to: &mut Vec<f32>, from: &[f32], scale: f32) {
+    copy(to, from);
+    if scale != 1.0 {
+        to.iter_mut().for_each(|x| *x *= scale);
+    }
 }
 
 fn add(to: &mut [f32], more: &[f32]) {
@@ -292,20 +311,4 @@ fn gain_gradient(weights: &DenseLayer, gradients: &DenseLayer) -> Vec<f32> {
     }
     let of = |(sum, gain): (&f64, &f32)| (sum / f64::from(*gain)) as f32;
     sums.iter().zip(gain).map(of).collect()
-}
-
-/// Rotates gradients of placed queries or keys back.
-fn unplace(
-    shape: &ModelShape,
-    rope: &RopeTable,
-    positions: &[usize],
-    heads: &mut [f32],
-    row: usize,
-) {
-    let tasks = heads.par_chunks_mut(row * TOKENS_PER_TASK);
-    tasks.zip(positions.par_chunks(TOKENS_PER_TASK)).for_each(|(rows, positions)| {
-        for (heads, &position) in rows.chunks_exact_mut(row).zip(positions) {
-            rope.rotate_back(heads, shape.attention.key_len, position);
-        }
-    });
 }

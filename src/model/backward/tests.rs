@@ -121,7 +121,11 @@ fn attention_sum(
     lengths: &[usize],
     [q, k, v, c]: [&[f64]; 4],
 ) -> f64 {
-    let AttentionShape { heads, kv_heads, key_len, value_len, scale } = *shape;
+    let AttentionShape { heads, kv_heads, key_len, value_len, scale, cap } = *shape;
+    let bent = |score: f64| match cap.map(f64::from) {
+        Some(cap) => cap * (score / cap).tanh(),
+        None => score,
+    };
     let (mut sum, mut start) = (0.0, 0);
     for &len in lengths {
         for (t, head) in (start..start + len).flat_map(|t| (0..heads).map(move |h| (t, h))) {
@@ -132,7 +136,7 @@ fn attention_sum(
             let (mut total, mut gathered) = (0.0, 0.0);
             for s in low..=t {
                 let key = &k[(s * kv_heads + kv_head) * key_len..][..key_len];
-                let weight = (dot(query, key) * f64::from(scale)).exp();
+                let weight = bent(dot(query, key) * f64::from(scale)).exp();
                 total += weight;
                 gathered +=
                     weight * dot(c, &v[(s * kv_heads + kv_head) * value_len..][..value_len]);
@@ -149,10 +153,13 @@ fn attention_goes_back() {
     // Longer than a block of queries; more rows than a task has.
     let lengths = [3, 150];
     let tokens = 153;
-    for (heads, kv_heads, key_len, value_len, window) in
-        [(4, 2, 6, 5, None), (3, 1, 4, 8, Some(20)), (2, 2, 8, 8, Some(140))]
-    {
-        let shape = AttentionShape { heads, kv_heads, key_len, value_len, scale: 0.7 };
+    for (heads, kv_heads, key_len, value_len, window, cap) in [
+        (4, 2, 6, 5, None, None),
+        (3, 1, 4, 8, Some(20), None),
+        (2, 2, 8, 8, Some(140), None),
+        (4, 2, 6, 5, Some(140), Some(0.8)),
+    ] {
+        let shape = AttentionShape { heads, kv_heads, key_len, value_len, scale: 0.7, cap };
         let q = numbers(tokens * heads * key_len, 1);
         let k = numbers(tokens * kv_heads * key_len, 2);
         let v = numbers(tokens * kv_heads * value_len, 3);

@@ -102,7 +102,7 @@ pub fn train_blocks(
     for (number, full) in model.weights.layers.iter().enumerate() {
         full_stream.advance(full)?;
         let mut layer = quantized.weights.layers[number].clone();
-        let here = parts(encodings, number);
+        let here = parts(encodings, number, &layer);
         let mut advanced = 0;
         if !here.is_empty() {
             let learnt_stream = &full_stream.stream()[..learnt_tokens * model.shape.width];
@@ -126,7 +126,9 @@ pub fn train_blocks(
                 progress.advance(step.tokens as u64);
             })?;
             let Some(Learnt { kept: Kept { block, time }, encodings: of_layer }) = learnt else {
-                let is_left = |&layer: &usize| !parts(encodings, layer).is_empty();
+                let is_left = |&layer: &usize| {
+                    !parts(encodings, layer, &model.weights.layers[layer]).is_empty()
+                };
                 trained.left = (number..layers).filter(is_left).count();
                 break;
             };
@@ -143,7 +145,7 @@ pub fn train_blocks(
         if number + 1 == layers {
             break;
         }
-        for part in part_names() {
+        for part in part_names(&layer) {
             if let Some(encoded) = trained.encodings.get(&name(number, part)) {
                 layer.replace(part, encoded.format, &encoded.bytes);
             }
@@ -293,9 +295,10 @@ impl Block<'_, '_> {
             entry(map.name(), encoded.candidate(), encoded.bytes.len())
         };
         let gain = |(gain, values): (Gain, &Vec<f32>)| {
-            entry(gain.name(), Candidate::encoded(Format::F32), size_of_val(&values[..]))
+            let name = self.start.gain_name(gain)?;
+            Some(entry(name, Candidate::encoded(Format::F32), size_of_val(&values[..])))
         };
-        self.parts.iter().map(matrix).chain(self.start.gains().map(gain)).collect()
+        self.parts.iter().map(matrix).chain(self.start.gains().filter_map(gain)).collect()
     }
 
     /// The name of something of this layer in the work folder.

@@ -16,8 +16,8 @@ use super::latent::{Latent, Rates};
 #[derive(Debug)]
 pub struct LatentLayer<'t> {
     matrices: Vec<LatentMatrix<'t>>,
-    /// Of the norms that the layer has.
-    gains: Vec<(Gain, LatentGains)>,
+    /// Of the norms that the layer has, with what the file calls them.
+    gains: Vec<(Gain, &'static str, LatentGains)>,
 }
 
 /// One of its matrices.
@@ -56,12 +56,12 @@ impl<'t> LatentLayer<'t> {
             let rates = rates(start.format, latent.typical_scale(), longest);
             LatentMatrix { map, start, latent, rates }
         };
-        let gains = Gain::ALL.into_iter().filter(|&gain| !weights[gain].is_empty());
+        let gain = |(gain, values): (Gain, &Vec<f32>)| {
+            Some((gain, weights.gain_name(gain)?, LatentGains::new(values, longest.gains)))
+        };
         LatentLayer {
             matrices: encoded.iter().map(matrix).collect(),
-            gains: gains
-                .map(|gain| (gain, LatentGains::new(&weights[gain], longest.gains)))
-                .collect(),
+            gains: weights.gains().filter_map(gain).collect(),
         }
     }
 
@@ -70,7 +70,7 @@ impl<'t> LatentLayer<'t> {
         for LatentMatrix { map, latent, .. } in &self.matrices {
             latent.evaluate(&mut weights[*map].values);
         }
-        for (gain, gains) in &self.gains {
+        for (gain, _, gains) in &self.gains {
             weights[*gain].copy_from_slice(gains.values());
         }
     }
@@ -81,7 +81,7 @@ impl<'t> LatentLayer<'t> {
         for LatentMatrix { map, latent, rates, .. } in &mut self.matrices {
             latent.step(step, rates.times(decay), &gradients[*map].values);
         }
-        for (gain, gains) in &mut self.gains {
+        for (gain, _, gains) in &mut self.gains {
             gains.step(step, decay, &gradients[*gain]);
         }
     }
@@ -91,7 +91,7 @@ impl<'t> LatentLayer<'t> {
         let matrices = self.matrices.iter();
         let matrices =
             matrices.map(|matrix| (matrix.map.name(), matrix.latent.export(&matrix.start.bytes)));
-        let gains = self.gains.iter().map(|(gain, gains)| (gain.name(), gains.bytes()));
+        let gains = self.gains.iter().map(|(_, name, gains)| (*name, gains.bytes()));
         matrices.chain(gains).collect()
     }
 
@@ -100,13 +100,13 @@ impl<'t> LatentLayer<'t> {
         let matrices = self.matrices.iter();
         let matrices = matrices.map(|matrix| (matrix.map.name(), matrix.start.candidate()));
         let single = Candidate::encoded(Format::F32);
-        matrices.chain(self.gains.iter().map(|(gain, _)| (gain.name(), single))).collect()
+        matrices.chain(self.gains.iter().map(|(_, name, _)| (*name, single))).collect()
     }
 
     /// Shows every number that steps change.
     pub fn visit(&mut self, see: &mut impl FnMut(&mut f32)) {
         self.matrices.iter_mut().for_each(|matrix| matrix.latent.visit(see));
-        self.gains.iter_mut().for_each(|(_, gains)| gains.visit(see));
+        self.gains.iter_mut().for_each(|(_, _, gains)| gains.visit(see));
     }
 }
 

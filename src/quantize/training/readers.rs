@@ -20,9 +20,13 @@ pub fn channel_weights(model: &Model, layer: usize, stream: &[f32]) -> Vec<f32> 
     let width = model.shape.width;
     let squares = mean_squares(stream, width);
     let later = model.weights.layers[layer + 1..].iter();
-    let gains = later.flat_map(|layer| [Gain::Attention, Gain::Ffn].map(|gain| &layer[gain]));
+    // Who reads the stream as it is reads all channels alike.
+    let as_it_is = vec![1.0; width];
     let mut weights = vec![0.0; width];
-    for gains in gains.chain([&model.weights.output_norm]) {
+    let gains = later.flat_map(|layer| {
+        [Gain::Attention, Gain::Ffn].map(|gain| layer.gain(gain).unwrap_or(&as_it_is))
+    });
+    for gains in gains.chain([&model.weights.output_norm[..]]) {
         let seen =
             gains.iter().zip(&squares).map(|(gain, square)| f64::from(*gain).powi(2) * square);
         let seen: f64 = seen.sum();

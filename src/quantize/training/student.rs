@@ -54,7 +54,7 @@ impl<'t> Student<'t> {
         steps: StepLengths,
     ) -> Student<'t> {
         let layer = |(number, full)| {
-            let parts = parts(encodings, number);
+            let parts = parts(encodings, number, full);
             let weights = beginning(&quantized.weights.layers[number], full, &parts);
             LatentLayer::new(&weights, &parts, steps)
         };

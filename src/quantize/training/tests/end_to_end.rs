@@ -11,7 +11,7 @@ use super::{contents, numbers, quantized, text, tiny};
 use crate::block;
 use crate::block::codes::sub_len;
 use crate::gguf::Format;
-use crate::model::{Gain, Map, Model, Session, Untraced, Wanted};
+use crate::model::{Architecture, Gain, Map, Model, Session, Untraced, Wanted};
 use crate::progress::{Amount, Progress, Silent};
 use crate::quantize::candidate::Candidate;
 use crate::quantize::encoded::{Encoded, Encodings, with_encodings};
@@ -190,7 +190,8 @@ fn gradients(
             gradient(name, weights, 8 * weights / sub_len(format));
         }
         for gain in [Gain::Attention, Gain::Ffn] {
-            gradient(name(part, gain.name()), width, 0);
+            let gain = Architecture::of("llama").and_then(|it| gain.name(it));
+            gradient(name(part, gain.unwrap()), width, 0);
         }
     }
     gradients
