@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::gguf::Format;
 use crate::hardware::{Hardware, Memory, PORTABLE, SpeedFloor, nominal_bits};
-use crate::validate::CONTEXT;
+use crate::validate::{CONTEXT, Target};
 
 /// The fewest tokens that a sequence of calibration text has.
 pub(crate) const LEAST_SEQ_LEN: usize = 16;
@@ -209,11 +209,12 @@ impl Config {
     /// The largest degradation where neither that nor a size is asked for.
     pub const ACCURACY: f64 = 0.02;
 
-    /// The degradation that may not be exceeded. Who asks for a size, and for no accuracy, gets the
-    /// best model of that size.
-    pub fn allowed_degradation(&self) -> Option<f64> {
+    /// The loss that may not be exceeded: search, report and exit code go by it. Who asks for a size,
+    /// and for no accuracy, gets the best model of that size.
+    pub fn target(&self) -> Option<Target> {
         let sized = self.goal.is_a_size() || self.formats.is_some();
-        self.accuracy.or((!sized).then_some(Config::ACCURACY))
+        let degradation = self.accuracy.or((!sized).then_some(Config::ACCURACY));
+        degradation.map(Target::of)
     }
 
     /// The memory that weights and KV cache must fit in. If none is asked for, it is that of this
@@ -411,7 +412,7 @@ impl fmt::Display for Config {
         if let Some(memory) = self.memory {
             write!(f, " --memory {memory}")?;
         }
-        if let Some(accuracy) = self.allowed_degradation() {
+        if let Some(Target { degradation: accuracy, .. }) = self.target() {
             write!(f, " --accuracy {accuracy}")?;
         }
         if let Some(speed) = self.speed {

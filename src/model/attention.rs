@@ -2,11 +2,9 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
-
 use super::matmul::{Product, View, multiply};
 use super::shape::AttentionShape;
-use crate::simd::{Level, exp};
+use super::softmax::softmax;
 
 /// Queries of one sequence, one token after another.
 #[derive(Debug, Clone, Copy)]
@@ -87,48 +85,6 @@ pub(super) fn probabilities(
 /// The rows from `first` on.
 pub(super) fn skip(view: View<'_>, first: usize) -> View<'_> {
     View { data: &view.data[first * view.row..], ..view }
-}
-
-/// `exp(x)` over the sum of all `exp(x)`, in place.
-pub(super) fn softmax(x: &mut [f32]) {
-    struct Softmax<'a>(&'a mut [f32]);
-    impl WithSimd for Softmax<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) {
-            let most = most(self.0);
-            let (chunks, rest) = self.0.as_chunks_mut::<16>();
-            let mut lanes = [0.0f32; 16];
-            for chunk in chunks {
-                for (lane, x) in lanes.iter_mut().zip(chunk) {
-                    *x = exp(*x - most);
-                    *lane += *x;
-                }
-            }
-            let mut sum: f32 = lanes.iter().sum();
-            for x in rest {
-                *x = exp(*x - most);
-                sum += *x;
-            }
-            let scale = 1.0 / sum;
-            self.0.iter_mut().for_each(|x| *x *= scale);
-        }
-    }
-    Level::widest().run(Softmax(x));
-}
-
-/// The largest number, in lanes, so that it vectorises.
-#[inline(always)]
-fn most(x: &[f32]) -> f32 {
-    let (chunks, rest) = x.as_chunks::<16>();
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = if x > *lane { x } else { *lane };
-        }
-    }
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &x| most.max(x))
 }
 
 #[cfg(test)]

@@ -23,12 +23,8 @@ impl<M> Layer<M> {
         mut map: impl FnMut(Map) -> Result<M, E>,
         mut gain: impl FnMut(Gain) -> Result<Vec<f32>, E>,
     ) -> Result<Layer<M>, E> {
-        let maps: Vec<M> = Map::ALL.into_iter().map(&mut map).collect::<Result<_, E>>()?;
-        let gains: Vec<Vec<f32>> =
-            Gain::ALL.into_iter().map(&mut gain).collect::<Result<_, E>>()?;
-        let all = "there is one for each";
-        let maps = maps.try_into().ok().expect(all);
-        Ok(Layer { architecture, maps, gains: gains.try_into().ok().expect(all) })
+        let (maps, gains) = (all(Map::ALL.map(&mut map))?, all(Gain::ALL.map(&mut gain))?);
+        Ok(Layer { architecture, maps, gains })
     }
 
     /// What another one has for each part.
@@ -68,6 +64,16 @@ impl<M> Layer<M> {
     /// The gain of a norm, if the layer has it.
     pub fn gain(&self, gain: Gain) -> Option<&[f32]> {
         Some(&self[gain][..]).filter(|gain| !gain.is_empty())
+    }
+}
+
+/// All values, or the first error.
+fn all<T, E, const N: usize>(results: [Result<T, E>; N]) -> Result<[T; N], E> {
+    let mut first = None;
+    let values = results.map(|result| result.map_err(|error| first.get_or_insert(error)).ok());
+    match first {
+        Some(error) => Err(error),
+        None => Ok(values.map(|value| value.expect("there was no error"))),
     }
 }
 

@@ -34,6 +34,7 @@ mod role;
 mod rope;
 mod shape;
 mod single;
+pub(crate) mod softmax;
 mod stepwise;
 mod tokenizer;
 mod trace;

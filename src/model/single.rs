@@ -9,9 +9,10 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use pulp::{Simd, WithSimd, bytemuck};
 
-use super::attention::{Queries, softmax};
+use super::attention::Queries;
 use super::cache::{BLOCK, Stored};
 use super::shape::AttentionShape;
+use super::softmax::softmax;
 use crate::simd::{Level, widen_f16};
 
 /// Buffers of a thread.

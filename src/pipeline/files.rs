@@ -37,7 +37,7 @@ impl Files {
             true => OutputFile::check(&job.output, force).map(|()| None)?,
             false => Some(OutputFile::create(&job.output, force)?),
         };
-        let measured = config.allowed_degradation().is_some() && config.effort != Effort::Fast;
+        let measured = config.target().is_some() && config.effort != Effort::Fast;
         let may_miss = measured || config.accuracy.is_some();
         if may_miss {
             OutputFile::check_name(&below_target(&job.output))?;

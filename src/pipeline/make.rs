@@ -244,7 +244,7 @@ fn missed_target(
     if let (Some(accuracy), Some(reason)) = (config.accuracy, unmeasured) {
         return Some(format!("--accuracy {accuracy}: it could not be measured: {reason}"));
     }
-    let allowed = config.allowed_degradation()?;
+    let allowed = config.target()?.degradation;
     let searched = || search.map(|record| degradation_of(record.measured_kld));
     let found = own(evaluations).map(Evaluation::degradation_of_own_text).or_else(searched)?;
     (found > allowed).then(|| {

@@ -19,7 +19,7 @@ use crate::progress::Progress;
 use crate::quantize::{Aim, Found, Judge, Losses, Search, SearchError, Searchable, search_family};
 use crate::report::{Activations, Evaluation, TextSource};
 use crate::validate::{
-    Alignment, Along, Chunks, CompareError, Position, Reference, Statistics, align, compare,
+    Alignment, Along, Chunks, CompareError, Position, Reference, Statistics, Target, align, compare,
 };
 use crate::work::{Work, WorkError};
 
@@ -122,10 +122,8 @@ impl<'a> Outputs<'a> {
         work: &Work,
         progress: &dyn Progress,
     ) -> Result<Result<Found, String>, SearchError> {
-        let aim = match config.allowed_degradation() {
-            Some(allowed) if !config.goal.is_a_size() => {
-                Aim::Smallest { kld: -(1.0 - allowed).ln() }
-            }
+        let aim = match config.target() {
+            Some(Target { kld, .. }) if !config.goal.is_a_size() => Aim::Smallest { kld },
             _ => Aim::Best,
         };
         let text = self.text();

@@ -364,7 +364,7 @@ impl Report {
             architecture: architecture_name(gguf.metadata()).to_string(),
             origin: Origin::of(gguf.metadata()),
             output_sha256: None,
-            allowed_degradation: config.allowed_degradation(),
+            allowed_degradation: config.target().map(|target| target.degradation),
             metrics: Metrics::of(&run),
             figures,
             warnings,

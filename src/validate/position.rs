@@ -3,8 +3,9 @@
 
 use std::fmt;
 
+use crate::model::softmax::{Extent, extent, sums};
+
 use super::logits_file::RANGE;
-use super::softmax::{Extent, extent, sums};
 
 /// How two models differ at one position of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,10 +91,7 @@ impl Position {
         let nll_base = whole_base - f64::from(base[next]);
         let clipped = base[next].max(p.high - RANGE);
         let nll = whole - f64::from(quantized[next]);
-        // sum p (ln p - ln q) = sum p (base - quantized) + whole - whole_base, and the logarithms
-        // apart, since they cancel to the last bit where the rows are the same.
-        let shift = f64::from(q.high) - f64::from(p.high);
-        let kld = sums.cross / sums.base + shift + (sums.quantized / sums.base).ln();
+        let kld = sums.kld(p.high, q.high);
         Ok(Position {
             nll: nll as f32,
             nll_base: nll_base as f32,

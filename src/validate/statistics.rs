@@ -1,6 +1,7 @@
 //! Aggregates over scored positions, with the formulas of llama-perplexity.
 
 use super::Position;
+use super::degradation::degradation_of;
 
 /// Positions below which there are no percentiles, nor does llama-perplexity print any statistics.
 const ENOUGH: usize = 100;
@@ -113,13 +114,6 @@ impl Statistics {
     pub fn degradation(&self) -> f64 {
         degradation_of(self.ln_ppl_ratio.value)
     }
-}
-
-/// The degradation that goes with a loss of so many nats per token: the mean logarithm of the
-/// perplexities' ratio on a text, or the mean KLD, which on text that the full-precision model
-/// wrote itself, at temperature 1, is the former in expectation and is known far more exactly.
-pub fn degradation_of(nats: f64) -> f64 {
-    -(-nats.max(0.0)).exp_m1()
 }
 
 impl Estimate {

@@ -330,7 +330,7 @@ impl<'a> Keys<'a> {
     /// Whether queries and keys of a layer are turned.
     fn turns(&self, layer: usize) -> bool {
         match self.architecture {
-            "smollm3" => (layer + 1) % 4 != 0,
+            "smollm3" => !(layer + 1).is_multiple_of(4),
             "granite" => !matches!(self.get("rope.scaling.finetuned"), Some(Value::Bool(false))),
             "exaone4" => self.window().is_none() || self.is_local(layer),
             _ => true,

@@ -7,12 +7,11 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::model::Model;
+use crate::model::softmax::{highest, sums};
 use crate::simd::{Level, exp};
 
 /// Logits of one model that are in memory at a time, 32 MiB of them, or those of one token.
 const LOGITS: usize = 8 << 20;
-/// Logits whose sums are of F32; sums of these are of F64.
-const BLOCK: usize = 256;
 
 /// Two models of one vocabulary, and room for their logits.
 #[derive(Debug)]
@@ -69,88 +68,55 @@ impl<'m> Kl<'m> {
         let vocabulary = full.weights.vocabulary();
         let rows = full_logits.par_chunks_exact_mut(vocabulary);
         let rows = rows.zip(logits.par_chunks_exact(vocabulary));
-        let of_token = |(full, quantized)| Level::widest().run(OfToken { full, quantized });
-        let parts: Vec<f64> = rows.map(of_token).collect();
+        let parts: Vec<f64> = rows.map(|(full, quantized)| of_token(full, quantized)).collect();
         parts.iter().sum()
     }
 }
 
-/// Logits of one token. Those of the full-precision model are replaced by the gradient of the
-/// divergence by those of the quantized one.
-struct OfToken<'a> {
-    full: &'a mut [f32],
-    quantized: &'a [f32],
+/// KL(full precision || quantized) at one token, in nats. The logits of the full-precision model are
+/// replaced by the gradient of it by those of the quantized one.
+fn of_token(full: &mut [f32], quantized: &[f32]) -> f64 {
+    let (full_high, high) = (largest(full), largest(quantized));
+    let sums = sums(full, full_high, quantized, high);
+    let scales = ((1.0 / sums.base) as f32, (1.0 / sums.quantized) as f32);
+    Level::widest().run(Gradient { full, full_high, quantized, high, scales });
+    sums.kld(full_high, high)
 }
 
-impl WithSimd for OfToken<'_> {
-    type Output = f64;
+fn largest(logits: &[f32]) -> f32 {
+    struct Largest<'a>(&'a [f32]);
+    impl WithSimd for Largest<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> f32 {
+            highest(self.0)
+        }
+    }
+    Level::widest().run(Largest(logits))
+}
+
+/// The probabilities of the quantized model less those of the full-precision one, in the place of its
+/// logits.
+struct Gradient<'a> {
+    full: &'a mut [f32],
+    full_high: f32,
+    quantized: &'a [f32],
+    high: f32,
+    /// What exponentials of either model are multiplied by.
+    scales: (f32, f32),
+}
+
+impl WithSimd for Gradient<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let OfToken { full, quantized } = self;
-        let (full_high, high) = (highest(full), highest(quantized));
-        let (mut p_sum, mut q_sum, mut cross) = (0.0, 0.0, 0.0);
-        for (full, quantized) in full.chunks_mut(BLOCK).zip(quantized.chunks(BLOCK)) {
-            let sums = of_block(full, full_high, quantized, high);
-            p_sum += sums.p;
-            q_sum += sums.q;
-            cross += sums.cross;
-        }
-        let (p_scale, q_scale) = ((1.0 / p_sum) as f32, (1.0 / q_sum) as f32);
-        for (p, quantized) in full.iter_mut().zip(quantized) {
-            *p = exp(quantized - high) * q_scale - *p * p_scale;
-        }
-        // sum p (ln p - ln q)
-        cross / p_sum + f64::from(high) - f64::from(full_high) + (q_sum / p_sum).ln()
-    }
-}
-
-#[inline(always)]
-fn highest(logits: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    let (chunks, rest) = logits.as_chunks::<16>();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = if x > *lane { x } else { *lane };
+    fn with_simd<S: Simd>(self, _: S) {
+        let Gradient { full, full_high, quantized, high, scales } = self;
+        for (full, quantized) in full.iter_mut().zip(quantized) {
+            *full = exp(quantized - high) * scales.1 - exp(*full - full_high) * scales.0;
         }
     }
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |high, &x| high.max(x))
-}
-
-/// Sums over some tokens of the vocabulary.
-struct Sums {
-    /// Of `p = e^(full - full_high)`.
-    p: f64,
-    /// Of `e^(quantized - high)`.
-    q: f64,
-    /// Of `p * (full - quantized)`.
-    cross: f64,
-}
-
-/// The sums over a block, in fixed lanes; `p` takes the place of `full`.
-#[inline(always)]
-fn of_block(full: &mut [f32], full_high: f32, quantized: &[f32], high: f32) -> Sums {
-    let (mut p_sum, mut q_sum, mut cross) = ([0.0f32; 16], [0.0f32; 16], [0.0f32; 16]);
-    let (chunks, rest) = full.as_chunks_mut::<16>();
-    let (quantized_chunks, quantized_rest) = quantized.as_chunks::<16>();
-    for (full, quantized) in chunks.iter_mut().zip(quantized_chunks) {
-        for l in 0..16 {
-            let p = exp(full[l] - full_high);
-            p_sum[l] += p;
-            q_sum[l] += exp(quantized[l] - high);
-            cross[l] += p * (full[l] - quantized[l]);
-            full[l] = p;
-        }
-    }
-    for (l, (full, quantized)) in rest.iter_mut().zip(quantized_rest).enumerate() {
-        let p = exp(*full - full_high);
-        p_sum[l] += p;
-        q_sum[l] += exp(quantized - high);
-        cross[l] += p * (*full - quantized);
-        *full = p;
-    }
-    let sum = |lanes: [f32; 16]| lanes.iter().map(|&x| f64::from(x)).sum();
-    Sums { p: sum(p_sum), q: sum(q_sum), cross: sum(cross) }
 }
 
 #[cfg(test)]
@@ -175,7 +141,7 @@ mod tests {
             let quantized: Vec<f32> =
                 numbers(vocabulary, 2).iter().map(|x| 7.0 * x - 3.0).collect();
             let mut gradient = full.clone();
-            let kl = Level::widest().run(OfToken { full: &mut gradient, quantized: &quantized });
+            let kl = of_token(&mut gradient, &quantized);
             let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
             let (p, q) = (log_softmax(&wide(&full)), log_softmax(&wide(&quantized)));
             let expected: f64 = p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum();
@@ -184,7 +150,7 @@ mod tests {
                 assert!((f64::from(*found) - (q.exp() - p.exp())).abs() < 1e-6);
             }
             let mut same = full.clone();
-            let none = Level::widest().run(OfToken { full: &mut same, quantized: &full });
+            let none = of_token(&mut same, &full);
             assert!(none.abs() < 1e-6 && same.iter().all(|x| x.abs() < 1e-7), "{none}");
         }
     }

@@ -2,8 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::model::softmax::{Extent, exp_sum};
 use crate::simd::Level;
-use crate::validate::softmax::{Extent, exp_sum};
 
 /// How far below the likeliest token logarithms are told apart, in nats.
 pub const RANGE: f32 = 16.0;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::codes::{Scale, encode};
 use super::{LogitsHeader, MAGIC};
-use crate::validate::softmax::extent;
+use crate::model::softmax::extent;
 use crate::validate::{Chunks, NotFinite, Side};
 
 /// Writes predictions, position by position, for llama-perplexity to read.

@@ -1,5 +1,6 @@
-//! Sums over the exponentials of a whole row of logits, which is where an evaluation spends the
-//! time that it does not spend in the model.
+//! Softmax, and the KL divergence of two rows of logits: the one that trains and the one that judges.
+//! Sums over the exponentials of whole rows are where an evaluation spends the time that it does not
+//! spend in the model.
 //!
 //! Exponentials are of F32, sums of F64 in fixed lanes: the same bits on every CPU.
 
@@ -12,7 +13,7 @@ const BLOCK: usize = 256;
 
 /// The ends of a row of logits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Extent {
+pub struct Extent {
     /// The largest logit.
     pub high: f32,
     /// The token that has it; of several, the first.
@@ -22,7 +23,7 @@ pub(super) struct Extent {
 }
 
 /// The ends of a row; the place of a logit that is NaN or infinite where there is one.
-pub(super) fn extent(row: &[f32]) -> Result<Extent, usize> {
+pub fn extent(row: &[f32]) -> Result<Extent, usize> {
     let [low, high, block] = Level::widest().run(FindEnds(row));
     let (low, high) = (from_ordered(low), from_ordered(high));
     if !low.is_finite() || !high.is_finite() {
@@ -76,7 +77,7 @@ fn flip_negative(x: i32) -> i32 {
 
 /// Sums over the vocabulary, of a full-precision and a quantized row of logits.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Sums {
+pub struct Sums {
     /// Sum of `e^(base - base_high)`.
     pub base: f64,
     /// Sum of `e^(quantized - quantized_high)`.
@@ -85,8 +86,19 @@ pub(super) struct Sums {
     pub cross: f64,
 }
 
+impl Sums {
+    /// KL(full precision || quantized) in nats, given the largest logit of each row. What rounding puts
+    /// below 0 is left there.
+    pub fn kld(&self, base_high: f32, quantized_high: f32) -> f64 {
+        // sum p (ln p - ln q) = sum p (base - quantized) + whole - whole_base, and the logarithms
+        // apart, since they cancel to the last bit where the rows are the same.
+        let shift = f64::from(quantized_high) - f64::from(base_high);
+        self.cross / self.base + shift + (self.quantized / self.base).ln()
+    }
+}
+
 /// The sums over two rows, given the largest logit of each.
-pub(super) fn sums(base: &[f32], base_high: f32, quantized: &[f32], quantized_high: f32) -> Sums {
+pub fn sums(base: &[f32], base_high: f32, quantized: &[f32], quantized_high: f32) -> Sums {
     Level::widest().run(SumPair { base, base_high, quantized, quantized_high })
 }
 
@@ -121,7 +133,7 @@ impl WithSimd for SumPair<'_> {
 }
 
 /// The sum of `e^(row - high)`.
-pub(super) fn exp_sum(row: &[f32], high: f32) -> f64 {
+pub fn exp_sum(row: &[f32], high: f32) -> f64 {
     Level::widest().run(SumOne { row, high })
 }
 
@@ -158,6 +170,48 @@ fn add(numbers: &[f32], sums: &mut [f64; BLOCK]) {
     for (sum, &x) in sums.iter_mut().zip(numbers) {
         *sum += f64::from(x);
     }
+}
+
+/// `exp(x)` over the sum of all `exp(x)`, in place.
+pub fn softmax(x: &mut [f32]) {
+    struct Softmax<'a>(&'a mut [f32]);
+    impl WithSimd for Softmax<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            let most = highest(self.0);
+            let (chunks, rest) = self.0.as_chunks_mut::<16>();
+            let mut lanes = [0.0f32; 16];
+            for chunk in chunks {
+                for (lane, x) in lanes.iter_mut().zip(chunk) {
+                    *x = exp(*x - most);
+                    *lane += *x;
+                }
+            }
+            let mut sum: f32 = lanes.iter().sum();
+            for x in rest {
+                *x = exp(*x - most);
+                sum += *x;
+            }
+            let scale = 1.0 / sum;
+            self.0.iter_mut().for_each(|x| *x *= scale);
+        }
+    }
+    Level::widest().run(Softmax(x));
+}
+
+/// The largest number, in lanes, so that it vectorises; NaN is none.
+#[inline(always)]
+pub fn highest(x: &[f32]) -> f32 {
+    let (chunks, rest) = x.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = if x > *lane { x } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &x| most.max(x))
 }
 
 #[cfg(test)]
