@@ -2,30 +2,31 @@
 //! sensitive first, and what the model has become is measured after each step.
 
 use std::collections::BTreeMap;
-use std::mem;
 
-use crate::calibrate::{HEAD, Importance, place};
+use crate::calibrate::Importance;
 use crate::model::Role;
 
-use super::candidate::Candidate;
-use super::encoded::{Encodings, with_some};
+use super::encoded::Encodings;
 use super::error::SearchError;
 use super::losses::Losses;
-use super::pass::{PassContext, encode_in_passing, encode_plainly};
-use super::plan::Plan;
-use super::record::{Chosen, Cost, Group, Probe, Record, Step, StepKind, TensorCosts};
-use super::search::{Aim, Found, Judge, Known, Search, expected_share};
+use super::pass::encode_plainly;
+use super::record::{Chosen, Group, Probe, Step, StepKind};
+use super::search::{Aim, Found, Judge, Known, Search};
 use super::sensitivity::{Factors, Sensitivity};
-use super::size::Bytes;
 
 mod allocation;
 mod fitting;
+mod log;
+mod models;
+mod recipe;
 mod resize;
 #[cfg(test)]
 mod tests;
 mod trained;
 
-use allocation::together;
+use allocation::Allocator;
+use log::Log;
+use models::{Changed, Reached};
 
 /// Steps in which the tensors are quantized.
 const STEPS: usize = 3;
@@ -37,11 +38,6 @@ const REVISIONS: usize = 3;
 const EXCHANGES: usize = 2;
 /// By how much the tensors of a role count more in an exchange.
 const EMPHASIS: f64 = 1.6;
-/// How much more the output head counts than on the model's own text: there its loss, as a share of
-/// what the layers lose, is least like that on other text. On WikiText-2 it is 1.75 times as large
-/// for SmolLM2 and 0.73 times for Gemma-3-270M, in Q5_1 each; this is the mean. It counts where
-/// formats are allocated; what is measured decides.
-const HEAD_ELSEWHERE: f64 = 1.25;
 /// Chunks of held-out text that probes are measured on.
 const PROBE_CHUNKS: usize = 4;
 /// The same where they are only told, as every tensor can have one format only.
@@ -51,54 +47,11 @@ const TOLD_CHUNKS: usize = 1;
 pub struct Progressive<'p, 's, 'a> {
     search: &'p Search<'s, 'a>,
     importance: &'p Importance,
-    sensitivities: &'p [Sensitivity],
     judge: &'p mut dyn Judge,
-    factors: Factors,
-    /// What the cost of each tensor is multiplied with, from what was found on the way.
-    weights: Vec<f64>,
-    /// How much more each tensor counts on other text, or once the others are trained.
-    elsewhere: Vec<f64>,
-    /// How much more each tensor counts where formats are exchanged.
-    emphasis: Vec<f64>,
-    /// The tensors that get one format together, by their places: most of them alone.
-    together: Vec<Vec<usize>>,
-    /// Passes, measurements and rounds of training so far, which name them in the work folder.
-    passes: usize,
-    measurements: usize,
-    rounds: usize,
-    record: Record,
-}
-
-/// A model that was made.
-#[derive(Clone)]
-pub struct Reached {
-    /// The place of each tensor's candidate.
-    choice: Vec<usize>,
-    encodings: Encodings,
-    /// KLD as it was predicted before it was measured, in nats per token.
-    predicted: f64,
-    /// KLD as measured.
-    losses: Losses,
-}
-
-impl Reached {
-    /// The mean KLD as measured.
-    fn kld(&self) -> f64 {
-        self.losses.mean()
-    }
-}
-
-/// A model, and what it loses as measured.
-pub struct Measured {
-    pub encodings: Encodings,
-    pub losses: Losses,
-}
-
-impl Measured {
-    /// This, or `other` if that is better by what is aimed at.
-    fn or_better(self, other: Measured, aim: Aim) -> Measured {
-        if aim.prefers(&other.losses, &self.losses) { other } else { self }
-    }
+    /// What tensors cost, and so which formats they get.
+    formats: Allocator<'p, 's, 'a>,
+    /// How it went so far.
+    log: Log,
 }
 
 impl Search<'_, '_> {
@@ -125,67 +78,51 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         sensitivities: &'p [Sensitivity],
         judge: &'p mut dyn Judge,
     ) -> Self {
-        Progressive {
-            search,
-            importance,
-            sensitivities,
-            judge,
-            factors: Factors::default(),
-            weights: vec![1.0; sensitivities.len()],
-            elsewhere: sensitivities.iter().map(|s| elsewhere(search, s)).collect(),
-            emphasis: vec![1.0; sensitivities.len()],
-            together: together(search, sensitivities),
-            passes: 0,
-            measurements: 0,
-            rounds: 0,
-            record: Record::default(),
-        }
-    }
-
-    /// Whether every tensor can have one format only.
-    fn is_forced(&self) -> bool {
-        self.sensitivities.iter().all(|s| s.candidates.len() == 1)
+        let formats = Allocator::new(search, sensitivities);
+        Progressive { search, importance, judge, formats, log: Log::default() }
     }
 
     /// Measures what groups of tensors cost in their smallest formats, and fits the factors.
     pub fn probe(&mut self) -> Result<(), SearchError> {
         let probes = |s: &Sensitivity| (s.name.clone(), s.candidates[s.probe()]);
-        let todo = self.sensitivities.iter().map(probes).collect();
+        let todo = self.formats.sensitivities.iter().map(probes).collect();
         let encodings = encode_plainly(self.context(), "probe", &todo)?;
-        let chunks = if self.is_forced() { TOLD_CHUNKS } else { PROBE_CHUNKS };
-        for group in Group::all(self.sensitivities) {
-            let members = self.sensitivities.iter().filter(|s| group.holds(s));
+        let chunks = if self.formats.is_forced() { TOLD_CHUNKS } else { PROBE_CHUNKS };
+        for group in Group::all(self.formats.sensitivities) {
+            let members = self.formats.sensitivities.iter().filter(|s| group.holds(s));
             let names: Vec<&str> = members.clone().map(|s| s.name.as_str()).collect();
             let losses = self.losses(&encodings, &|name| names.contains(&name), chunks)?;
             let formats = members.map(|s| s.candidates[s.probe()].format.name()).collect();
-            self.record.probes.push(Probe { group, formats, measured_kld: losses.mean() });
+            self.log.record.probes.push(Probe { group, formats, measured_kld: losses.mean() });
         }
-        self.factors = Factors::fit(self.sensitivities, &self.record.probes);
+        self.formats.factors = Factors::fit(self.formats.sensitivities, &self.log.record.probes);
         Ok(())
     }
 
     /// Quantizes all tensors, the least sensitive first.
     pub fn quantize_by_sensitivity(&mut self) -> Result<Reached, SearchError> {
-        let all = self.sensitivities.len();
+        let all = self.formats.sensitivities.len();
         // What the model lost so far, of what was predicted for the tensors that are done.
         let mut scale = 1.0;
-        let mut choice = self.allocate(&BTreeMap::new(), scale, 0.0);
+        let mut choice = self.formats.allocate(&BTreeMap::new(), scale, 0.0);
         let mut encodings = Encodings::new();
         let (mut kld, mut predicted, mut revisions) = (0.0, 0.0, 0);
         let mut losses = Losses::default();
         // Where nothing can be chosen, no step could be planned anew.
-        let steps = if self.is_forced() { 1 } else { STEPS };
+        let steps = if self.formats.is_forced() { 1 } else { STEPS };
         for step in 0.. {
             let mut pending: Vec<usize> = (0..all)
-                .filter(|&i| !encodings.contains_key(&self.sensitivities[i].name))
+                .filter(|&i| !encodings.contains_key(&self.formats.sensitivities[i].name))
                 .collect();
             if pending.is_empty() {
                 break;
             }
-            pending.sort_by(|&a, &b| self.cost(a, choice[a]).total_cmp(&self.cost(b, choice[b])));
-            let group = self.next_group(&pending, &choice, steps.saturating_sub(step));
+            pending.sort_by(|&a, &b| {
+                self.formats.cost(a, choice[a]).total_cmp(&self.formats.cost(b, choice[b]))
+            });
+            let group = self.formats.next_group(&pending, &choice, steps.saturating_sub(step));
             let done = encodings.len();
-            let expected = scale * self.sum(&group, &choice);
+            let expected = scale * self.formats.sum(&group, &choice);
             encodings.extend(self.encode(&group, &choice, &encodings)?);
             losses = self.whole_losses(&encodings)?;
             let measured = losses.mean();
@@ -196,14 +133,14 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             let anew = revised.then(|| {
                 // More bits for these, at the cost of the others.
                 revisions += 1;
-                group.iter().for_each(|&i| self.weights[i] *= cost_more);
-                self.allocate(&BTreeMap::new(), scale, 0.0)
+                group.iter().for_each(|&i| self.formats.weights[i] *= cost_more);
+                self.formats.allocate(&BTreeMap::new(), scale, 0.0)
             });
             let stay = |anew: &Vec<usize>| group.iter().all(|&i| anew[i] == choice[i]);
             let kept = anew.as_ref().is_none_or(stay);
-            self.note(Step {
+            self.log.note(Step {
                 kind: StepKind::Next,
-                encoded: self.chosen(&group, &choice),
+                encoded: self.formats.chosen(&group, &choice),
                 bytes: self.file_bytes(&encodings),
                 predicted_kld: predicted,
                 measured_kld: measured,
@@ -212,7 +149,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             });
             if let Some(anew) = anew {
                 for i in (0..all).filter(|&i| anew[i] != choice[i]) {
-                    encodings.remove(&self.sensitivities[i].name);
+                    encodings.remove(&self.formats.sensitivities[i].name);
                 }
                 choice = anew;
                 kld = match encodings.is_empty() {
@@ -223,42 +160,16 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             }
             kld = measured;
             let finished: BTreeMap<usize, usize> = (0..all)
-                .filter(|&i| encodings.contains_key(&self.sensitivities[i].name))
+                .filter(|&i| encodings.contains_key(&self.formats.sensitivities[i].name))
                 .map(|i| (i, choice[i]))
                 .collect();
-            let raw: f64 = finished.iter().map(|(&i, &at)| self.cost(i, at)).sum();
+            let raw: f64 = finished.iter().map(|(&i, &at)| self.formats.cost(i, at)).sum();
             if raw > 0.0 {
                 scale = kld / raw;
             }
-            choice = self.allocate(&finished, scale, kld);
+            choice = self.formats.allocate(&finished, scale, kld);
         }
         Ok(Reached { choice, encodings, predicted, losses })
-    }
-
-    /// The least sensitive of the pending tensors, which are in that order: so many that they cost
-    /// as much as each of the steps that are left.
-    fn next_group(&self, pending: &[usize], choice: &[usize], steps: usize) -> Vec<usize> {
-        if steps <= 1 {
-            return pending.to_vec();
-        }
-        let share = self.sum(pending, choice) / steps as f64;
-        let mut cost = 0.0;
-        let within = |&(place, &i): &(usize, &usize)| {
-            cost += self.cost(i, choice[i]);
-            place == 0 || cost <= share
-        };
-        pending.iter().enumerate().take_while(within).map(|(_, &i)| i).collect()
-    }
-
-    /// The flag that keeps the tensors from formats that lose less.
-    fn bound(&self) -> String {
-        let least = |(i, s): (usize, &Sensitivity)| {
-            let cost = |&a: &usize, &b: &usize| self.cost(i, a).total_cmp(&self.cost(i, b));
-            (0..s.candidates.len()).min_by(cost).unwrap_or(0)
-        };
-        let choice: Vec<usize> = self.sensitivities.iter().enumerate().map(least).collect();
-        let time = choice.iter().enumerate().map(|(i, &at)| self.time(i, at)).sum();
-        self.search.searchable.bound(self.search.config, self.bytes(&choice), time)
     }
 
     /// Tries exchanges at equal bytes: more for the tensors of a role, less for all others, the role
@@ -267,109 +178,49 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
     /// off.
     pub fn exchange(&mut self, reached: Reached) -> Result<Reached, SearchError> {
         let mut roles: BTreeMap<Role, f64> = BTreeMap::new();
-        for (i, sensitivity) in self.sensitivities.iter().enumerate() {
-            *roles.entry(sensitivity.role).or_default() += self.cost(i, reached.choice[i]);
+        for (i, sensitivity) in self.formats.sensitivities.iter().enumerate() {
+            *roles.entry(sensitivity.role).or_default() += self.formats.cost(i, reached.choice[i]);
         }
         let mut roles: Vec<(Role, f64)> = roles.into_iter().collect();
         roles.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut best = reached;
         for (role, _) in roles.into_iter().take(EXCHANGES) {
-            let before = self.emphasis.clone();
-            for (emphasis, sensitivity) in self.emphasis.iter_mut().zip(self.sensitivities) {
+            let before = self.formats.emphasis.clone();
+            for (emphasis, sensitivity) in
+                self.formats.emphasis.iter_mut().zip(self.formats.sensitivities)
+            {
                 *emphasis *= if sensitivity.role == role { EMPHASIS } else { 1.0 };
             }
-            let choice = self.allocate_bytes(&BTreeMap::new());
+            let choice = self.formats.allocate_bytes(&BTreeMap::new());
             let expected = self.expected(&best, &choice);
             let Some(next) = self.changed(&best, choice, expected)? else {
-                self.emphasis = before;
+                self.formats.emphasis = before;
                 continue;
             };
             let Changed { group, reached } = next;
-            let factors = (self.judged_by(&best.choice), self.judged_by(&reached.choice));
+            let factors =
+                (self.formats.judged_by(&best.choice), self.formats.judged_by(&reached.choice));
             let gain = best.losses.gain_of(&reached.losses, factors);
-            let encoded = self.chosen(&group, &reached.choice);
-            self.note(Step {
+            let encoded = self.formats.chosen(&group, &reached.choice);
+            self.log.note(Step {
                 noise: Some(gain.error),
                 kept: gain.is_real(),
                 ..self.step_to(StepKind::Exchange, &reached, encoded)
             });
             if !gain.is_real() {
-                self.emphasis = before;
+                self.formats.emphasis = before;
                 break;
             }
             best = reached;
         }
-        self.record.bound_by = Some(self.bound());
+        self.log.record.bound_by = Some(self.formats.bound());
         Ok(best)
     }
 
     /// The KLD to expect of a choice, by that of a model that was measured.
     fn expected(&self, measured: &Reached, choice: &[usize]) -> f64 {
-        let raw = self.sum_all(&measured.choice);
-        if raw > 0.0 { measured.kld() / raw * self.sum_all(choice) } else { 0.0 }
-    }
-
-    /// What the measured KLD of a choice is multiplied with where models of equal bytes are compared:
-    /// 1; if they are still to be trained, it is more for what training leaves as it is.
-    fn judged_by(&self, choice: &[usize]) -> f64 {
-        let raw = self.sum_all(choice);
-        let counts = self.search.trains() && raw > 0.0;
-        if counts { self.sum_elsewhere(choice) / raw } else { 1.0 }
-    }
-
-    /// The plan and its tensors, or those of the plain recipe of the same size, if that is better by
-    /// what is aimed at.
-    fn against_recipe(&mut self, reached: Reached) -> Result<(Plan, Measured), SearchError> {
-        let Search { gguf, config, searchable, .. } = *self.search;
-        let plan = searchable.plan(gguf, &self.candidates(&reached.choice));
-        self.record.predicted_kld = Some(reached.predicted);
-        let Reached { encodings, losses, .. } = reached;
-        let found = Measured { encodings, losses };
-        self.record.measured_kld = found.losses.mean();
-        let (bytes, kept) = (plan.bytes(searchable.alignment()), searchable.kept());
-        let room = Bytes { tensors: bytes.tensors - kept.tensors, file: bytes.file - kept.file };
-        if !searchable.allows(&plan) {
-            // Where hardly anything fits, lines of metadata decide, which are counted by kind.
-            return self.by_role();
-        }
-        let Some(recipe) = searchable.recipe(gguf, config, self.importance, room)? else {
-            return Ok((plan, found));
-        };
-        let plain = self.plainly(&recipe)?;
-        if self.search.aim.prefers(&plain.losses, &found.losses) {
-            let kld = plain.losses.mean();
-            self.record.measured_kld = kld;
-            self.record.predicted_kld = None;
-            if matches!(self.search.aim, Aim::Smallest { kld: allowed } if kld <= allowed) {
-                self.record.bound_by = None;
-            }
-            return Ok((recipe, plain));
-        }
-        Ok((plan, found))
-    }
-
-    /// The best plan that gives all tensors of a kind the same format, and its tensors.
-    fn by_role(&mut self) -> Result<(Plan, Measured), SearchError> {
-        let Search { gguf, config, searchable, .. } = *self.search;
-        let plan = searchable.best_by_role(gguf, config, self.importance)?;
-        let plain = self.plainly(&plan)?;
-        self.record.measured_kld = plain.losses.mean();
-        self.record.predicted_kld = None;
-        Ok((plan, plain))
-    }
-
-    /// The tensors of a plan, rounded without compensation, and what the model then loses.
-    fn plainly(&mut self, plan: &Plan) -> Result<Measured, SearchError> {
-        let encoded = plan
-            .tensors
-            .iter()
-            .filter_map(|tensor| tensor.candidate().map(|to| (tensor.spec.name.clone(), to)));
-        let todo = encoded.collect();
-        let encodings = encode_plainly(self.context(), "recipe", &todo)?;
-        let losses = self.whole_losses(&encodings)?;
-        self.record.recipe_kld = Some(losses.mean());
-        self.record.recipe_bytes = Some(self.file_bytes(&encodings));
-        Ok(Measured { encodings, losses })
+        let raw = self.formats.sum_all(&measured.choice);
+        if raw > 0.0 { measured.kld() / raw * self.formats.sum_all(choice) } else { 0.0 }
     }
 
     /// What was found: the model that was reached, or the plain recipe; trained, if that is asked
@@ -383,98 +234,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         let searchable = self.search.searchable;
         debug_assert!(searchable.allows(&plan), "what was chosen is within the limits");
         let kept_from = searchable.kept_from.clone();
-        Ok(Found { plan, encodings, kept_from, record: self.take_record() })
-    }
-
-    /// How it went, since the last time that this was asked.
-    fn take_record(&mut self) -> Record {
-        let costs = |s: &Sensitivity| TensorCosts {
-            tensor: s.name.clone(),
-            formats: (0..s.candidates.len())
-                .map(|at| Cost {
-                    format: s.candidates[at].format.name(),
-                    bpw: s.candidates[at].format.bpw(),
-                    output_error: s.output_errors[at],
-                    predicted_kld: self.factors.cost(s, at),
-                })
-                .collect(),
-        };
-        let sensitivities = self.sensitivities.iter().map(costs).collect();
-        let probes = self.record.probes.clone();
-        let record = mem::replace(&mut self.record, Record { probes, ..Record::default() });
-        Record { sensitivities, ..record }
-    }
-
-    fn context(&self) -> PassContext<'p, 'a> {
-        let Search { gguf, model, work, progress, .. } = *self.search;
-        let sequences = self.search.looked_at();
-        PassContext { gguf, model, sequences, importance: self.importance, work, progress }
-    }
-
-    /// Measures the model with all encodings, on all of the text.
-    fn whole_losses(&mut self, encodings: &Encodings) -> Result<Losses, SearchError> {
-        self.losses(encodings, &|_| true, usize::MAX)
-    }
-
-    /// Measures the model with those of the encodings that are `wanted`.
-    fn losses(
-        &mut self,
-        encodings: &Encodings,
-        wanted: &dyn Fn(&str) -> bool,
-        chunks: usize,
-    ) -> Result<Losses, SearchError> {
-        let (judge, model) = (&mut *self.judge, self.search.model);
-        let name = format!("kld-{}", self.measurements);
-        self.measurements += 1;
-        let work = self.search.work;
-        work.remember(&name, || judge.losses(&with_some(model, encodings, wanted), chunks))
-    }
-
-    /// Encodes some tensors as chosen, on the inputs that the finished ones let through.
-    fn encode(
-        &mut self,
-        group: &[usize],
-        choice: &[usize],
-        finished: &Encodings,
-    ) -> Result<Encodings, SearchError> {
-        let todo: BTreeMap<String, Candidate> = group
-            .iter()
-            .map(|&i| {
-                let sensitivity = &self.sensitivities[i];
-                (sensitivity.name.clone(), sensitivity.candidates[choice[i]])
-            })
-            .collect();
-        let pass = format!("pass-{}", self.passes);
-        self.passes += 1;
-        encode_in_passing(self.context(), &pass, finished, &todo)
-    }
-
-    /// The model with another choice, of which this KLD is predicted; `None` where it is the same.
-    fn changed(
-        &mut self,
-        from: &Reached,
-        choice: Vec<usize>,
-        predicted: f64,
-    ) -> Result<Option<Changed>, SearchError> {
-        let group: Vec<usize> =
-            (0..choice.len()).filter(|&i| choice[i] != from.choice[i]).collect();
-        if group.is_empty() {
-            return Ok(None);
-        }
-        let mut encodings = from.encodings.clone();
-        group.iter().for_each(|&i| drop(encodings.remove(&self.sensitivities[i].name)));
-        encodings.extend(self.encode(&group, &choice, &encodings)?);
-        let losses = self.whole_losses(&encodings)?;
-        let reached = Reached { choice, encodings, predicted, losses };
-        Ok(Some(Changed { group, reached }))
-    }
-
-    /// Notes a step.
-    fn note(&mut self, step: Step) {
-        let Step { kind, bytes, predicted_kld, measured_kld, noise, kept, .. } = step;
-        let tensors = step.encoded.len();
-        tracing::info!(?kind, tensors, bytes, predicted_kld, measured_kld, noise, kept, "step");
-        self.record.steps.push(step);
+        Ok(Found { plan, encodings, kept_from, record: self.log.take(self.formats.costs()) })
     }
 
     /// A step to a model that is kept, in which some tensors were encoded.
@@ -489,40 +249,4 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
             kept: true,
         }
     }
-
-    /// The formats that a group has by a choice.
-    fn chosen(&self, group: &[usize], choice: &[usize]) -> Vec<Chosen> {
-        let chosen = |&i: &usize| {
-            let Sensitivity { name, candidates, .. } = &self.sensitivities[i];
-            Chosen { tensor: name.clone(), format: candidates[choice[i]].format.name() }
-        };
-        group.iter().map(chosen).collect()
-    }
-
-    /// Bytes of a file with these encodings, all other tensors as in the input.
-    fn file_bytes(&self, encodings: &Encodings) -> u64 {
-        self.search.searchable.file_bytes(self.search.gguf, encodings)
-    }
-
-    fn candidates(&self, choice: &[usize]) -> BTreeMap<&'p str, Candidate> {
-        let chosen = self.sensitivities.iter().zip(choice);
-        chosen.map(|(s, &at)| (s.name.as_str(), s.candidates[at])).collect()
-    }
-}
-
-/// How much more a tensor counts than it costs on the model's own text, before training: training
-/// layer by layer leaves the output head as it is, and all else with a share of its cost.
-fn elsewhere(search: &Search, sensitivity: &Sensitivity) -> f64 {
-    let trained = if search.trains() { expected_share(search.config) } else { 1.0 };
-    match place(&sensitivity.name, search.model.weights.tied) {
-        Some(HEAD) => HEAD_ELSEWHERE / trained,
-        _ => 1.0,
-    }
-}
-
-/// A model after formats were changed.
-struct Changed {
-    /// The tensors whose formats changed.
-    group: Vec<usize>,
-    reached: Reached,
 }

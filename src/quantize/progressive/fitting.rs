@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Changed, Progressive, Reached};
+use super::Progressive;
+use super::allocation::Allocator;
+use super::models::{Changed, Reached};
 use crate::quantize::error::SearchError;
 use crate::quantize::record::StepKind;
 
@@ -18,7 +20,7 @@ impl Progressive<'_, '_, '_> {
     /// known exactly, and what is allowed is a KLD on this very text: no step waits for a gain in it.
     pub fn fit(&mut self, reached: Reached, allowed: f64) -> Result<Reached, SearchError> {
         let mut tries = Tries { allowed, within: None, above: None };
-        tries.add(self, reached.clone());
+        tries.add(&self.formats, reached.clone());
         let mut now = reached;
         // How far below the allowed KLD is aimed, as a share: further after each miss.
         let mut margin = 0.5 * CLOSE;
@@ -32,16 +34,20 @@ impl Progressive<'_, '_, '_> {
                 margin += CLOSE;
             }
             let aimed = allowed * (1.0 - margin);
-            let choice = self.allocate_to(&BTreeMap::new(), 1.0, tries.cost_for(self, aimed));
+            let choice = self.formats.allocate_to(
+                &BTreeMap::new(),
+                1.0,
+                tries.cost_for(&self.formats, aimed),
+            );
             let predicted = self.expected(&now, &choice);
             let Some(next) = self.changed(&now, choice, predicted)? else { break };
             let Changed { group, reached } = next;
-            let encoded = self.chosen(&group, &reached.choice);
-            self.note(self.step_to(StepKind::Fit, &reached, encoded));
-            tries.add(self, reached.clone());
+            let encoded = self.formats.chosen(&group, &reached.choice);
+            self.log.note(self.step_to(StepKind::Fit, &reached, encoded));
+            tries.add(&self.formats, reached.clone());
             now = reached;
         }
-        self.record.bound_by = tries.within.is_none().then(|| self.bound());
+        self.log.record.bound_by = tries.within.is_none().then(|| self.formats.bound());
         Ok(tries.within.or(tries.above).unwrap_or(now))
     }
 }
@@ -56,8 +62,8 @@ pub struct Tries {
 }
 
 impl Tries {
-    pub fn add(&mut self, search: &Progressive, reached: Reached) {
-        let bytes = |reached: &Reached| search.bytes(&reached.choice).file;
+    pub fn add(&mut self, formats: &Allocator, reached: Reached) {
+        let bytes = |reached: &Reached| formats.bytes(&reached.choice).file;
         if reached.kld() > self.allowed {
             let less = |above: &Reached| reached.kld() < above.kld();
             if self.above.as_ref().is_none_or(less) {
@@ -70,8 +76,8 @@ impl Tries {
 
     /// The sum of costs at which this KLD is expected: between two models by a power law, from one
     /// in proportion.
-    pub fn cost_for(&self, search: &Progressive, kld: f64) -> f64 {
-        let point = |reached: &Reached| (reached.kld(), search.sum_elsewhere(&reached.choice));
+    pub fn cost_for(&self, formats: &Allocator, kld: f64) -> f64 {
+        let point = |reached: &Reached| (reached.kld(), formats.sum_elsewhere(&reached.choice));
         let points = [&self.within, &self.above].map(|reached| reached.as_ref().map(point));
         let (low, high) = match points {
             [Some(low), Some(high)] => (low, high),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Changed, Progressive, Reached};
+use super::Progressive;
+use super::models::{Changed, Reached};
 use crate::quantize::error::SearchError;
 use crate::quantize::record::StepKind;
 use crate::quantize::search::Search;
@@ -16,13 +17,14 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         from: &Reached,
     ) -> Result<Reached, SearchError> {
         self.search = search;
-        let choice = self.allocate_bytes(&BTreeMap::new());
+        self.formats.search = search;
+        let choice = self.formats.allocate_bytes(&BTreeMap::new());
         let predicted = self.expected(from, &choice);
         let Some(Changed { group, reached }) = self.changed(from, choice, predicted)? else {
             return Ok(from.clone());
         };
-        let encoded = self.chosen(&group, &reached.choice);
-        self.note(self.step_to(StepKind::Resize, &reached, encoded));
+        let encoded = self.formats.chosen(&group, &reached.choice);
+        self.log.note(self.step_to(StepKind::Resize, &reached, encoded));
         Ok(reached)
     }
 
@@ -35,7 +37,7 @@ impl<'p, 's, 'a> Progressive<'p, 's, 'a> {
         reached: Reached,
     ) -> Result<Reached, SearchError> {
         if !*gains {
-            self.record.bound_by = Some(self.bound());
+            self.log.record.bound_by = Some(self.formats.bound());
             return Ok(reached);
         }
         let before = reached.choice.clone();

@@ -14,8 +14,9 @@ use crate::quantize::training::{
     Training, train_blocks, train_end_to_end,
 };
 
+use super::Progressive;
 use super::fitting::{CLOSE, Tries};
-use super::{Measured, Progressive, Reached};
+use super::models::{Measured, Reached};
 
 /// Rounds of training, at most.
 const ROUNDS: usize = 2;
@@ -28,7 +29,7 @@ impl Progressive<'_, '_, '_> {
     pub fn train_finished(&mut self, before: Measured) -> Result<Encodings, SearchError> {
         let expected = expected_share(self.search.config) * before.losses.mean();
         let Measured { encodings, losses } = self.train(before, expected)?;
-        self.record.measured_kld = losses.mean();
+        self.log.record.measured_kld = losses.mean();
         Ok(encodings)
     }
 
@@ -49,8 +50,8 @@ impl Progressive<'_, '_, '_> {
                 self.train(Measured { encodings, losses }, predicted)?;
             let kld = losses.mean();
             share = if before > 0.0 { kld / before } else { 1.0 };
-            tries.add(self, Reached { choice, encodings, predicted, losses });
-            let used = self.record.trained.last().map_or(0.0, |round| round.seconds);
+            tries.add(&self.formats, Reached { choice, encodings, predicted, losses });
+            let used = self.log.record.trained.last().map_or(0.0, |round| round.seconds);
             let is_time = self.time_left().is_none_or(|left| left.as_secs_f64() >= used);
             if NEAR.contains(&(kld / allowed)) || rounds_left == 1 || !is_time {
                 break;
@@ -91,8 +92,8 @@ impl Progressive<'_, '_, '_> {
         let (untrained_kld, trained_kld) = (before.losses.mean(), after.losses.mean());
         let kept = aim.prefers(&after.losses, &before.losses);
         let noise = Some(before.losses.gain_of(&after.losses, (1.0, 1.0)).error);
-        self.rounds += 1;
-        self.note(Step {
+        self.log.rounds += 1;
+        self.log.note(Step {
             kind: StepKind::Train,
             encoded: Vec::new(),
             bytes: self.file_bytes(&after.encodings),
@@ -101,7 +102,7 @@ impl Progressive<'_, '_, '_> {
             noise,
             kept,
         });
-        self.record.trained.push(TrainedRound {
+        self.log.record.trained.push(TrainedRound {
             untrained_kld,
             trained_kld,
             kept,
@@ -124,7 +125,7 @@ impl Progressive<'_, '_, '_> {
         let training = Training::default();
         let longest = self.step_lengths(training.longest);
         let training = Training { seed: config.seed, longest, ..training };
-        let round = self.rounds;
+        let round = self.log.rounds;
         train_blocks(
             &BlockTraining { model, learn, held_out, training, time, round, work, progress },
             encodings,
@@ -141,7 +142,7 @@ impl Progressive<'_, '_, '_> {
         let training = EndToEndTraining::default();
         let longest = self.step_lengths(training.longest);
         let training = EndToEndTraining { seed: config.seed, longest, ..training };
-        let round = self.rounds;
+        let round = self.log.rounds;
         train_end_to_end(
             &EndToEnd { model, learn, held_out, tokens, training, round, work, progress },
             encodings,
@@ -172,7 +173,7 @@ impl Progressive<'_, '_, '_> {
     ) -> Result<usize, SearchError> {
         let asked = self.search.config.train_tokens;
         let Some(left) = left.filter(|_| asked > 0) else { return Ok(asked) };
-        let name = format!("end-to-end-{}-tokens", self.rounds);
+        let name = format!("end-to-end-{}-tokens", self.log.rounds);
         self.search.work.remember(&name, || Ok(self.affordable(asked, left, by_layers)))
     }
 
@@ -204,7 +205,7 @@ impl Progressive<'_, '_, '_> {
 
     /// The time that training may still take, where it is limited.
     fn time_left(&self) -> Option<Duration> {
-        let spent: f64 = self.record.trained.iter().map(|round| round.seconds).sum();
+        let spent: f64 = self.log.record.trained.iter().map(|round| round.seconds).sum();
         let spent = Duration::from_secs_f64(spent);
         self.search.config.time.map(|time| time.saturating_sub(spent))
     }
