@@ -19,6 +19,7 @@ impl<'a> Layer<Linear<'a>> {
     ///
     /// # Panics
     /// If there are not as many weights.
+    #[must_use]
     pub fn replace(&mut self, tensor: &str, format: Format, bytes: &'a [u8]) -> bool {
         let mut rest = bytes;
         let mut is_matrix = false;
@@ -88,6 +89,7 @@ impl<'a> Weights<'a> {
 
     /// Puts another encoding in the place of the tensor `name`, where it is a matrix of the model or
     /// the gain of a norm; whether it is.
+    #[must_use]
     pub fn replace(&mut self, name: &str, format: Format, bytes: &'a [u8]) -> bool {
         let put = |matrix: &mut Matrix<'a>| matrix.replace(format, bytes);
         if name == "token_embd.weight" {

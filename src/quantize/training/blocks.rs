@@ -147,7 +147,8 @@ pub fn train_blocks(
         }
         for part in part_names(&layer) {
             if let Some(encoded) = trained.encodings.get(&name(number, part)) {
-                layer.replace(part, encoded.format, &encoded.bytes);
+                let is_known = layer.replace(part, encoded.format, &encoded.bytes);
+                debug_assert!(is_known, "{part} is a tensor of the layer");
             }
         }
         stream.advance(&layer)?;
