@@ -3,6 +3,7 @@
 #
 #   benches/same-bytes.sh BEFORE AFTER [MODEL.gguf]
 #
+# BEFORE and AFTER are commits, or binaries that were built already.
 # Files are compared by their SHA-256. With MODEL, some of the commands run on it too; that takes
 # minutes each.
 set -euo pipefail
@@ -11,11 +12,15 @@ root=$(git rev-parse --show-toplevel)
 work=$(mktemp -d)
 trap 'git -C "$root" worktree prune; rm -rf "$work"' EXIT
 
-binary() { # COMMIT: prints where its binary is
-    local tree=$work/tree-$1
+binary() { # COMMIT OR BINARY, NAME: puts the binary where it is called NAME
+    if [ -x "$1" ] && [ ! -d "$1" ]; then
+        cp "$1" "$work/$2"
+        return
+    fi
+    local tree=$work/tree-$2
     git -C "$root" worktree add --quiet --detach --force "$tree" "$1"
     (cd "$tree" && cargo build --release --quiet --target-dir "$work/target")
-    cp "$work/target/release/opencog-qat" "$work/$1"
+    cp "$work/target/release/opencog-qat" "$work/$2"
     git -C "$root" worktree remove --force "$tree"
 }
 
@@ -45,19 +50,19 @@ if [ -n "$model" ]; then
     )
 fi
 
-binary "$before"
-binary "$after"
+binary "$before" before
+binary "$after" after
 failed=0
 for i in "${!commands[@]}"; do
-    for commit in "$before" "$after"; do
+    for which in before after; do
         mkdir -p "$work/out"
         command=${commands[$i]//OUT/$work/out/it}
         read -ra words <<<"$command"
-        "$work/$commit" "${words[@]}" --quiet >"$work/said" 2>&1 || [ $? = 3 ] || { cat "$work/said"; exit 1; }
-        (cd "$work/out" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$work/sums-$commit"
+        "$work/$which" "${words[@]}" --quiet >"$work/said" 2>&1 || [ $? = 3 ] || { cat "$work/said"; exit 1; }
+        (cd "$work/out" && find . -type f -print0 | sort -z | xargs -0 sha256sum) >"$work/sums-$which"
         rm -rf "$work/out"
     done
-    if cmp -s "$work/sums-$before" "$work/sums-$after"; then verdict=same; else verdict=DIFFERENT failed=1; fi
+    if cmp -s "$work/sums-before" "$work/sums-after"; then verdict=same; else verdict=DIFFERENT failed=1; fi
     printf '%-9s %s\n' "$verdict" "${commands[$i]}"
 done
 exit $failed
