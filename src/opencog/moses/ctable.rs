@@ -1,7 +1,7 @@
 //! Compressed tables as MOSES writes them (`ostreamCTable` of its `table_io.cc`): a row stands for all
 //! that have the same inputs, and begins with how often each target was, `{1:21,0:9},1,0`.
 
-use super::table::cells;
+use super::rows::cells;
 
 /// A target of a compressed row, and how often it was.
 pub(super) struct Counted {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::table::{Row, TableError, cells};
+use super::rows::{Row, TableError, cells};
 
 /// What stands between a name and its value.
 const PAIRED: &str = " : ";
