@@ -1,13 +1,8 @@
 //! Blocks opened: the scales, the minimums and the codes that an encoded block holds, to look at
 //! and to change one by one. Of the formats that [can be encoded](super::can_encode).
 
-use super::iq4;
-use super::kquant::{Q4_K, Q5_K, Q6_K};
-use super::legacy::{pack_high_bits, unpack_high_bits};
-use super::packing::{
-    f16_at, pack_nibbles, pack_scale_mins, put_f16, unpack_nibbles, unpack_scale_mins,
-};
-use super::search::{Iq4, inverse, round_to_f16};
+use super::format::EncodeBlock;
+use super::search::inverse;
 use crate::gguf::Format;
 
 /// The grid of a sub-block: code `q` stands for `scale * level(q) + min`, in F32, first multiplied
@@ -56,17 +51,12 @@ impl Levels {
     /// # Panics
     /// If the format cannot be encoded; so do all functions here.
     pub fn of(format: Format) -> Levels {
-        let even = |low: i16, high| Levels::Even { low, high, zero: -low };
-        match format {
-            Format::Q4_0 => even(-8, 7),
-            Format::Q5_0 => even(-16, 15),
-            Format::Q8_0 => even(-128, 127),
-            Format::Q6_K => even(-32, 31),
-            Format::Q4_1 | Format::Q4_K => even(0, 15),
-            Format::Q5_1 | Format::Q5_K => even(0, 31),
-            Format::IQ4_NL | Format::IQ4_XS => Levels::Table(&Iq4::LEVELS),
-            format => closed(format),
-        }
+        for_format!(written format, B => B::LEVELS, else closed(format))
+    }
+
+    /// The integers from `low` to `high`.
+    pub(super) const fn even(low: i16, high: i16) -> Levels {
+        Levels::Even { low, high, zero: -low }
     }
 
     /// The level of a code.
@@ -135,153 +125,68 @@ fn closed(format: Format) -> ! {
     panic!("blocks of {format} cannot be opened")
 }
 
-/// Whether sub-blocks of this format have a minimum.
-pub fn has_min(format: Format) -> bool {
-    matches!(format, Format::Q4_1 | Format::Q5_1 | Format::Q4_K | Format::Q5_K)
+/// The multiple of `unit` nearest to `wanted`, from `low` to `high` times.
+pub(super) fn multiple(wanted: f32, unit: f32, (low, high): (i32, i32)) -> f32 {
+    let times =
+        if unit == 0.0 { 0.0 } else { (wanted / unit).round().clamp(low as f32, high as f32) };
+    unit * times
 }
 
-/// Values that share a [`SubGrid`].
+/// How many times `unit` one of its multiples is.
+pub(super) fn times(multiple: f32, unit: f32) -> i32 {
+    if unit == 0.0 { 0 } else { (multiple / unit).round() as i32 }
+}
+
+/// Whether sub-blocks of this format have a minimum.
+pub fn has_min(format: Format) -> bool {
+    for_format!(written format, B => B::HAS_MIN, else closed(format))
+}
+
+/// Values that share a [`SubGrid`]: 16 or 32.
 pub fn sub_len(format: Format) -> usize {
-    if format == Format::Q6_K { 16 } else { 32 }
+    for_format!(written format, B => B::SUB_LEN, else closed(format))
 }
 
 /// The grids of one block's sub-blocks, `block_len / sub_len` of them.
 pub fn grids(format: Format, block: &[u8], out: &mut [SubGrid]) {
-    let unit = unit(format, block);
-    let scaled = |scale: i32| SubGrid { scale: unit.scale * scale as f32, min: 0.0 };
-    match format {
-        Format::Q4_K | Format::Q5_K => {
-            let (scales, mins) = unpack_scale_mins(&block[4..16]);
-            for (k, out) in out.iter_mut().enumerate() {
-                let min = -(unit.min * mins[k] as f32);
-                *out = SubGrid { min, ..scaled(scales[k].into()) };
-            }
-        }
-        Format::Q6_K => {
-            let subs = out.iter_mut().zip(&block[192..208]);
-            subs.for_each(|(out, &sub)| *out = scaled((sub as i8).into()));
-        }
-        Format::IQ4_XS => {
-            let subs = out.iter_mut().enumerate();
-            subs.for_each(|(k, out)| *out = scaled(iq4::IQ4_XS::sub(block, k)));
-        }
-        _ => out[0] = unit,
-    }
+    for_format!(written format, B => B::grids(block, out), else closed(format))
 }
 
-/// What the block's F16 fields hold: in super-blocks the units that the scales and the minimums of
-/// sub-blocks are multiples of, and otherwise the grid itself.
+/// In super-blocks the units that the scales and the minimums of sub-blocks are multiples of, and
+/// otherwise the grid itself.
 pub fn unit(format: Format, block: &[u8]) -> SubGrid {
-    match format {
-        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::IQ4_NL | Format::IQ4_XS => {
-            SubGrid { scale: f16_at(block, 0), min: 0.0 }
-        }
-        Format::Q4_1 | Format::Q5_1 | Format::Q4_K | Format::Q5_K => {
-            SubGrid { scale: f16_at(block, 0), min: f16_at(block, 2) }
-        }
-        Format::Q6_K => SubGrid { scale: f16_at(block, 208), min: 0.0 },
-        format => closed(format),
-    }
+    for_format!(written format, B => B::unit(block), else closed(format))
+}
+
+/// Writes the unit of a block.
+pub(super) fn set_unit(format: Format, block: &mut [u8], unit: SubGrid) {
+    for_format!(written format, B => B::set_unit(block, unit), else closed(format))
 }
 
 /// The grid nearest to `wanted` that a sub-block can have, the units of a super-block unchanged.
 pub fn nearest_grid(format: Format, unit: SubGrid, wanted: SubGrid) -> SubGrid {
-    let multiple = |wanted: f32, unit: f32, low: f32, high: f32| {
-        let times = if unit == 0.0 { 0.0 } else { (wanted / unit).round().clamp(low, high) };
-        unit * times
-    };
-    let scale = |low, high| multiple(wanted.scale, unit.scale, low, high);
-    match format {
-        Format::Q4_K | Format::Q5_K => {
-            let min = -multiple(-wanted.min, unit.min, 0.0, 63.0);
-            SubGrid { scale: scale(0.0, 63.0), min }
-        }
-        Format::Q6_K => SubGrid { scale: scale(-128.0, 127.0), min: 0.0 },
-        Format::IQ4_XS => SubGrid { scale: scale(-32.0, 31.0), min: 0.0 },
-        Format::Q4_1 | Format::Q5_1 => {
-            SubGrid { scale: round_to_f16(wanted.scale), min: round_to_f16(wanted.min) }
-        }
-        _ => SubGrid { scale: round_to_f16(wanted.scale), min: 0.0 },
-    }
+    for_format!(written format, B => B::nearest_grid(unit, wanted), else closed(format))
 }
 
 /// Writes the grid of sub-block `k`, one that [`nearest_grid`] gave for this block's unit.
 pub fn set_grid(format: Format, block: &mut [u8], k: usize, grid: SubGrid) {
-    let unit = unit(format, block);
-    let times = |value: f32, unit: f32| if unit == 0.0 { 0 } else { (value / unit).round() as i32 };
-    let scale = times(grid.scale, unit.scale);
-    match format {
-        Format::Q4_K | Format::Q5_K => {
-            let (mut scales, mut mins) = unpack_scale_mins(&block[4..16]);
-            (scales[k], mins[k]) = (scale as u8, times(-grid.min, unit.min) as u8);
-            pack_scale_mins(&scales, &mins, &mut block[4..16]);
-        }
-        Format::Q6_K => block[192 + k] = scale as i8 as u8,
-        Format::IQ4_XS => iq4::IQ4_XS::set_sub(block, k, scale),
-        Format::Q4_1 | Format::Q5_1 => {
-            put_f16(block, 0, grid.scale);
-            put_f16(block, 2, grid.min);
-        }
-        _ => put_f16(block, 0, grid.scale),
-    }
+    for_format!(written format, B => B::set_grid(block, k, grid), else closed(format))
 }
 
 /// The codes of one block, `block_len` of them.
 pub fn codes(format: Format, block: &[u8], out: &mut [u8]) {
-    match format {
-        Format::Q4_0 | Format::IQ4_NL => unpack_nibbles(&block[2..18], out),
-        Format::Q4_1 => unpack_nibbles(&block[4..20], out),
-        Format::Q5_0 => {
-            unpack_nibbles(&block[6..22], out);
-            unpack_high_bits(&block[2..6], out);
-        }
-        Format::Q5_1 => {
-            unpack_nibbles(&block[8..24], out);
-            unpack_high_bits(&block[4..8], out);
-        }
-        // From two's complement to an offset.
-        Format::Q8_0 => out.iter_mut().zip(&block[2..34]).for_each(|(o, &byte)| *o = byte ^ 128),
-        Format::Q4_K => Q4_K::unpack(block, out),
-        Format::Q5_K => Q5_K::unpack(block, out),
-        Format::Q6_K => Q6_K::unpack(block, out),
-        Format::IQ4_XS => {
-            let subs = out.chunks_exact_mut(32).zip(block[8..].chunks_exact(16));
-            subs.for_each(|(out, bytes)| unpack_nibbles(bytes, out));
-        }
-        format => closed(format),
-    }
+    for_format!(written format, B => B::codes(block, out), else closed(format))
 }
 
 /// Writes the codes of one block and leaves its scales as they are.
 pub fn set_codes(format: Format, block: &mut [u8], codes: &[u8]) {
-    match format {
-        Format::Q4_0 | Format::IQ4_NL => pack_nibbles(codes, &mut block[2..18]),
-        Format::Q4_1 => pack_nibbles(codes, &mut block[4..20]),
-        Format::Q5_0 => {
-            pack_high_bits(codes, &mut block[2..6]);
-            pack_nibbles(codes, &mut block[6..22]);
-        }
-        Format::Q5_1 => {
-            pack_high_bits(codes, &mut block[4..8]);
-            pack_nibbles(codes, &mut block[8..24]);
-        }
-        Format::Q8_0 => {
-            block[2..34].iter_mut().zip(codes).for_each(|(byte, &code)| *byte = code ^ 128);
-        }
-        Format::Q4_K => Q4_K::pack(codes, block),
-        Format::Q5_K => Q5_K::pack(codes, block),
-        Format::Q6_K => Q6_K::pack(codes, block),
-        Format::IQ4_XS => {
-            let subs = codes.chunks_exact(32).zip(block[8..].chunks_exact_mut(16));
-            subs.for_each(|(codes, bytes)| pack_nibbles(codes, bytes));
-        }
-        format => closed(format),
-    }
+    for_format!(written format, B => B::set_codes(block, codes), else closed(format))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::search::round_to_f16;
     use crate::block::{can_encode, decode};
     use proptest::prelude::*;
 
@@ -307,11 +212,8 @@ mod tests {
             for format in encodable() {
                 let block = &mut bytes.clone()[..format.block_bytes()];
                 // Random bytes would often be infinite scales.
-                let at = if format == Format::Q6_K { 208 } else { 0 };
-                put_f16(block, at, round_to_f16(d[0]));
-                if has_min(format) {
-                    put_f16(block, 2, round_to_f16(d[1]));
-                }
+                let [scale, min] = d.map(round_to_f16);
+                set_unit(format, block, SubGrid { scale, min });
                 let (grids, codes) = opened(format, block);
                 let mut decoded = vec![0.0; format.block_len()];
                 decode(format, block, &mut decoded);

@@ -1,6 +1,7 @@
 //! MXFP4: blocks of 32 E2M1 values that share a power of two. Written only where nothing is lost.
 
-use super::Block;
+use super::format::{Block, EncodeOnLattice, Rounding};
+use super::lattice::exact;
 use super::packing::{pack_nibbles, unpack_nibbles};
 use crate::gguf::Format;
 
@@ -10,6 +11,9 @@ pub struct MXFP4;
 
 const LEVELS: [f32; 16] =
     [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
+
+/// The largest level times a scale that is an F32: 1.5 * 2^127.
+const LARGEST: f32 = f32::from_bits(0x7f40_0000);
 
 /// `2^(exponent - 128)`; the two lowest exponents are subnormal.
 #[inline(always)]
@@ -31,7 +35,7 @@ fn exponent(half_power: f32) -> Option<u8> {
 }
 
 /// Encodes 32 weights into one block, if each is one of its values once `round` was applied.
-pub fn encode_exactly(x: &[f32], block: &mut [u8], round: impl Fn(f32) -> f32) -> bool {
+fn encode_exactly(x: &[f32], block: &mut [u8], round: impl Fn(f32) -> f32) -> bool {
     let peak = x.iter().fold(0.0, |peak: f32, x| peak.max(x.abs()));
     let mut codes = [0; 32];
     let mut fill = |exponent: u8| {
@@ -60,6 +64,14 @@ pub fn encode_exactly(x: &[f32], block: &mut [u8], round: impl Fn(f32) -> f32) -
 
 impl Block for MXFP4 {
     const FORMAT: Format = Format::MXFP4;
+    const LEN: usize = 32;
+    const BYTES: usize = 1 + 16;
+    const NOMINAL_BITS: u32 = 4;
+    const ACTIVATIONS: Rounding = Rounding::Q8_0;
+    const REPACKED: bool = true;
+    const RANGE: (f32, f32) = (-LARGEST, LARGEST);
+    const ON_LATTICE: Option<EncodeOnLattice> =
+        Some(|block| exact(encode_exactly(block.x, block.bytes, |x| block.stored.round(x))));
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {

@@ -6,17 +6,16 @@
 //! that it uses need not be the largest that there is. Here every level is tried as that of the
 //! largest weight, and all others must then lie on levels too, as near as the file tells them.
 
-mod affine;
+pub(super) mod affine;
 mod stored;
-mod symmetric;
+pub(super) mod symmetric;
 #[cfg(test)]
 mod tests;
 
 pub use stored::is_full_precision;
 
-use super::codes::{Levels, SubGrid, set_codes, set_grid, sub_len};
-use super::mxfp4;
-use super::packing::put_f16;
+use super::codes::{Levels, SubGrid, set_codes, set_grid, set_unit, sub_len};
+use super::format::Block as _;
 use crate::gguf::Format;
 use stored::Stored;
 
@@ -72,26 +71,24 @@ pub fn round_to(stored: Format, values: &mut [f32]) {
 }
 
 fn encode_block(format: Format, stored: Stored, x: &[f32], block: &mut [u8]) -> Option<Fit> {
-    let mut block = Block { format, stored, x, bytes: block };
-    let exact = |found: bool| found.then_some(Fit::Exact);
-    match format {
-        Format::MXFP4 => exact(mxfp4::encode_exactly(x, block.bytes, |x| stored.round(x))),
-        Format::Q4_0 | Format::Q5_0 | Format::IQ4_NL => symmetric::one_scale(&mut block),
-        Format::Q8_0 => exact(symmetric::eight_bits(&mut block)),
-        Format::Q6_K | Format::IQ4_XS => exact(symmetric::super_block(&mut block)),
-        Format::Q4_1 | Format::Q5_1 => exact(affine::one_grid(&mut block)),
-        Format::Q4_K | Format::Q5_K => exact(affine::super_block(&mut block)),
-        format => panic!("the lattice of {format} is unknown"),
-    }
+    let on_lattice = for_format!(read format, B => B::ON_LATTICE, else None);
+    let Some(encode) = on_lattice else { panic!("the lattice of {format} is unknown") };
+    encode(&mut Block { format, stored, x, bytes: block })
+}
+
+/// What is found of formats whose weights either lie on the lattice or do not.
+pub(super) fn exact(found: bool) -> Option<Fit> {
+    found.then_some(Fit::Exact)
 }
 
 /// A block to fill.
-struct Block<'b> {
+pub(super) struct Block<'b> {
     format: Format,
-    stored: Stored,
+    /// How the file rounds weights.
+    pub stored: Stored,
     /// The weights.
-    x: &'b [f32],
-    bytes: &'b mut [u8],
+    pub x: &'b [f32],
+    pub bytes: &'b mut [u8],
 }
 
 impl<'b> Block<'b> {
@@ -126,10 +123,7 @@ impl<'b> Block<'b> {
     fn write(&mut self, unit: SubGrid, grids: &[SubGrid], codes: &[u8]) {
         let (format, block) = (self.format, &mut *self.bytes);
         block.fill(0);
-        put_f16(block, if format == Format::Q6_K { 208 } else { 0 }, unit.scale);
-        if matches!(format, Format::Q4_K | Format::Q5_K) {
-            put_f16(block, 2, unit.min);
-        }
+        set_unit(format, block, unit);
         grids.iter().enumerate().for_each(|(k, &grid)| set_grid(format, block, k, grid));
         set_codes(format, block, &codes[..format.block_len()]);
     }

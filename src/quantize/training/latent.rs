@@ -146,7 +146,8 @@ impl Latent {
             let evaluate = Evaluate { form, weights, grids, out };
             match sub_len(form.format) {
                 16 => Level::widest().run(BySubs::<_, 16>(evaluate)),
-                _ => Level::widest().run(BySubs::<_, 32>(evaluate)),
+                32 => Level::widest().run(BySubs::<_, 32>(evaluate)),
+                other => unreachable!("sub-blocks of {other} weights"),
             }
         });
     }
@@ -165,7 +166,8 @@ impl Latent {
                 let descend = Descend { form, step, rates, numbers, grids, units };
                 match sub_len(form.format) {
                     16 => Level::widest().run(BySubs::<_, 16>(descend)),
-                    _ => Level::widest().run(BySubs::<_, 32>(descend)),
+                    32 => Level::widest().run(BySubs::<_, 32>(descend)),
+                    other => unreachable!("sub-blocks of {other} weights"),
                 }
             },
         );
