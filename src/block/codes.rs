@@ -16,10 +16,10 @@ pub struct SubGrid {
 }
 
 impl SubGrid {
-    /// `1 / scale`; 0 where all levels are the same.
+    /// `1 / scale`; 0 where all levels are the same, and finite where the scale is subnormal.
     #[inline(always)]
     pub fn inverse(self) -> f32 {
-        inverse(self.scale)
+        inverse(self.scale).min(f32::MAX)
     }
 
     /// Where a weight lies, in levels.
@@ -41,7 +41,7 @@ pub enum Levels {
         /// The code of level 0.
         zero: i16,
     },
-    /// Uneven ones, ascending.
+    /// Uneven ones, ascending. A level may stand there twice, if two codes stand for it.
     Table(&'static [f32; 16]),
 }
 
@@ -81,11 +81,21 @@ impl Levels {
     pub fn spacing(self) -> f32 {
         match self {
             Levels::Even { .. } => 1.0,
-            Levels::Table(levels) => (levels[15] - levels[0]) / 15.0,
+            Levels::Table(levels) => {
+                let steps = levels.windows(2).filter(|pair| pair[0] < pair[1]).count();
+                (levels[15] - levels[0]) / steps as f32
+            }
         }
     }
 
-    /// The code of a level.
+    /// The level next to that of a code: the next higher one, or the next lower one.
+    pub fn next_to(self, code: u8, higher: bool) -> f32 {
+        let level = self.at(code);
+        let next = |by: u8| if higher { self.at(code + by) } else { self.at(code - by) };
+        if next(1) == level { next(2) } else { next(1) }
+    }
+
+    /// The code of a level; of two the lower one.
     pub fn code(self, level: f32) -> u8 {
         match self {
             Levels::Even { zero, .. } => (level as i16 + zero) as u8,

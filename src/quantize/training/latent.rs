@@ -218,7 +218,7 @@ fn rounded_to(levels: Levels, grid: SubGrid, code: u8, weight: f32) -> f32 {
         return weight;
     }
     // Nine tenths of the way to the border.
-    let neighbour = levels.at(if place > level { code + 1 } else { code - 1 });
+    let neighbour = levels.next_to(code, place > level);
     grid.scale * (level + 0.45 * (neighbour - level)) + grid.min
 }
 
