@@ -158,8 +158,7 @@ macro_rules! read_only {
             F16 = float::F16,
             BF16 = float::BF16,
             Q2_K = kquant::Q2_K,
-            Q3_K = kquant::Q3_K,
-            MXFP4 = mxfp4::MXFP4
+            Q3_K = kquant::Q3_K
         }
     };
 }
@@ -178,7 +177,8 @@ macro_rules! written {
             Q5_K = kquant::Q5_K,
             Q6_K = kquant::Q6_K,
             IQ4_NL = iq4::IQ4_NL,
-            IQ4_XS = iq4::IQ4_XS
+            IQ4_XS = iq4::IQ4_XS,
+            MXFP4 = mxfp4::MXFP4
         }
     };
 }
