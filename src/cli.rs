@@ -245,7 +245,8 @@ struct QuantizeArgs {
     bpw: Option<f64>,
 
     /// Only these formats, Q4_K,Q6_K for example; where blocks of 256 do not divide the rows, IQ4_NL
-    /// stands in for Q4_K and IQ4_XS, Q5_0 for Q5_K, Q5_1 for Q6_K
+    /// stands in for Q4_K and IQ4_XS, Q5_0 for Q5_K, Q5_1 for Q6_K. MXFP4 only if it is named here: it
+    /// loses more than IQ4_XS of as many bits, and needs a llama.cpp of August 2025 or later
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Plan")]
     formats: Option<Vec<Format>>,
 

@@ -1,11 +1,13 @@
 //! What the user asks for, and whether it makes sense.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::block::{can_encode, nominal_bits};
 use crate::gguf::Format;
-use crate::hardware::{Hardware, Memory, PORTABLE, SpeedFloor, nominal_bits};
+use crate::hardware::{Hardware, Memory, PORTABLE, SpeedFloor};
 use crate::validate::{CONTEXT, Target};
 
 /// The fewest tokens that a sequence of calibration text has.
@@ -202,7 +204,7 @@ pub struct ConfigError {
     /// The value.
     pub value: String,
     /// What would make sense.
-    pub expected: &'static str,
+    pub expected: Cow<'static, str>,
 }
 
 impl Config {
@@ -329,17 +331,19 @@ impl Config {
         let Some(formats) = &self.formats else { return Ok(()) };
         check(!formats.is_empty(), "--formats", "", "names no format")?;
         for &format in formats {
-            let palette = self.hardware.palette();
-            let expected = match self.hardware {
+            let expected: Cow<str> = match self.hardware {
                 Hardware::Cpu | Hardware::Gpu => {
-                    "is not among the formats written here: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, \
-                     Q5_K, Q6_K, IQ4_NL, IQ4_XS"
+                    let mut written: Vec<Format> = self.of_list().collect();
+                    written.sort_by_key(|format| format.id());
+                    format!("is not among the formats written here: {}", names(&written, ", "))
+                        .into()
                 }
                 Hardware::Tpu => {
                     "is not among those that hold what a TPU multiplies: Q4_0 (int4) and Q8_0 (int8)"
+                        .into()
                 }
             };
-            check(palette.contains(&format), "--formats", format, expected)?;
+            check(self.of_list().any(|it| it == format), "--formats", format, expected)?;
             let expected =
                 "is not among those that --portable keeps to: Q4_0, Q4_K, Q5_K, Q6_K, Q8_0";
             check(self.offers(format), "--formats", format, expected)?;
@@ -352,15 +356,30 @@ impl Config {
 
     /// The formats that may be chosen: those of the hardware, of the bits and of the list.
     pub fn palette(&self) -> Vec<Format> {
-        let listed = |format: &Format| self.formats.as_ref().is_none_or(|l| l.contains(format));
-        self.of_bits().filter(listed).collect()
+        let Some(listed) = &self.formats else { return self.of_bits().collect() };
+        let listed = self.of_list().filter(|format| listed.contains(format));
+        let mut listed: Vec<Format> = listed.filter(|&format| self.allows(format)).collect();
+        listed.sort_by(|a, b| a.bpw().total_cmp(&b.bpw()));
+        listed
+    }
+
+    /// The formats that `--formats` may list.
+    fn of_list(&self) -> impl Iterator<Item = Format> {
+        let beside = self.hardware.beside_palette().iter().copied();
+        let beside = beside.filter(|&format| can_encode(format));
+        self.hardware.palette().iter().copied().chain(beside)
     }
 
     /// The formats of the hardware and of the bits, by bits per weight: also those that may stand in
     /// for others.
     pub(crate) fn of_bits(&self) -> impl Iterator<Item = Format> {
         let all = self.hardware.palette().iter().copied();
-        all.filter(|&format| self.bits.allows(format) && self.offers(format))
+        all.filter(|&format| self.allows(format))
+    }
+
+    /// Whether a format is of the bits, and portable enough.
+    fn allows(&self, format: Format) -> bool {
+        self.bits.allows(format) && self.offers(format)
     }
 
     /// Whether a format is portable enough.
@@ -368,19 +387,18 @@ impl Config {
         !self.portable || PORTABLE.contains(&format)
     }
 
-    /// The formats that weights may get which lose nothing in them. MXFP4 is one of these only: no
-    /// blocks are searched for in it.
+    /// The formats that weights may get which lose nothing in them.
     pub(crate) fn lossless_palette(&self) -> Vec<Format> {
-        let mxfp4 =
-            self.formats.is_none() && self.bits.allows(Format::MXFP4) && self.offers(Format::MXFP4);
-        self.palette().into_iter().chain(mxfp4.then_some(Format::MXFP4)).collect()
+        let beside = self.hardware.beside_palette().iter().copied();
+        let beside = beside.filter(|&format| self.formats.is_none() && self.allows(format));
+        self.palette().into_iter().chain(beside).collect()
     }
 
     /// The flag that says which formats may be chosen.
     pub(crate) fn allowed_formats(&self) -> String {
         let portable = if self.portable { "--portable " } else { "" };
         match &self.formats {
-            Some(formats) => format!("--formats {}", names(formats)),
+            Some(formats) => format!("--formats {}", names(formats, ",")),
             None => format!("{portable}--bits {}", self.bits),
         }
     }
@@ -390,8 +408,9 @@ fn check(
     holds: bool,
     flag: &'static str,
     value: impl fmt::Display,
-    expected: &'static str,
+    expected: impl Into<Cow<'static, str>>,
 ) -> Result<(), ConfigError> {
+    let expected = expected.into();
     if holds { Ok(()) } else { Err(ConfigError { flag, value: value.to_string(), expected }) }
 }
 
@@ -400,9 +419,9 @@ fn in_words(time: Duration) -> String {
     humantime::format_duration(time).to_string().replace(' ', "")
 }
 
-fn names(formats: &[Format]) -> String {
+fn names(formats: &[Format], separator: &str) -> String {
     let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-    names.join(",")
+    names.join(separator)
 }
 
 /// The flags that made a file, as they stand in its metadata: what decides the bytes, and no more.
@@ -432,7 +451,7 @@ impl fmt::Display for Config {
             write!(f, " --bpw {bpw}")?;
         }
         if let Some(formats) = &self.formats {
-            write!(f, " --formats {}", names(formats))?;
+            write!(f, " --formats {}", names(formats, ","))?;
         }
         if self.portable {
             write!(f, " --portable")?;

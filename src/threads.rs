@@ -14,7 +14,7 @@ pub fn check(threads: Option<usize>) -> Result<(), ConfigError> {
         Some(n) if !(1..=MOST).contains(&n) => Err(ConfigError {
             flag: "--threads",
             value: n.to_string(),
-            expected: "must lie between 1 and 1024",
+            expected: "must lie between 1 and 1024".into(),
         }),
         _ => Ok(()),
     }

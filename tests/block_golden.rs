@@ -29,7 +29,7 @@ fn blocks_decode_to_the_bits_of_gguf_py() {
 /// The hash of what each format's encoder makes of [`row`], without and with importance. It is the
 /// same on every CPU. Whoever changes a search on purpose puts the new hashes here, which the
 /// failing test prints.
-const ENCODED: [(Format, u64, u64); 10] = [
+const ENCODED: [(Format, u64, u64); 11] = [
     (Format::Q4_0, 13554934778191944384, 10040292901215327461),
     (Format::Q4_1, 15986613216115072086, 14268045888189718886),
     (Format::Q5_0, 1976968001228199337, 7429733879362671668),
@@ -40,6 +40,7 @@ const ENCODED: [(Format, u64, u64); 10] = [
     (Format::Q6_K, 6953321149264926323, 14438887926398786499),
     (Format::IQ4_NL, 9745228658234821997, 6927900696533281368),
     (Format::IQ4_XS, 8109586208127048883, 7271330365799674214),
+    (Format::MXFP4, 10711005188017620528, 12733181461645598686),
 ];
 
 #[test]
@@ -52,6 +53,35 @@ fn encoders_make_the_bytes_they_always_made() {
     };
     let now = ENCODED.map(|(f, ..)| (f, encoded(f, None), encoded(f, Some(&importance))));
     assert_eq!(now, ENCODED, "the hashes now");
+}
+
+/// ggml's own MXFP4 blocks of the first 128 values of [`row`] (`quantize_row_mxfp4_ref`, by
+/// libgguf and by gguf-py 0.19.0 alike).
+const MXFP4_OF_GGML: &str = "773fe1536377762edf34ce576624d0a6637735a651d16a1c52cc7f72df2f5fbd9f\
+                             ab7859cd9b65206d49e01dd10a994092d46b78614d12d4bc6dd392420c23b09b5ad54c";
+
+#[test]
+fn blocks_of_ggml_in_mxfp4_are_encoded_to_themselves_and_ours_lose_no_more() {
+    let theirs = from_hex(MXFP4_OF_GGML);
+    let decoded = |blocks: &[u8]| {
+        let mut values = vec![0.0; 128];
+        block::decode(Format::MXFP4, blocks, &mut values);
+        values
+    };
+    let encoded = |values: &[f32]| {
+        let mut blocks = vec![0; theirs.len()];
+        block::encode(Format::MXFP4, values, 128, None, &mut blocks);
+        blocks
+    };
+    assert_eq!(encoded(&decoded(&theirs)), theirs);
+    let row = &row()[..128];
+    let ours = encoded(row);
+    for block in 0..4 {
+        let x = &row[32 * block..][..32];
+        let error = |blocks: &[u8]| block::squared_error(x, &decoded(blocks)[32 * block..][..32]);
+        assert!(error(&ours).error <= error(&theirs).error, "block {block}");
+    }
+    assert_ne!(ours, theirs, "the largest magnitude alone does not tell the best scale");
 }
 
 /// Weights of a bell shape, exact in F32: sums of four numbers of a linear congruential generator.

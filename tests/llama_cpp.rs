@@ -14,7 +14,7 @@ use opencog_qat::progress::Silent;
 use opencog_qat::report::Activations;
 use opencog_qat::{Job, pipeline};
 
-const FORMATS: [Format; 10] = [
+const FORMATS: [Format; 11] = [
     Format::Q4_0,
     Format::Q4_1,
     Format::Q5_0,
@@ -25,6 +25,7 @@ const FORMATS: [Format; 10] = [
     Format::Q6_K,
     Format::IQ4_NL,
     Format::IQ4_XS,
+    Format::MXFP4,
 ];
 
 /// A model, the text it is judged on, and how much of that.

@@ -1,11 +1,13 @@
 //! Nibbles that name one of 16 uneven levels: IQ4_NL (blocks of 32) and IQ4_XS (super-blocks).
 
-use super::legacy::codes;
 use pulp::Simd;
 
+use super::format::{Block, EncodeBlock, EncodeOnLattice, F16_MAX, Rounding};
+use super::grid::{Levels, SubGrid, multiple, times};
+use super::lattice::{exact, symmetric};
+use super::legacy::codes;
 use super::packing::{f16_at, pack_nibbles, put_f16, unpack_nibbles};
 use super::search::{Iq4, Weights, fit_scale, fit_super_symmetric, sum_of_squares, uneven_scale};
-use super::{Block, EncodeBlock};
 use crate::gguf::Format;
 
 /// `d * level[q]`: F16 d, 32 nibbles.
@@ -16,6 +18,13 @@ pub struct IQ4_XS;
 
 impl Block for IQ4_NL {
     const FORMAT: Format = Format::IQ4_NL;
+    const LEN: usize = 32;
+    const BYTES: usize = 2 + 16;
+    const NOMINAL_BITS: u32 = 4;
+    const ACTIVATIONS: Rounding = Rounding::Q8_0;
+    const REPACKED: bool = true;
+    const RANGE: (f32, f32) = (-127.0 * F16_MAX, 127.0 * F16_MAX);
+    const ON_LATTICE: Option<EncodeOnLattice> = Some(symmetric::one_scale);
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
@@ -29,6 +38,8 @@ impl Block for IQ4_NL {
 }
 
 impl EncodeBlock for IQ4_NL {
+    const LEVELS: Levels = Levels::Table(&Iq4::LEVELS);
+
     type Reference = f32;
     const GROUP: usize = 8;
     const ENOUGH: f32 = 2.05;
@@ -53,19 +64,30 @@ impl EncodeBlock for IQ4_NL {
         put_f16(block, 0, d);
         pack_nibbles(&codes::<Iq4>(x, d), &mut block[2..18]);
     }
+
+    fn codes(block: &[u8], out: &mut [u8]) {
+        unpack_nibbles(&block[2..18], out);
+    }
+
+    fn set_codes(block: &mut [u8], codes: &[u8]) {
+        pack_nibbles(codes, &mut block[2..18]);
+    }
 }
 
 impl IQ4_XS {
+    /// The scales of sub-blocks, in units of `d`.
+    const SUBS: (i32, i32) = (-32, 31);
+
     /// The scale of sub-block `k` in units of `d`, from -32 to 31.
     #[inline(always)]
-    pub fn sub(block: &[u8], k: usize) -> i32 {
+    fn sub(block: &[u8], k: usize) -> i32 {
         let low = (block[4 + k / 2] >> (4 * (k % 2))) & 15;
         let high = u16::from_le_bytes([block[2], block[3]]);
         (low as i32 | (((high >> (2 * k)) & 3) << 4) as i32) - 32
     }
 
     /// Writes that scale.
-    pub fn set_sub(block: &mut [u8], k: usize, sub: i32) {
+    fn set_sub(block: &mut [u8], k: usize, sub: i32) {
         let stored = (sub + 32) as u8;
         let (low, high) = (4 * (k % 2), 2 * (k % 4));
         block[4 + k / 2] = (block[4 + k / 2] & !(15 << low)) | ((stored & 15) << low);
@@ -75,6 +97,13 @@ impl IQ4_XS {
 
 impl Block for IQ4_XS {
     const FORMAT: Format = Format::IQ4_XS;
+    const LEN: usize = 256;
+    const BYTES: usize = 2 + 2 + 4 + 128;
+    const NOMINAL_BITS: u32 = 4;
+    const ACTIVATIONS: Rounding = Rounding::Q8_K;
+    const RANGE: (f32, f32) = (-127.0 * 31.0 * F16_MAX, 127.0 * 31.0 * F16_MAX);
+    const ON_LATTICE: Option<EncodeOnLattice> =
+        Some(|block| exact(symmetric::super_block(block, IQ4_XS::SUBS)));
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
@@ -91,6 +120,9 @@ impl Block for IQ4_XS {
 }
 
 impl EncodeBlock for IQ4_XS {
+    const LEVELS: Levels = Levels::Table(&Iq4::LEVELS);
+    const SUB_LEN: usize = 32;
+
     type Reference = [f32; 8];
     const GROUP: usize = 1;
     const ENOUGH: f32 = 5.0;
@@ -123,5 +155,30 @@ impl EncodeBlock for IQ4_XS {
             pack_nibbles(&codes, &mut block[8 + 16 * k..][..16]);
         }
         block[2..4].copy_from_slice(&high.to_le_bytes());
+    }
+
+    fn grids(block: &[u8], out: &mut [SubGrid]) {
+        let d = IQ4_XS::unit(block).scale;
+        for (k, out) in out.iter_mut().enumerate() {
+            *out = SubGrid { scale: d * IQ4_XS::sub(block, k) as f32, min: 0.0 };
+        }
+    }
+
+    fn nearest_grid(unit: SubGrid, wanted: SubGrid) -> SubGrid {
+        SubGrid { scale: multiple(wanted.scale, unit.scale, IQ4_XS::SUBS), min: 0.0 }
+    }
+
+    fn set_grid(block: &mut [u8], k: usize, grid: SubGrid) {
+        IQ4_XS::set_sub(block, k, times(grid.scale, IQ4_XS::unit(block).scale));
+    }
+
+    fn codes(block: &[u8], out: &mut [u8]) {
+        let subs = out.chunks_exact_mut(32).zip(block[8..].chunks_exact(16));
+        subs.for_each(|(out, bytes)| unpack_nibbles(bytes, out));
+    }
+
+    fn set_codes(block: &mut [u8], codes: &[u8]) {
+        let subs = codes.chunks_exact(32).zip(block[8..].chunks_exact_mut(16));
+        subs.for_each(|(codes, bytes)| pack_nibbles(codes, bytes));
     }
 }

@@ -5,12 +5,14 @@
 
 use pulp::Simd;
 
+use super::format::{Block, EncodeBlock, EncodeOnLattice, F16_MAX, Rounding};
+use super::grid::Levels;
+use super::lattice::{affine, exact, symmetric};
 use super::packing::{f16_at, pack_nibbles, put_f16, unpack_nibbles};
 use super::search::{
     Affine, Grid, LANES, Signed, Steps, Unsigned, Weights, affines, fit_affine, fit_scale, inverse,
     scales_by_importance,
 };
-use super::{Block, EncodeBlock};
 use crate::gguf::Format;
 
 /// `d * (q - 8)`: F16 d, 32 nibbles.
@@ -27,7 +29,7 @@ pub struct Q8_0;
 const LEN: usize = 32;
 
 #[inline(always)]
-pub(super) fn unpack_high_bits(bytes: &[u8], codes: &mut [u8]) {
+fn unpack_high_bits(bytes: &[u8], codes: &mut [u8]) {
     let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     for (i, code) in codes.iter_mut().enumerate() {
         *code |= (((bits >> i) & 1) << 4) as u8;
@@ -35,7 +37,7 @@ pub(super) fn unpack_high_bits(bytes: &[u8], codes: &mut [u8]) {
 }
 
 #[inline(always)]
-pub(super) fn pack_high_bits(codes: &[u8], bytes: &mut [u8]) {
+fn pack_high_bits(codes: &[u8], bytes: &mut [u8]) {
     let mut bits = 0;
     for (i, &code) in codes.iter().enumerate() {
         bits |= u32::from(code >> 4) << i;
@@ -67,6 +69,13 @@ pub(super) fn affine_codes<const TOP: i32>(x: &[f32], scale: f32, min: f32) -> [
 
 impl Block for Q4_0 {
     const FORMAT: Format = Format::Q4_0;
+    const LEN: usize = LEN;
+    const BYTES: usize = 2 + 16;
+    const NOMINAL_BITS: u32 = 4;
+    const ACTIVATIONS: Rounding = Rounding::Q8_0;
+    const REPACKED: bool = true;
+    const RANGE: (f32, f32) = (-8.0 * F16_MAX, 8.0 * F16_MAX);
+    const ON_LATTICE: Option<EncodeOnLattice> = Some(symmetric::one_scale);
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
@@ -80,6 +89,8 @@ impl Block for Q4_0 {
 }
 
 impl EncodeBlock for Q4_0 {
+    const LEVELS: Levels = Levels::even(-8, 7);
+
     type Reference = f32;
     const GROUP: usize = LANES;
     const ENOUGH: f32 = 0.0;
@@ -102,10 +113,25 @@ impl EncodeBlock for Q4_0 {
         put_f16(block, 0, d);
         pack_nibbles(&codes::<Signed<-8, 7>>(x, d), &mut block[2..18]);
     }
+
+    fn codes(block: &[u8], out: &mut [u8]) {
+        unpack_nibbles(&block[2..18], out);
+    }
+
+    fn set_codes(block: &mut [u8], codes: &[u8]) {
+        pack_nibbles(codes, &mut block[2..18]);
+    }
 }
 
 impl Block for Q4_1 {
     const FORMAT: Format = Format::Q4_1;
+    const LEN: usize = LEN;
+    const BYTES: usize = 2 + 2 + 16;
+    const NOMINAL_BITS: u32 = 4;
+    const ACTIVATIONS: Rounding = Rounding::Q8_1;
+    /// Down to the minimum, and up by all steps from a minimum of zero.
+    const RANGE: (f32, f32) = (-F16_MAX, 15.0 * F16_MAX);
+    const ON_LATTICE: Option<EncodeOnLattice> = Some(|block| exact(affine::one_grid(block)));
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
@@ -119,6 +145,9 @@ impl Block for Q4_1 {
 }
 
 impl EncodeBlock for Q4_1 {
+    const LEVELS: Levels = Levels::even(0, 15);
+    const HAS_MIN: bool = true;
+
     type Reference = Affine;
     const GROUP: usize = LANES;
     const ENOUGH: f32 = 0.0;
@@ -144,10 +173,24 @@ impl EncodeBlock for Q4_1 {
         put_f16(block, 2, fit.min);
         pack_nibbles(&affine_codes::<15>(x, fit.scale, fit.min), &mut block[4..20]);
     }
+
+    fn codes(block: &[u8], out: &mut [u8]) {
+        unpack_nibbles(&block[4..20], out);
+    }
+
+    fn set_codes(block: &mut [u8], codes: &[u8]) {
+        pack_nibbles(codes, &mut block[4..20]);
+    }
 }
 
 impl Block for Q5_0 {
     const FORMAT: Format = Format::Q5_0;
+    const LEN: usize = LEN;
+    const BYTES: usize = 2 + 4 + 16;
+    const NOMINAL_BITS: u32 = 5;
+    const ACTIVATIONS: Rounding = Rounding::Q8_0;
+    const RANGE: (f32, f32) = (-16.0 * F16_MAX, 16.0 * F16_MAX);
+    const ON_LATTICE: Option<EncodeOnLattice> = Some(symmetric::one_scale);
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
@@ -162,6 +205,8 @@ impl Block for Q5_0 {
 }
 
 impl EncodeBlock for Q5_0 {
+    const LEVELS: Levels = Levels::even(-16, 15);
+
     type Reference = f32;
     const GROUP: usize = LANES;
     const ENOUGH: f32 = 0.0;
@@ -186,10 +231,26 @@ impl EncodeBlock for Q5_0 {
         pack_high_bits(&codes, &mut block[2..6]);
         pack_nibbles(&codes, &mut block[6..22]);
     }
+
+    fn codes(block: &[u8], out: &mut [u8]) {
+        unpack_nibbles(&block[6..22], out);
+        unpack_high_bits(&block[2..6], out);
+    }
+
+    fn set_codes(block: &mut [u8], codes: &[u8]) {
+        pack_high_bits(codes, &mut block[2..6]);
+        pack_nibbles(codes, &mut block[6..22]);
+    }
 }
 
 impl Block for Q5_1 {
     const FORMAT: Format = Format::Q5_1;
+    const LEN: usize = LEN;
+    const BYTES: usize = 2 + 2 + 4 + 16;
+    const NOMINAL_BITS: u32 = 5;
+    const ACTIVATIONS: Rounding = Rounding::Q8_1;
+    const RANGE: (f32, f32) = (-F16_MAX, 31.0 * F16_MAX);
+    const ON_LATTICE: Option<EncodeOnLattice> = Some(|block| exact(affine::one_grid(block)));
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
@@ -204,6 +265,9 @@ impl Block for Q5_1 {
 }
 
 impl EncodeBlock for Q5_1 {
+    const LEVELS: Levels = Levels::even(0, 31);
+    const HAS_MIN: bool = true;
+
     type Reference = Affine;
     const GROUP: usize = LANES;
     const ENOUGH: f32 = 0.0;
@@ -231,10 +295,26 @@ impl EncodeBlock for Q5_1 {
         pack_high_bits(&codes, &mut block[4..8]);
         pack_nibbles(&codes, &mut block[8..24]);
     }
+
+    fn codes(block: &[u8], out: &mut [u8]) {
+        unpack_nibbles(&block[8..24], out);
+        unpack_high_bits(&block[4..8], out);
+    }
+
+    fn set_codes(block: &mut [u8], codes: &[u8]) {
+        pack_high_bits(codes, &mut block[4..8]);
+        pack_nibbles(codes, &mut block[8..24]);
+    }
 }
 
 impl Block for Q8_0 {
     const FORMAT: Format = Format::Q8_0;
+    const LEN: usize = LEN;
+    const BYTES: usize = 2 + 32;
+    const NOMINAL_BITS: u32 = 8;
+    const ACTIVATIONS: Rounding = Rounding::Q8_0;
+    const RANGE: (f32, f32) = (-127.0 * F16_MAX, 127.0 * F16_MAX);
+    const ON_LATTICE: Option<EncodeOnLattice> = Some(|block| exact(symmetric::eight_bits(block)));
 
     #[inline(always)]
     fn decode(block: &[u8], out: &mut [f32]) {
@@ -246,6 +326,8 @@ impl Block for Q8_0 {
 }
 
 impl EncodeBlock for Q8_0 {
+    const LEVELS: Levels = Levels::even(-128, 127);
+
     /// ggml only rounds.
     type Reference = ();
     const GROUP: usize = 1;
@@ -261,5 +343,14 @@ impl EncodeBlock for Q8_0 {
         for (byte, code) in block[2..34].iter_mut().zip(codes::<Signed<-128, 127>>(x, d)) {
             *byte = code ^ 128; // from offset to two's complement
         }
+    }
+
+    fn codes(block: &[u8], out: &mut [u8]) {
+        // From two's complement to an offset.
+        out.iter_mut().zip(&block[2..34]).for_each(|(out, &byte)| *out = byte ^ 128);
+    }
+
+    fn set_codes(block: &mut [u8], codes: &[u8]) {
+        block[2..34].iter_mut().zip(codes).for_each(|(byte, &code)| *byte = code ^ 128);
     }
 }

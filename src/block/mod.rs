@@ -1,12 +1,17 @@
 //! The block formats: decoding all that stock llama.cpp writes for dense models, and encoding the
 //! 4 to 8 bit ones with a better search than the reference.
 //!
-//! A format is a type that implements `Block` (how to read one block) and, where it can be
-//! written, `EncodeBlock` (how to find and store the best block). [`decode`] and [`encode`] pick
-//! the type, and run it with the widest vectors that the CPU has.
+//! A format is a type in the file of its family that says all about itself (`format.rs`): it
+//! implements `Block` (what a block is, how to read one) and, if it can be written, `EncodeBlock`
+//! (its levels and grids, how to find and store the best block). [`decode`] and [`encode`] pick the
+//! type, and run it with the widest vectors that the CPU has.
+
+#[macro_use]
+mod format;
 
 pub mod codes;
 mod float;
+mod grid;
 #[expect(non_camel_case_types, reason = "ggml's names")]
 mod iq4;
 #[expect(non_camel_case_types, reason = "ggml's names")]
@@ -15,13 +20,16 @@ pub mod lattice;
 mod legacy;
 mod measure;
 mod mxfp4;
+mod on_lattice;
 mod packing;
 mod range;
 mod search;
 mod shared;
+mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use format::{Rounding, activations, is_repacked, nominal_bits};
 pub use measure::{SquaredError, squared_error};
 pub use range::{range, unstorable};
 pub use shared::{SharedScale, encode_shared};
@@ -32,58 +40,19 @@ use crate::gguf::Format;
 use crate::simd::Level;
 use pulp::{Simd, WithSimd};
 
+use format::{Block, EncodeBlock};
 use search::{
     CHUNK, Flat, Importance, LANES, Weights, distinct, effective_chunks, ordinary, sum_of_squares,
 };
 
-/// A format whose blocks can be read.
-trait Block {
-    /// Which one it is.
-    const FORMAT: Format;
-
-    /// Decodes one block of `FORMAT.block_bytes()` into `FORMAT.block_len()` values.
-    fn decode(block: &[u8], out: &mut [f32]);
-}
-
-/// A format whose blocks can be written.
-trait EncodeBlock: Block {
-    /// What ggml's own search finds for a block.
-    type Reference: Copy + Default;
-
-    /// How many blocks [`EncodeBlock::references`] takes at a time, at most.
-    const GROUP: usize;
-
-    /// How many chunks of ordinary weights, without importance, make a row on which our search is
-    /// the better one for sure; none if ggml does not search there, but rounds.
-    const ENOUGH: f32;
-
-    /// Whether ggml's search finds lattices of equal steps better than ours.
-    const FINDS_LATTICES: bool = false;
-
-    /// What ggml's own search finds for some blocks, one each.
-    fn references<S: Simd, W: Weights>(simd: S, x: &[f32], w: W, found: &mut [Self::Reference]);
-
-    /// Encodes `FORMAT.block_len()` finite values into one block, losing as little as it can of the
-    /// squared error weighted by `w`, and never more than `theirs` would, if given.
-    fn encode<S: Simd, W: Weights>(
-        simd: S,
-        x: &[f32],
-        w: W,
-        theirs: Option<&Self::Reference>,
-        block: &mut [u8],
-    );
-}
-
 /// Whether [`decode`] reads this format.
 pub fn can_decode(format: Format) -> bool {
-    use Format::*;
-    matches!(format, F32 | F16 | BF16 | Q2_K | Q3_K | MXFP4) || can_encode(format)
+    for_format!(read format, B => B::FORMAT == format, else false)
 }
 
 /// Whether [`encode`] writes this block format.
 pub fn can_encode(format: Format) -> bool {
-    use Format::*;
-    matches!(format, Q4_0 | Q4_1 | Q5_0 | Q5_1 | Q8_0 | Q4_K | Q5_K | Q6_K | IQ4_NL | IQ4_XS)
+    for_format!(written format, B => B::FORMAT == format, else false)
 }
 
 /// Decodes whole blocks: `bytes` holds `out.len()` values. The same bits as gguf-py's `dequantize`.
@@ -149,42 +118,18 @@ fn encode_with(
 
 /// [`decode`] at one level of vector instructions.
 fn decode_at(level: Level, format: Format, bytes: &[u8], out: &mut [f32]) {
-    match format {
-        Format::F32 => float::decode_f32(bytes, out),
-        Format::F16 => float::decode_f16(bytes, out),
-        Format::BF16 => float::decode_bf16(bytes, out),
-        Format::Q4_0 => decode_blocks::<legacy::Q4_0>(level, bytes, out),
-        Format::Q4_1 => decode_blocks::<legacy::Q4_1>(level, bytes, out),
-        Format::Q5_0 => decode_blocks::<legacy::Q5_0>(level, bytes, out),
-        Format::Q5_1 => decode_blocks::<legacy::Q5_1>(level, bytes, out),
-        Format::Q8_0 => decode_blocks::<legacy::Q8_0>(level, bytes, out),
-        Format::Q2_K => decode_blocks::<kquant::Q2_K>(level, bytes, out),
-        Format::Q3_K => decode_blocks::<kquant::Q3_K>(level, bytes, out),
-        Format::Q4_K => decode_blocks::<kquant::Q4_K>(level, bytes, out),
-        Format::Q5_K => decode_blocks::<kquant::Q5_K>(level, bytes, out),
-        Format::Q6_K => decode_blocks::<kquant::Q6_K>(level, bytes, out),
-        Format::IQ4_NL => decode_blocks::<iq4::IQ4_NL>(level, bytes, out),
-        Format::IQ4_XS => decode_blocks::<iq4::IQ4_XS>(level, bytes, out),
-        Format::MXFP4 => decode_blocks::<mxfp4::MXFP4>(level, bytes, out),
-        _ => panic!("{format} cannot be decoded"),
-    }
+    for_format!(
+        read format, B => B::decode_all(level, bytes, out),
+        else panic!("{format} cannot be decoded")
+    )
 }
 
 /// [`encode`] at one level of vector instructions.
 fn encode_at(level: Level, format: Format, rows: Rows, out: &mut [u8]) {
-    match format {
-        Format::Q4_0 => encode_rows::<legacy::Q4_0>(level, rows, out),
-        Format::Q4_1 => encode_rows::<legacy::Q4_1>(level, rows, out),
-        Format::Q5_0 => encode_rows::<legacy::Q5_0>(level, rows, out),
-        Format::Q5_1 => encode_rows::<legacy::Q5_1>(level, rows, out),
-        Format::Q8_0 => encode_rows::<legacy::Q8_0>(level, rows, out),
-        Format::Q4_K => encode_rows::<kquant::Q4_K>(level, rows, out),
-        Format::Q5_K => encode_rows::<kquant::Q5_K>(level, rows, out),
-        Format::Q6_K => encode_rows::<kquant::Q6_K>(level, rows, out),
-        Format::IQ4_NL => encode_rows::<iq4::IQ4_NL>(level, rows, out),
-        Format::IQ4_XS => encode_rows::<iq4::IQ4_XS>(level, rows, out),
-        format => panic!("{format} cannot be encoded"),
-    }
+    for_format!(
+        written format, B => encode_rows::<B>(level, rows, out),
+        else panic!("{format} cannot be encoded")
+    )
 }
 
 /// Rows to encode.

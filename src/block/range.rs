@@ -2,36 +2,19 @@
 
 use std::ops::RangeInclusive;
 
+use super::format::Block;
 use crate::gguf::Format;
-
-/// The largest F16: no scale and no minimum is larger.
-const F16_MAX: f32 = 65504.0;
 
 /// The values that `format` can hold, each on its own: its outermost level times its largest scale.
 /// A value comes back within half a step of its block. Where a block reaches from one end of the
 /// range to beyond the other, shorter end of its levels (-8 to 7 in Q4_0), it is within one step.
 ///
 /// # Panics
-/// If blocks of the format [cannot be written](super::can_encode), but for F32, F16 and BF16.
+/// If the format [cannot be decoded](super::can_decode).
 pub fn range(format: Format) -> RangeInclusive<f32> {
-    let around_zero = |largest: f32| -largest..=largest;
-    match format {
-        Format::F32 => around_zero(f32::MAX),
-        Format::BF16 => around_zero(half::bf16::MAX.to_f32()),
-        Format::F16 => around_zero(F16_MAX),
-        Format::Q4_0 => around_zero(8.0 * F16_MAX),
-        Format::Q5_0 => around_zero(16.0 * F16_MAX),
-        Format::Q8_0 => around_zero(127.0 * F16_MAX),
-        Format::Q6_K => around_zero(32.0 * 127.0 * F16_MAX),
-        Format::IQ4_NL => around_zero(127.0 * F16_MAX),
-        Format::IQ4_XS => around_zero(127.0 * 31.0 * F16_MAX),
-        // Down to the minimum, and up by all steps from a minimum of zero.
-        Format::Q4_1 => -F16_MAX..=15.0 * F16_MAX,
-        Format::Q5_1 => -F16_MAX..=31.0 * F16_MAX,
-        Format::Q4_K => -63.0 * F16_MAX..=15.0 * 63.0 * F16_MAX,
-        Format::Q5_K => -63.0 * F16_MAX..=31.0 * 63.0 * F16_MAX,
-        format => panic!("{format} is not written"),
-    }
+    let (low, high) =
+        for_format!(read format, B => B::RANGE, else panic!("{format} cannot be decoded"));
+    low..=high
 }
 
 /// The place of the first value that `format` cannot hold: NaN, infinite, or out of its [`range`].
@@ -63,6 +46,27 @@ mod tests {
             assert_eq!(unstorable(Format::F16, &many), Some(3210));
         }
         assert_eq!(unstorable(Format::F16, &[0.0, 65504.0, -65504.0, f32::MIN_POSITIVE]), None);
+    }
+
+    #[test]
+    fn outermost_codes_and_scales_of_formats_that_are_only_read_reach_the_ends() {
+        let decoded = |format: Format, block: &[u8]| {
+            let mut x = [0.0; 256];
+            super::super::decode(format, block, &mut x);
+            x[0]
+        };
+        let largest = half::f16::MAX.to_le_bytes();
+        // The scale in the lower nibbles, the minimum in the upper ones.
+        let q2_k =
+            |scale: u8, codes: u8| [&[scale; 16][..], &[codes; 64], &largest, &largest].concat();
+        let (low, high) = (q2_k(0xf0, 0), q2_k(0x0f, 0xff));
+        let ends = decoded(Format::Q2_K, &low)..=decoded(Format::Q2_K, &high);
+        assert_eq!(ends, range(Format::Q2_K));
+        // No high bits are -4, and scales of 0 stand for -32.
+        let q3_k = |unit: [u8; 2]| [&[0; 32 + 64 + 12][..], &unit].concat();
+        let (high, low) = (q3_k(largest), q3_k(half::f16::MIN.to_le_bytes()));
+        let ends = decoded(Format::Q3_K, &low)..=decoded(Format::Q3_K, &high);
+        assert_eq!(ends, range(Format::Q3_K));
     }
 
     #[test]

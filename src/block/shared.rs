@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::codes::Levels;
 use super::column_weights;
+use super::grid::Levels;
 use super::legacy::codes;
 use super::packing::{pack_nibbles, put_f16};
 use super::search::{

@@ -186,9 +186,13 @@ fn values_up_to_the_ends_of_the_range_are_held() {
         }
         // All over the range, within one step of the coarsest grid.
         let mut random = Random(9);
-        let row: Vec<f32> = (0..ROW).map(|_| low + (high - low) * random.uniform()).collect();
+        let mut between = || {
+            let share = random.uniform();
+            (1.0 - share) * low + share * high
+        };
+        let row: Vec<f32> = (0..ROW).map(|_| between()).collect();
         let y = decoded(format, &encoded(format, &row, None), ROW);
-        let step = (high - low) / steps(format);
+        let step = high / steps(format) - low / steps(format);
         for (x, y) in row.iter().zip(&y) {
             assert!((x - y).abs() <= step, "{format}: {x} became {y} of {low} to {high}");
         }
@@ -204,7 +208,8 @@ fn steps(format: Format) -> f32 {
         Format::Q5_1 | Format::Q5_K => 31.0,
         Format::Q6_K => 32.0,
         Format::Q8_0 => 127.0,
-        // The widest step between two of them, of 127.
+        // In the widest steps between two of them.
+        Format::MXFP4 => 2.5,
         _ => 127.0 / 24.0,
     }
 }
@@ -328,7 +333,9 @@ fn importance_is_obeyed() {
             error(&row, &row_decoded, &importance)
         };
         let (without, with) = (error_with(None), error_with(Some(&importance)));
-        assert!(with < 0.95 * without, "{format}: {with} against {without}");
+        // Scales that are powers of two leave little to choose from.
+        let most = if format == Format::MXFP4 { 0.97 } else { 0.95 };
+        assert!(with < most * without, "{format}: {with} against {without}");
     }
 }
 
@@ -336,7 +343,7 @@ fn importance_is_obeyed() {
 fn what_was_plainly_rounded_before_stays() {
     use Format::*;
     let mut random = Random(6);
-    for format in [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL] {
+    for format in [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, MXFP4] {
         for _ in 0..100 {
             let x = Values::Gaussian.sample(&mut random, 1.0, 32);
             let rounded = round_to_nearest(format, &x);

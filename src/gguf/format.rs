@@ -81,46 +81,47 @@ pub enum Format {
     Q2_0,
 }
 
-/// One line of the table below: format, ggml id, name, values per block, bytes per block.
-type Row = (Format, u32, &'static str, usize, usize);
+/// One line of the table below: format, ggml id, name, values per block, bytes per block, and what
+/// `llama_ftype` calls a file that is mostly in it: 0 (F32) if it has no name for it.
+type Row = (Format, u32, &'static str, usize, usize, u32);
 
 /// In the order of the enum, so that a variant is its own index.
 const TABLE: [Row; 35] = [
-    (Format::F32, 0, "F32", 1, 4),
-    (Format::F16, 1, "F16", 1, 2),
-    (Format::Q4_0, 2, "Q4_0", 32, 18),
-    (Format::Q4_1, 3, "Q4_1", 32, 20),
-    (Format::Q5_0, 6, "Q5_0", 32, 22),
-    (Format::Q5_1, 7, "Q5_1", 32, 24),
-    (Format::Q8_0, 8, "Q8_0", 32, 34),
-    (Format::Q8_1, 9, "Q8_1", 32, 36),
-    (Format::Q2_K, 10, "Q2_K", 256, 84),
-    (Format::Q3_K, 11, "Q3_K", 256, 110),
-    (Format::Q4_K, 12, "Q4_K", 256, 144),
-    (Format::Q5_K, 13, "Q5_K", 256, 176),
-    (Format::Q6_K, 14, "Q6_K", 256, 210),
-    (Format::Q8_K, 15, "Q8_K", 256, 292),
-    (Format::IQ2_XXS, 16, "IQ2_XXS", 256, 66),
-    (Format::IQ2_XS, 17, "IQ2_XS", 256, 74),
-    (Format::IQ3_XXS, 18, "IQ3_XXS", 256, 98),
-    (Format::IQ1_S, 19, "IQ1_S", 256, 50),
-    (Format::IQ4_NL, 20, "IQ4_NL", 32, 18),
-    (Format::IQ3_S, 21, "IQ3_S", 256, 110),
-    (Format::IQ2_S, 22, "IQ2_S", 256, 82),
-    (Format::IQ4_XS, 23, "IQ4_XS", 256, 136),
-    (Format::I8, 24, "I8", 1, 1),
-    (Format::I16, 25, "I16", 1, 2),
-    (Format::I32, 26, "I32", 1, 4),
-    (Format::I64, 27, "I64", 1, 8),
-    (Format::F64, 28, "F64", 1, 8),
-    (Format::IQ1_M, 29, "IQ1_M", 256, 56),
-    (Format::BF16, 30, "BF16", 1, 2),
-    (Format::TQ1_0, 34, "TQ1_0", 256, 54),
-    (Format::TQ2_0, 35, "TQ2_0", 256, 66),
-    (Format::MXFP4, 39, "MXFP4", 32, 17),
-    (Format::NVFP4, 40, "NVFP4", 64, 36),
-    (Format::Q1_0, 41, "Q1_0", 128, 18),
-    (Format::Q2_0, 42, "Q2_0", 64, 18),
+    (Format::F32, 0, "F32", 1, 4, 0),
+    (Format::F16, 1, "F16", 1, 2, 1),
+    (Format::Q4_0, 2, "Q4_0", 32, 18, 2),
+    (Format::Q4_1, 3, "Q4_1", 32, 20, 3),
+    (Format::Q5_0, 6, "Q5_0", 32, 22, 8),
+    (Format::Q5_1, 7, "Q5_1", 32, 24, 9),
+    (Format::Q8_0, 8, "Q8_0", 32, 34, 7),
+    (Format::Q8_1, 9, "Q8_1", 32, 36, 0),
+    (Format::Q2_K, 10, "Q2_K", 256, 84, 10),
+    (Format::Q3_K, 11, "Q3_K", 256, 110, 12),
+    (Format::Q4_K, 12, "Q4_K", 256, 144, 15),
+    (Format::Q5_K, 13, "Q5_K", 256, 176, 17),
+    (Format::Q6_K, 14, "Q6_K", 256, 210, 18),
+    (Format::Q8_K, 15, "Q8_K", 256, 292, 0),
+    (Format::IQ2_XXS, 16, "IQ2_XXS", 256, 66, 19),
+    (Format::IQ2_XS, 17, "IQ2_XS", 256, 74, 20),
+    (Format::IQ3_XXS, 18, "IQ3_XXS", 256, 98, 23),
+    (Format::IQ1_S, 19, "IQ1_S", 256, 50, 24),
+    (Format::IQ4_NL, 20, "IQ4_NL", 32, 18, 25),
+    (Format::IQ3_S, 21, "IQ3_S", 256, 110, 26),
+    (Format::IQ2_S, 22, "IQ2_S", 256, 82, 28),
+    (Format::IQ4_XS, 23, "IQ4_XS", 256, 136, 30),
+    (Format::I8, 24, "I8", 1, 1, 0),
+    (Format::I16, 25, "I16", 1, 2, 0),
+    (Format::I32, 26, "I32", 1, 4, 0),
+    (Format::I64, 27, "I64", 1, 8, 0),
+    (Format::F64, 28, "F64", 1, 8, 0),
+    (Format::IQ1_M, 29, "IQ1_M", 256, 56, 31),
+    (Format::BF16, 30, "BF16", 1, 2, 32),
+    (Format::TQ1_0, 34, "TQ1_0", 256, 54, 36),
+    (Format::TQ2_0, 35, "TQ2_0", 256, 66, 37),
+    (Format::MXFP4, 39, "MXFP4", 32, 17, 38),
+    (Format::NVFP4, 40, "NVFP4", 64, 36, 39),
+    (Format::Q1_0, 41, "Q1_0", 128, 18, 40),
+    (Format::Q2_0, 42, "Q2_0", 64, 18, 41),
 ];
 
 impl Format {
@@ -161,6 +162,11 @@ impl Format {
     /// Bytes of one block.
     pub const fn block_bytes(self) -> usize {
         self.row().4
+    }
+
+    /// What `general.file_type` is in a file that is mostly in this format (`llama_ftype`).
+    pub const fn file_type(self) -> u32 {
+        self.row().5
     }
 
     /// Bits per weight as stored.
@@ -219,6 +225,15 @@ mod tests {
         }
         assert_eq!(Format::from_id(4), None, "Q4_2 was removed from ggml");
         assert_eq!(Format::from_id(99), None);
+    }
+
+    #[test]
+    fn file_types_are_llama_cpps() {
+        let named = [Format::F32, Format::Q4_0, Format::Q8_0, Format::Q4_K, Format::MXFP4];
+        assert_eq!(named.map(Format::file_type), [0, 2, 7, 15, 38]);
+        let all: std::collections::BTreeSet<u32> = Format::all().map(Format::file_type).collect();
+        // All differ, but for those without a name.
+        assert_eq!(all.len(), Format::all().count() - 7);
     }
 
     #[test]

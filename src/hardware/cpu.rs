@@ -13,6 +13,8 @@
 //! three alternating runs. Files of SmolLM2-135M and of Gemma-3-270M, of other shapes, tell what a
 //! row and a layer take beside their weights.
 
+use crate::block::is_repacked;
+use crate::block::lattice::is_full_precision;
 use crate::gguf::Format;
 use crate::model::{PerToken, Phase};
 
@@ -111,11 +113,11 @@ impl InstructionSet {
             // What was not measured goes by bytes.
             None => self.nanoseconds(Q8_0, phase).per_weight * by_bytes(format, phase),
         };
-        let per_row = match (phase, format) {
-            (Phase::Prompt, _) => 0.0,
-            (_, Q4_0 | Q4_K | IQ4_NL | MXFP4) => REPACKED_ROW,
-            (_, F32 | F16 | BF16) => ROW_OF_FLOATS,
-            _ => ROW,
+        let per_row = match phase {
+            Phase::Prompt => 0.0,
+            Phase::Generation if is_repacked(format) => REPACKED_ROW,
+            Phase::Generation if is_full_precision(format) => ROW_OF_FLOATS,
+            Phase::Generation => ROW,
         };
         Cost { per_weight, per_row }
     }

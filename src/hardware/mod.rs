@@ -54,6 +54,16 @@ impl Hardware {
         }
     }
 
+    /// Formats that it runs too, but that weights get only if they lie on their lattice, or if the
+    /// user names them and they can be written: MXFP4, whose scales are powers of two, loses twice
+    /// as much as IQ4_XS of as many bits.
+    pub fn beside_palette(self) -> &'static [Format] {
+        match self {
+            Hardware::Cpu | Hardware::Gpu => &[Format::MXFP4],
+            Hardware::Tpu => &[],
+        }
+    }
+
     /// What the blocks of a format share in rows of so many columns, all of which whole blocks
     /// hold: nothing but on a TPU, which multiplies int8 with one scale a row, and int4 with one
     /// scale a tile of [`TILE`] inputs, or of the largest of 64 and 32 that divides the rows.
@@ -92,21 +102,10 @@ pub const TILE: usize = 128;
 pub const PORTABLE: [Format; 5] =
     [Format::Q4_0, Format::Q4_K, Format::Q5_K, Format::Q6_K, Format::Q8_0];
 
-/// The bits that a format is named after: 4 for Q4_K and IQ4_XS, 8 for Q8_0.
-pub fn nominal_bits(format: Format) -> Option<u32> {
-    use Format::*;
-    match format {
-        Q4_0 | Q4_1 | Q4_K | IQ4_NL | IQ4_XS | MXFP4 => Some(4),
-        Q5_0 | Q5_1 | Q5_K => Some(5),
-        Q6_K => Some(6),
-        Q8_0 => Some(8),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::nominal_bits;
 
     #[test]
     fn palettes_hold_formats_that_can_be_written() {

@@ -22,6 +22,8 @@ use half::{bf16, f16};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::block;
+pub use crate::block::Rounding;
 use crate::gguf::Format;
 use crate::simd::Level;
 
@@ -32,36 +34,10 @@ const SUPER_BLOCK: usize = 256;
 /// Added to a number of less than 22 bits, it leaves the nearest integer, of two the even one.
 const TO_INTEGER: f32 = 12_582_912.0;
 
-/// What the activations that meet a matrix are rounded to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(non_camel_case_types, reason = "ggml's names")]
-pub enum Rounding {
-    /// Nothing: they stay F32.
-    None,
-    /// F16.
-    Half,
-    /// BF16.
-    Brain,
-    /// 8-bit integers with an F16 scale for each 32.
-    Q8_0,
-    /// The same, and the sum of each 32 in F16.
-    Q8_1,
-    /// 8-bit integers with an F32 scale for each 256.
-    Q8_K,
-}
-
 impl Rounding {
     /// What llama.cpp does where the weights have this format.
     pub fn for_weights(format: Format) -> Rounding {
-        use Format::*;
-        match format {
-            F16 => Rounding::Half,
-            BF16 => Rounding::Brain,
-            Q4_0 | Q5_0 | Q8_0 | IQ4_NL | MXFP4 => Rounding::Q8_0,
-            Q4_1 | Q5_1 => Rounding::Q8_1,
-            Q2_K | Q3_K | Q4_K | Q5_K | Q6_K | IQ4_XS => Rounding::Q8_K,
-            _ => Rounding::None,
-        }
+        block::activations(format)
     }
 
     /// Values of a row of inputs as it is multiplied: one for each of its columns and, in Q8_1, one

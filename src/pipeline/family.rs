@@ -61,7 +61,7 @@ impl FamilyJob {
             Some((_, Member { name, .. })) => Err(ConfigError {
                 flag: "--sizes",
                 value: name.clone(),
-                expected: "stands in the list twice, and would be one file",
+                expected: "stands in the list twice, and would be one file".into(),
             }),
         }
     }

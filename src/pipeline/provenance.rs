@@ -132,36 +132,7 @@ fn file_type(plan: &Plan) -> u32 {
             spec.format.bytes_of(spec.shape.elements()).unwrap_or(0);
     }
     let most = bytes.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(format, _)| format);
-    match most {
-        Some(Format::F16) => 1,
-        Some(Format::Q4_0) => 2,
-        Some(Format::Q4_1) => 3,
-        Some(Format::Q8_0) => 7,
-        Some(Format::Q5_0) => 8,
-        Some(Format::Q5_1) => 9,
-        Some(Format::Q4_K) => 15,
-        Some(Format::Q5_K) => 17,
-        Some(Format::Q6_K) => 18,
-        Some(Format::Q2_K) => 10,
-        Some(Format::Q3_K) => 12,
-        Some(Format::IQ2_XXS) => 19,
-        Some(Format::IQ2_XS) => 20,
-        Some(Format::IQ3_XXS) => 23,
-        Some(Format::IQ1_S) => 24,
-        Some(Format::IQ4_NL) => 25,
-        Some(Format::IQ3_S) => 26,
-        Some(Format::IQ2_S) => 28,
-        Some(Format::IQ4_XS) => 30,
-        Some(Format::IQ1_M) => 31,
-        Some(Format::BF16) => 32,
-        Some(Format::TQ1_0) => 36,
-        Some(Format::TQ2_0) => 37,
-        Some(Format::MXFP4) => 38,
-        Some(Format::NVFP4) => 39,
-        Some(Format::Q1_0) => 40,
-        Some(Format::Q2_0) => 41,
-        _ => 0,
-    }
+    most.map_or(Format::F32.file_type(), Format::file_type)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use crate::gguf::{Format, Gguf, TensorSpec};
+use crate::block;
+use crate::gguf::{Gguf, TensorSpec};
 use crate::model::{ModelShape, PerToken, Phase, UnknownCache, architecture_name, kv_cache_bytes};
 
 /// Tokens that llama.cpp computes at once (`n_ubatch`).
@@ -74,9 +75,8 @@ impl MemoryUse {
 /// Whether llama.cpp reorders the blocks of a matrix when it loads it, on x86 with AVX2 (`repack.cpp`
 /// of ggml 0.25).
 fn is_repacked(spec: &TensorSpec) -> bool {
-    let formats = [Format::Q4_0, Format::Q4_K, Format::IQ4_NL, Format::MXFP4];
     let rows = spec.shape.dims().get(1).copied().unwrap_or(1);
-    formats.contains(&spec.format) && rows.is_multiple_of(REPACKED_ROWS)
+    block::is_repacked(spec.format) && rows.is_multiple_of(REPACKED_ROWS)
 }
 
 /// Bytes of the cache. Of models whose layers are known, those with a window keep no more than it
@@ -150,6 +150,7 @@ fn widest(specs: &[TensorSpec], part: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gguf::Format;
 
     fn tiny(context: u64) -> MemoryUse {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tiny.gguf");

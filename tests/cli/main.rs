@@ -21,6 +21,7 @@ mod measured;
 mod memory;
 mod metta;
 mod models;
+mod mxfp4;
 mod opencog;
 mod opencog_meaning;
 mod other_kinds;

@@ -1,8 +1,8 @@
 //! Lattices between two ends: multiples of a scale, from a minimum on.
 
 use super::Block;
-use super::stored::{Range, Stored};
-use crate::block::codes::{Levels, SubGrid};
+use crate::block::grid::{Levels, SubGrid};
+use crate::block::stored::{Range, Stored};
 
 /// What weights have in common that are `scale * code + min`.
 struct Spread {

@@ -6,19 +6,20 @@
 //! that it uses need not be the largest that there is. Here every level is tried as that of the
 //! largest weight, and all others must then lie on levels too, as near as the file tells them.
 
-mod affine;
-mod stored;
-mod symmetric;
+pub(super) mod affine;
+pub(super) mod symmetric;
 #[cfg(test)]
 mod tests;
 
-pub use stored::is_full_precision;
+pub use super::on_lattice::Fit;
+pub use super::stored::is_full_precision;
 
-use super::codes::{Levels, SubGrid, set_codes, set_grid, sub_len};
-use super::mxfp4;
-use super::packing::put_f16;
+use super::codes::{set_codes, set_grid, set_unit, sub_len};
+use super::format::Block as _;
+use super::grid::{Levels, SubGrid};
+use super::on_lattice::Block;
+use super::stored::Stored;
 use crate::gguf::Format;
-use stored::Stored;
 
 /// The formats whose lattices are known, by bits per weight.
 pub const FORMATS: [Format; 11] = [
@@ -34,16 +35,6 @@ pub const FORMATS: [Format; 11] = [
     Format::Q6_K,
     Format::Q8_0,
 ];
-
-/// How near the blocks of a lattice come to the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Fit {
-    /// They decode to the weights themselves, in the precision of the file.
-    Exact,
-    /// The codes are those of the weights, whose scales are no F16: each is off by 2^-11 at most,
-    /// and by half a step of the file's precision.
-    Near,
-}
 
 /// Encodes whole blocks of `values`, which a file holds in the format `stored`, into `out`; `None`
 /// if they do not lie on the lattice of `format`, and `out` is then of no use.
@@ -72,26 +63,14 @@ pub fn round_to(stored: Format, values: &mut [f32]) {
 }
 
 fn encode_block(format: Format, stored: Stored, x: &[f32], block: &mut [u8]) -> Option<Fit> {
-    let mut block = Block { format, stored, x, bytes: block };
-    let exact = |found: bool| found.then_some(Fit::Exact);
-    match format {
-        Format::MXFP4 => exact(mxfp4::encode_exactly(x, block.bytes, |x| stored.round(x))),
-        Format::Q4_0 | Format::Q5_0 | Format::IQ4_NL => symmetric::one_scale(&mut block),
-        Format::Q8_0 => exact(symmetric::eight_bits(&mut block)),
-        Format::Q6_K | Format::IQ4_XS => exact(symmetric::super_block(&mut block)),
-        Format::Q4_1 | Format::Q5_1 => exact(affine::one_grid(&mut block)),
-        Format::Q4_K | Format::Q5_K => exact(affine::super_block(&mut block)),
-        format => panic!("the lattice of {format} is unknown"),
-    }
+    let on_lattice = for_format!(read format, B => B::ON_LATTICE, else None);
+    let Some(encode) = on_lattice else { panic!("the lattice of {format} is unknown") };
+    encode(&mut Block { format, stored, x, bytes: block })
 }
 
-/// A block to fill.
-struct Block<'b> {
-    format: Format,
-    stored: Stored,
-    /// The weights.
-    x: &'b [f32],
-    bytes: &'b mut [u8],
+/// What is found of formats whose weights either lie on the lattice or do not.
+pub(super) fn exact(found: bool) -> Option<Fit> {
+    found.then_some(Fit::Exact)
 }
 
 impl<'b> Block<'b> {
@@ -126,10 +105,7 @@ impl<'b> Block<'b> {
     fn write(&mut self, unit: SubGrid, grids: &[SubGrid], codes: &[u8]) {
         let (format, block) = (self.format, &mut *self.bytes);
         block.fill(0);
-        put_f16(block, if format == Format::Q6_K { 208 } else { 0 }, unit.scale);
-        if matches!(format, Format::Q4_K | Format::Q5_K) {
-            put_f16(block, 2, unit.min);
-        }
+        set_unit(format, block, unit);
         grids.iter().enumerate().for_each(|(k, &grid)| set_grid(format, block, k, grid));
         set_codes(format, block, &codes[..format.block_len()]);
     }

@@ -2,10 +2,9 @@
 
 use half::f16;
 
-use super::stored::{Range, Stored};
 use super::{Block, Fit, nearest};
-use crate::block::codes::{Levels, SubGrid};
-use crate::gguf::Format;
+use crate::block::grid::{Levels, SubGrid};
+use crate::block::stored::{Range, Stored};
 
 fn grid(scale: f32) -> SubGrid {
     SubGrid { scale, min: 0.0 }
@@ -83,7 +82,7 @@ pub fn one_scale(block: &mut Block) -> Option<Fit> {
         }
     }
     // Uneven levels are no grid that anything but blocks was trained on.
-    if block.format == Format::IQ4_NL {
+    if matches!(block.levels(), Levels::Table(_)) {
         return None;
     }
     let off = |range: &Range| {
@@ -119,9 +118,8 @@ pub fn eight_bits(block: &mut Block) -> bool {
     })
 }
 
-/// Super-blocks whose sub-blocks have scales that are multiples of one.
-pub fn super_block(block: &mut Block) -> bool {
-    let (low, high) = if block.format == Format::Q6_K { (-128, 127) } else { (-32, 31) };
+/// Super-blocks whose sub-blocks have scales that are `low` to `high` times one.
+pub fn super_block(block: &mut Block, (low, high): (i32, i32)) -> bool {
     let (levels, stored) = (block.levels(), block.stored);
     let mut ranges = Vec::new();
     for x in block.subs() {

@@ -12,6 +12,9 @@ const UNEVEN: [f32; 16] = [
     -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0,
     89.0, 113.0,
 ];
+/// Twice the levels of E2M1, in the order of their codes.
+const E2M1: [f32; 16] =
+    [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
 /// Blocks of smaller values are zeros.
 const NEGLIGIBLE: f32 = 1e-15;
 
@@ -32,6 +35,7 @@ pub fn quantized(format: Format, x: &[f32], importance: Option<&[f32]>) -> Vec<f
             Format::Q6_K => super_symmetric(x, importance),
             Format::IQ4_NL => uneven(x, importance),
             Format::IQ4_XS => super_uneven(x, importance),
+            Format::MXFP4 => e2m1(x),
             format => panic!("{format} is not written"),
         }
     };
@@ -318,6 +322,20 @@ fn uneven(x: &[f32], importance: Option<&[f32]>) -> Vec<f32> {
     let w = importance.map_or_else(|| squares(x), |w| weights(x, w, mean_square));
     let scale = search_uneven(x, &w);
     x.iter().map(|x| stored(scale) * uneven_level(inverse(scale) * x)).collect()
+}
+
+/// `quantize_row_mxfp4_ref`: one power of two by the largest magnitude, and of two levels the one
+/// with the lower code.
+fn e2m1(x: &[f32]) -> Vec<f32> {
+    let largest = peak(x).abs();
+    let exponent = if largest > 0.0 { (largest.log2().floor() - 2.0 + 127.0) as u8 } else { 0 };
+    let scale = 2f64.powi(i32::from(exponent) - 128) as f32;
+    let nearest = |&x: &f32| {
+        E2M1.into_iter().map(|level| level * scale).fold(f32::INFINITY, |best, value| {
+            if (value - x).abs() < (best - x).abs() { value } else { best }
+        })
+    };
+    x.iter().map(nearest).collect()
 }
 
 fn super_uneven(x: &[f32], importance: Option<&[f32]>) -> Vec<f32> {

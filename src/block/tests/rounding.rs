@@ -21,6 +21,7 @@ pub fn round_to_nearest(format: Format, x: &[f32]) -> Vec<f32> {
         Format::Q4_K => super_affine(x, 15.0),
         Format::Q5_K => super_affine(x, 31.0),
         Format::Q6_K => super_symmetric(x),
+        Format::MXFP4 => e2m1(x),
         _ => panic!("{format} is not written"),
     }
 }
@@ -55,11 +56,11 @@ fn on_integers(x: &[f32], scale: f32, low: i32, high: i32) -> Vec<f32> {
     x.iter().map(|x| scale * level(x)).collect()
 }
 
-fn on_uneven_levels(x: &[f32], scale: f32) -> Vec<f32> {
+fn on_levels(x: &[f32], scale: f32, levels: &[f32]) -> Vec<f32> {
     let nearest = |&x: &f32| {
         let distance = |level: &f32| (quotient(x, scale) - level).abs();
         let closer = |a: &f32, b: &f32| distance(a).total_cmp(&distance(b));
-        scale * Iq4::LEVELS.into_iter().min_by(closer).unwrap()
+        scale * levels.iter().copied().min_by(closer).unwrap()
     };
     x.iter().map(nearest).collect()
 }
@@ -83,7 +84,17 @@ fn affine(x: &[f32], top: f32) -> Vec<f32> {
 }
 
 fn uneven(x: &[f32]) -> Vec<f32> {
-    on_uneven_levels(x, stored(peak(x) / -127.0))
+    on_levels(x, stored(peak(x) / -127.0), &Iq4::LEVELS)
+}
+
+/// The levels of E2M1 times the largest power of two that is no more than a quarter of the peak, of
+/// those that there are.
+fn e2m1(x: &[f32]) -> Vec<f32> {
+    const LEVELS: [f32; 15] =
+        [-6.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+    let peak = f64::from(peak(x).abs());
+    let power = if peak == 0.0 { 0.0 } else { 2f64.powf((peak.log2().floor() - 2.0).max(-127.0)) };
+    on_levels(x, power as f32, &LEVELS)
 }
 
 fn super_uneven(x: &[f32]) -> Vec<f32> {
@@ -91,7 +102,7 @@ fn super_uneven(x: &[f32]) -> Vec<f32> {
     let unit = stored(first_peak(&scales) / -32.0);
     let sub = |(x, scale): (&[f32], &f32)| {
         let integer = quotient(*scale, unit).round().clamp(-32.0, 31.0);
-        on_uneven_levels(x, unit * integer)
+        on_levels(x, unit * integer, &Iq4::LEVELS)
     };
     x.chunks(32).zip(&scales).flat_map(sub).collect()
 }

@@ -124,7 +124,8 @@ impl<'a> Rows<'a> {
                     out.extend(codes.iter().map(|byte| (byte & 15) as i8 - 8));
                     out.extend(codes.iter().map(|byte| (byte >> 4) as i8 - 8));
                 }
-                _ => out.extend(codes.iter().map(|&byte| byte as i8)),
+                Format::Q8_0 => out.extend(codes.iter().map(|&byte| byte as i8)),
+                format => unreachable!("a TPU has no grid of {format}"),
             }
         }
     }

@@ -160,14 +160,6 @@ const FORMATS: [Format; 11] = [
 
 /// Scale, minimum and levels of each sub-block of a block of weights.
 fn opened(format: Format, block: &[u8]) -> Vec<(f32, f32, Vec<i32>)> {
-    if format == Format::MXFP4 {
-        // Twice the levels of E2M1, in units of half the scale.
-        let levels = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
-        let nibbles = block[1..].iter().map(|byte| byte & 15);
-        let nibbles = nibbles.chain(block[1..].iter().map(|byte| byte >> 4));
-        let scale = 2f32.powi(i32::from(block[0]) - 128);
-        return vec![(scale, 0.0, nibbles.map(|code| levels[usize::from(code)]).collect())];
-    }
     let sub_len = codes::sub_len(format);
     let mut grids = vec![codes::SubGrid::default(); format.block_len() / sub_len];
     codes::grids(format, block, &mut grids);
@@ -208,14 +200,7 @@ fn dot(format: Format, row: &[u8], x: &[f32]) -> (f64, f64) {
 /// Rows of weights in a format.
 fn encoded(format: Format, weights: &[f32], columns: usize) -> Vec<u8> {
     let mut bytes = vec![0; format.size_of(weights.len())];
-    match format {
-        Format::MXFP4 => {
-            for (i, byte) in bytes.iter_mut().enumerate() {
-                *byte = if i % 17 == 0 { 120 + (i % 5) as u8 } else { (i * 73 % 251) as u8 };
-            }
-        }
-        format => block::encode(format, weights, columns, Option::None, &mut bytes),
-    }
+    block::encode(format, weights, columns, Option::None, &mut bytes);
     bytes
 }
 

@@ -146,7 +146,8 @@ impl Latent {
             let evaluate = Evaluate { form, weights, grids, out };
             match sub_len(form.format) {
                 16 => Level::widest().run(BySubs::<_, 16>(evaluate)),
-                _ => Level::widest().run(BySubs::<_, 32>(evaluate)),
+                32 => Level::widest().run(BySubs::<_, 32>(evaluate)),
+                other => unreachable!("sub-blocks of {other} weights"),
             }
         });
     }
@@ -165,7 +166,8 @@ impl Latent {
                 let descend = Descend { form, step, rates, numbers, grids, units };
                 match sub_len(form.format) {
                     16 => Level::widest().run(BySubs::<_, 16>(descend)),
-                    _ => Level::widest().run(BySubs::<_, 32>(descend)),
+                    32 => Level::widest().run(BySubs::<_, 32>(descend)),
+                    other => unreachable!("sub-blocks of {other} weights"),
                 }
             },
         );
@@ -216,7 +218,7 @@ fn rounded_to(levels: Levels, grid: SubGrid, code: u8, weight: f32) -> f32 {
         return weight;
     }
     // Nine tenths of the way to the border.
-    let neighbour = levels.at(if place > level { code + 1 } else { code - 1 });
+    let neighbour = levels.next_to(code, place > level);
     grid.scale * (level + 0.45 * (neighbour - level)) + grid.min
 }
 
