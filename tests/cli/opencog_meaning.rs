@@ -57,6 +57,14 @@ fn scopes_that_differ_in_the_names_of_variables_are_one_atom() {
 }
 
 #[test]
+fn numbers_in_base_sixteen_are_numbers() {
+    let (count, lines) =
+        atoms("(Number \"0x10\") (Number \"16\") (Number \"0x1p4\") (Number \"-0x.8\")");
+    assert_eq!(count, 2);
+    assert!(lines.contains(&"(NumberNode \"-0.5\")".to_owned()), "{lines:?}");
+}
+
+#[test]
 fn what_is_given_once_or_defined_is_kept() {
     let (_, lines) = atoms(
         "(ListLink (ConceptNode \"parse\") (ConceptNode \"other\"))

@@ -32,6 +32,7 @@ mod compare;
 mod declarations;
 mod error;
 pub mod export;
+mod hexadecimal;
 mod identity;
 mod number;
 pub mod query;
