@@ -57,6 +57,16 @@ fn scopes_that_differ_in_the_names_of_variables_are_one_atom() {
 }
 
 #[test]
+fn scheme_is_read_whatever_its_comments_hold() {
+    let (count, lines) = atoms(
+        "#| uses $x as a variable, and (the notes \"are long |#
+         (ListLink #;(ConceptNode \"dropped\") (ConceptNode \"kept\"))
+         (define-public $x (Variable \"$x\")) (List $x)",
+    );
+    assert_eq!((count, lines.len()), (4, 2));
+}
+
+#[test]
 fn numbers_in_base_sixteen_are_numbers() {
     let (count, lines) =
         atoms("(Number \"0x10\") (Number \"16\") (Number \"0x1p4\") (Number \"-0x.8\")");
