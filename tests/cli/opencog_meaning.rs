@@ -67,6 +67,20 @@ fn scheme_is_read_whatever_its_comments_hold() {
 }
 
 #[test]
+fn of_two_definitions_the_first_is_kept_and_the_second_told_of() {
+    let folder = Folder::empty();
+    let first = "(DefineLink (DefinedSchemaNode \"f\")(ConceptNode \"a\"))\n";
+    let second = first.replace("\"a\"", "\"b\"");
+    folder.write("kb.scm", format!("{first}{second}").as_bytes());
+    let told = predicate::str::contains("a second (DefineLink ..) of the same");
+    folder.run("opencog pack kb.scm kb.opencog.gguf").success().stdout(told);
+    let has = predicate::str::contains;
+    let shown = folder.run("opencog export kb.opencog.gguf again.scm").success();
+    shown.stdout(has("warning").not());
+    assert_eq!(String::from_utf8(folder.read("again.scm")).unwrap(), first);
+}
+
+#[test]
 fn numbers_in_base_sixteen_are_numbers() {
     let (count, lines) =
         atoms("(Number \"0x10\") (Number \"16\") (Number \"0x1p4\") (Number \"-0x.8\")");

@@ -39,6 +39,8 @@ pub mod query;
 pub mod read;
 mod replaced;
 mod space;
+mod terms;
+mod type_choice;
 mod type_script;
 mod types;
 mod value;
