@@ -1,5 +1,6 @@
 //! MeTTa on its way to a companion and back.
 
+use std::io::Write;
 use std::path::Path;
 
 use crate::Error;
@@ -12,6 +13,7 @@ use crate::report::{AtomSpaceReport, MettaReport, SkippedReport, TruthReport};
 
 use super::Request;
 use super::code::{Coded, truth_report};
+use super::language::Marking;
 use super::read::fault;
 
 impl Coded {
@@ -79,6 +81,19 @@ fn code_truth(
     let of_codec = coded.as_ref().map(|(_, coded)| (codec, coded));
     let told = truth_report(&truths.values, asked, of_codec);
     Ok((coded.map(|(metta, _)| metta), Some(told)))
+}
+
+/// Writes the atoms of a companion, and before them the line that says that they are MeTTa, if a
+/// file of them would else be taken for Scheme; how many there are at the top.
+///
+/// # Errors
+/// `out` does not take it, or the file is broken.
+pub(super) fn export(metta: &PackedMetta, out: &mut impl Write) -> Result<u64, atomspace::Error> {
+    let mut marking = Marking::new(out);
+    let written = metta.export(&mut marking)?;
+    let finished = marking.finish();
+    finished.map_err(|source| atomspace::Error::Io { doing: "cannot write the text", source })?;
+    Ok(written)
 }
 
 /// A text as it lies in a companion that is nowhere but in memory: there it is asked.

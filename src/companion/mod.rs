@@ -15,6 +15,7 @@ mod query;
 mod read;
 mod request;
 mod run;
+mod text;
 mod validate;
 
 pub(crate) use made::{Companion, Mode};

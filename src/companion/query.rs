@@ -12,6 +12,7 @@ use crate::opencog::metta::query::Answers;
 
 use super::language::Language;
 use super::opened::Opened;
+use super::text::Text;
 use super::{Request, metta, read};
 
 /// What to ask for.
@@ -69,15 +70,16 @@ pub fn query(job: &QueryJob) -> Result<Answer, Error> {
     if read::is_gguf(&job.file)? {
         return answer_of_companion(&Opened::open(&job.file)?, job);
     }
-    match Language::of(&job.file, !job.aliases.is_empty())? {
+    let text = Text::open(&job.file)?;
+    match text.language(!job.aliases.is_empty())? {
         Language::Metta => {
-            let gguf = metta::in_memory(&job.file, &read::metta(&job.file)?)?;
+            let gguf = metta::in_memory(&job.file, &read::metta(text)?)?;
             answer_of_metta(&metta::packed(&job.file, &gguf)?, job)
         }
         Language::Scheme => {
             let (aliases, types) = (job.aliases.clone(), job.types.clone());
             let request = Request { aliases, types, ..Request::default() };
-            answer(&read::atomspace(&job.file, &request)?.0, job)
+            answer(&read::atomspace(text, &request)?.0, job)
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::opencog::moses::{Binding, ColumnChoice, Ensemble, Table};
 
 use super::Request;
 use super::language::Language;
+use super::text::Text;
 
 /// What the files say.
 #[derive(Debug, Default)]
@@ -52,17 +53,11 @@ impl Data {
 
 /// Reads all that is asked for.
 pub(super) fn data(request: &Request) -> Result<Data, Error> {
-    if let Some(path) = request.atoms()
-        && is_gguf(path)?
-    {
-        let fault = "expected a text of atoms, found a GGUF; `opencog export` writes that of a \
-                     companion";
-        return Err(Error::opencog(path, fault));
-    }
-    let mut data = match request.atoms() {
-        Some(path) => match Language::of(path, !request.aliases.is_empty())? {
-            Language::Scheme => atoms(path, request)?,
-            Language::Metta => Data { metta: Some(metta(path)?), ..Data::default() },
+    let text = request.atoms().map(Text::open).transpose()?;
+    let mut data = match text {
+        Some(text) => match text.language(!request.aliases.is_empty())? {
+            Language::Scheme => atoms(text, request)?,
+            Language::Metta => Data { metta: Some(metta(text)?), ..Data::default() },
         },
         None => Data::default(),
     };
@@ -71,9 +66,9 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
 }
 
 /// Reads a text of MeTTa.
-pub(super) fn metta(path: &Path) -> Result<Metta, Error> {
-    let file = File::open(path).map_err(|e| Error::file(path, "cannot open it", e))?;
-    metta::read(file).map_err(|error| fault(path, error))
+pub(super) fn metta(text: Text) -> Result<Metta, Error> {
+    let path = text.path;
+    metta::read(text.into_reader()).map_err(|error| fault(path, error))
 }
 
 /// An error about the text or the companion at a path.
@@ -85,15 +80,16 @@ pub(super) fn fault(path: &Path, error: atomspace::Error) -> Error {
 }
 
 /// Reads a text of atoms, in parts that are sorted where memory may not suffice.
-fn atoms(path: &Path, request: &Request) -> Result<Data, Error> {
+fn atoms(text: Text, request: &Request) -> Result<Data, Error> {
     let Some(sorting) = request.sorting.as_ref().filter(|_| !request.validate) else {
-        return Ok(Data { atoms: Some(atomspace(path, request)?), ..Data::default() });
+        return Ok(Data { atoms: Some(atomspace(text, request)?), ..Data::default() });
     };
+    let path = text.path;
     let blamed = |error| blamed(path, error);
     let mut sorter = Sorter::new(&sorting.folder);
     let mut add = |part| sorter.add(part);
     let (last, mut summary) =
-        read_in_parts(opened(path)?, &options(request)?, sorting.part(), &mut add)
+        read_in_parts(text.into_reader(), &options(request)?, sorting.part(), &mut add)
             .map_err(blamed)?;
     if sorter.is_empty() {
         return Ok(Data { atoms: Some((last.space, summary)), ..Data::default() });
@@ -105,12 +101,9 @@ fn atoms(path: &Path, request: &Request) -> Result<Data, Error> {
 }
 
 /// Reads a text of atoms.
-pub(super) fn atomspace(path: &Path, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
-    read(opened(path)?, &options(request)?).map_err(|error| blamed(path, error))
-}
-
-fn opened(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|e| Error::file(path, "cannot open it", e))
+pub(super) fn atomspace(text: Text, request: &Request) -> Result<(AtomSpace, ReadSummary), Error> {
+    let path = text.path;
+    read(text.into_reader(), &options(request)?).map_err(|error| blamed(path, error))
 }
 
 fn options(request: &Request) -> Result<ReadOptions, Error> {
@@ -137,7 +130,7 @@ pub(super) fn types(scripts: &[PathBuf]) -> Result<Option<Arc<Declarations>>, Er
     }
     let mut types = Declarations::default();
     for path in scripts {
-        types.add_script(&text(path)?).map_err(|e| Error::opencog(path, e))?;
+        types.add_script(&whole(path)?).map_err(|e| Error::opencog(path, e))?;
     }
     Ok(Some(Arc::new(types)))
 }
@@ -154,14 +147,14 @@ pub(super) fn is_gguf(path: &Path) -> Result<bool, Error> {
 }
 
 fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
-    let ensemble = Ensemble::read(&text(path)?).map_err(|e| Error::opencog(path, e))?;
+    let ensemble = Ensemble::read(&whole(path)?).map_err(|e| Error::opencog(path, e))?;
     if ensemble.programs.is_empty() {
         return Err(Error::opencog(path, "expected programs, found none"));
     }
     let Some(of) = request.table() else { return Ok(Programs { ensemble, table: None }) };
     let [target, weight] = [&request.moses_target, &request.moses_weight]
         .map(|column| column.as_deref().map(ColumnChoice::from));
-    let table = Table::read(&text(of)?, target.as_ref(), weight.as_ref());
+    let table = Table::read(&whole(of)?, target.as_ref(), weight.as_ref());
     let table = table.map_err(|e| Error::opencog(of, e))?;
     Binding::new(&ensemble.names, &table)
         .map_err(|e| Error::opencog(of, format!("{e}, which {} asks for", path.display())))?;
@@ -171,7 +164,7 @@ fn programs(path: &Path, request: &Request) -> Result<Programs, Error> {
 /// What some programs begin a text with; it is no part of it.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-fn text(path: &Path) -> Result<String, Error> {
+fn whole(path: &Path) -> Result<String, Error> {
     let mut text = fs::read_to_string(path).map_err(|e| Error::file(path, "cannot read it", e))?;
     if text.starts_with(BYTE_ORDER_MARK) {
         text.remove(0);

@@ -15,6 +15,7 @@ use crate::same_file::refuse_same;
 
 use super::language::Language;
 use super::opened::Opened;
+use super::text::Text;
 use super::{Companion, Request, metta, read};
 
 /// What to pack, and where.
@@ -195,7 +196,7 @@ fn export_atoms(
     let space = opened.whole_space()?;
     let mut file = BufWriter::new(OutputFile::create(path, *force)?);
     let written = match &metta {
-        Some(metta) => metta.export(&mut file).map(Written::Metta),
+        Some(metta) => metta::export(metta, &mut file).map(Written::Metta),
         None => {
             let types = read::types(&job.types)?.unwrap_or_else(|| Declarations::builtin().clone());
             let to = Destination { target, modules: job.modules.clone(), types };
@@ -263,13 +264,14 @@ fn text_stats(
     aliases: &[(String, String)],
     types: &[PathBuf],
 ) -> Result<Stats, Error> {
-    if Language::of(path, !aliases.is_empty())? == Language::Metta {
-        let atomspace = Some(metta::told(&read::metta(path)?, Form::Mapped, 0));
+    let text = Text::open(path)?;
+    if text.language(!aliases.is_empty())? == Language::Metta {
+        let atomspace = Some(metta::told(&read::metta(text)?, Form::Mapped, 0));
         return Ok(Stats { atomspace, ..Stats::of(path) });
     }
     let (aliases, types) = (aliases.to_vec(), types.to_vec());
     let request = Request { aliases, types, ..Request::default() };
-    let (space, summary) = read::atomspace(path, &request)?;
+    let (space, summary) = read::atomspace(text, &request)?;
     let atomspace = AtomSpaceReport {
         values_taken: Some(summary.values_taken),
         values_ignored: Some(summary.values_ignored),

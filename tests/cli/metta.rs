@@ -149,6 +149,58 @@ fn a_text_whose_name_says_the_other_language_is_refused() {
 }
 
 #[test]
+fn what_is_written_of_metta_is_packed_again() {
+    let folder = Folder::empty();
+    let nodes = "(EvaluationLink (PredicateNode \"eats\") (ListLink (ConceptNode \"Sam\")))\n";
+    for (text, again) in [
+        // Nothing but the command, which is not kept, says that it is MeTTa.
+        (format!("{nodes}!(match &self $x $x)"), format!("; MeTTa\n{nodes}")),
+        (
+            format!("; MeTTa\n{}", "(Inheritance (stv 1 0.9) (Concept \"a\") (Concept \"b\"))\n"),
+            "; MeTTa\n(Inheritance (stv 1 0.9) (Concept \"a\") (Concept \"b\"))\n".into(),
+        ),
+        ("(Concept \"a\")\n".into(), "(Concept \"a\")\n".into()),
+        (
+            "(cons 1 (cons 2 nil))\n(define foo 1)\n".into(),
+            "(cons 1 (cons 2 nil))\n(define foo 1)\n".into(),
+        ),
+    ] {
+        folder.write("kb.metta", text.as_bytes());
+        folder.run("opencog pack -q --force kb.metta kb.opencog.gguf").success();
+        folder.run("opencog export -q --force kb.opencog.gguf again.metta").success();
+        assert_eq!(String::from_utf8(folder.read("again.metta")).unwrap(), again);
+        folder.run("opencog pack -q --force again.metta again.opencog.gguf").success();
+        folder.run("opencog export -q --force again.opencog.gguf third.metta").success();
+        assert_eq!(folder.read("third.metta"), again.as_bytes());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_what_stands_in_it() {
+    let folder = Folder::empty();
+    let more = "(note \"a word\")\n".repeat(20_000);
+    let metta = format!("(= (f $x) (g $x))\n{more}");
+    let scheme = format!("(Concept \"$x\" (stv 1 0.5))\n{}", more.replace("note", "Concept"));
+    for (text, told) in [(&metta, "20001 atoms at the top"), (&scheme, "atoms        2")] {
+        let has = || predicate::str::contains(told);
+        let piped = |args: &str| {
+            let args: Vec<&str> = args.split(' ').collect();
+            assert_cmd::Command::from_std(folder.command(crate::folder::PROGRAM, &args))
+                .write_stdin(text.as_bytes())
+                .assert()
+                .success()
+        };
+        piped("opencog stats /dev/stdin").stdout(has());
+        piped("opencog pack --force -q /dev/stdin kb.opencog.gguf");
+        folder.run("opencog stats kb.opencog.gguf").success().stdout(has());
+    }
+    let ask = ["opencog", "query", "/dev/stdin", "(= (f $x) $y)"];
+    let mut asked = assert_cmd::Command::from_std(folder.command(crate::folder::PROGRAM, &ask));
+    asked.write_stdin(metta).assert().success().stdout("$x\t$y\n$x\t(g $x)\n");
+}
+
+#[test]
 fn what_holds_one_language_is_not_written_as_the_other() {
     let folder = folder();
     folder.write("kb.scm", b"(List (Concept \"a\") (Concept \"b\"))");

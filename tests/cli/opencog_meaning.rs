@@ -57,6 +57,38 @@ fn scopes_that_differ_in_the_names_of_variables_are_one_atom() {
 }
 
 #[test]
+fn scheme_is_read_whatever_its_comments_hold() {
+    let (count, lines) = atoms(
+        "#| uses $x as a variable, and (the notes \"are long |#
+         (ListLink #;(ConceptNode \"dropped\") (ConceptNode \"kept\"))
+         (define-public $x (Variable \"$x\")) (List $x)",
+    );
+    assert_eq!((count, lines.len()), (4, 2));
+}
+
+#[test]
+fn of_two_definitions_the_first_is_kept_and_the_second_told_of() {
+    let folder = Folder::empty();
+    let first = "(DefineLink (DefinedSchemaNode \"f\")(ConceptNode \"a\"))\n";
+    let second = first.replace("\"a\"", "\"b\"");
+    folder.write("kb.scm", format!("{first}{second}").as_bytes());
+    let told = predicate::str::contains("a second (DefineLink ..) of the same");
+    folder.run("opencog pack kb.scm kb.opencog.gguf").success().stdout(told);
+    let has = predicate::str::contains;
+    let shown = folder.run("opencog export kb.opencog.gguf again.scm").success();
+    shown.stdout(has("warning").not());
+    assert_eq!(String::from_utf8(folder.read("again.scm")).unwrap(), first);
+}
+
+#[test]
+fn numbers_in_base_sixteen_are_numbers() {
+    let (count, lines) =
+        atoms("(Number \"0x10\") (Number \"16\") (Number \"0x1p4\") (Number \"-0x.8\")");
+    assert_eq!(count, 2);
+    assert!(lines.contains(&"(NumberNode \"-0.5\")".to_owned()), "{lines:?}");
+}
+
+#[test]
 fn what_is_given_once_or_defined_is_kept() {
     let (_, lines) = atoms(
         "(ListLink (ConceptNode \"parse\") (ConceptNode \"other\"))

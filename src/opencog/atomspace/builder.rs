@@ -9,10 +9,11 @@ use super::atom_table::{AtomTable, Content};
 use super::atoms::Atoms;
 use super::declarations::Declarations;
 use super::error::Error;
-use super::identity::{Role, Terms};
+use super::identity::Role;
 use super::number;
 use super::replaced;
 use super::space::{AtomSpace, Values};
+use super::terms::Terms;
 use super::types::{AtomType, Kind, TypeId, TypeTable};
 use super::value::{ATTENTION_KEY, AttentionValue, TRUTH_KEY, TruthValue, Value};
 
@@ -20,7 +21,8 @@ use super::value::{ATTENTION_KEY, AttentionValue, TRUTH_KEY, TruthValue, Value};
 ///
 /// Beside name and outgoing set, atoms are told apart as AtomSpace does it: numbers and names of
 /// types have one spelling; links that differ in the names of bound variables only are one; of the
-/// `StateLink`s of a key without variables the last one stays, of its `GrantLink`s the first.
+/// `StateLink`s of a key without variables the last one stays, of its `GrantLink`s the first. A
+/// second definition of the same is kept here; AtomSpace, and who reads text, refuses it.
 #[derive(Debug, Clone)]
 pub struct Builder {
     declarations: Arc<Declarations>,
@@ -34,7 +36,7 @@ pub struct Builder {
     sorted: Vec<AtomId>,
     /// Scopes by what they say, whatever their variables are called.
     scopes: FxHashMap<u128, AtomId>,
-    /// The state or grant of each key, by the type of link.
+    /// The state, grant or definition of each key, by the type of link.
     unique: FxHashMap<(TypeId, AtomId), AtomId>,
     /// States that another one took the place of, and that one, in this order.
     replaced: Vec<(AtomId, AtomId)>,
@@ -175,8 +177,8 @@ impl Builder {
         assert!(outgoing.iter().all(|atom| atom.index() < count), "what a link holds is there");
         if !unordered {
             return match self.roles[of.index()] {
-                Role::Scope => self.add_scope(of, outgoing),
-                Role::State | Role::Grant => self.add_unique(of, outgoing),
+                role if role.is_scope() => self.add_scope(of, outgoing),
+                role if role.is_unique() => self.add_unique(of, outgoing),
                 _ => self.intern(of, Content::Outgoing(outgoing)),
             };
         }
@@ -191,7 +193,16 @@ impl Builder {
 
     /// Whether a link of this type may be one that is there and holds other atoms.
     pub(super) fn may_hold_others(&self, of: TypeId) -> bool {
-        matches!(self.roles[of.index()], Role::Scope | Role::Grant)
+        let role = self.roles[of.index()];
+        role.is_scope() || role == Role::Grant
+    }
+
+    /// Whether AtomSpace refuses a link beside those that there are: a second definition of what is
+    /// defined.
+    pub(super) fn is_refused(&self, of: TypeId, outgoing: &[AtomId]) -> bool {
+        let known = || self.unique.get(&(of, *outgoing.first()?));
+        self.roles[of.index()] == Role::Unique
+            && known().is_some_and(|&known| self.atoms.outgoing(known) != outgoing)
     }
 
     fn terms(&self) -> Terms<'_> {
@@ -203,11 +214,8 @@ impl Builder {
             return Ok(Added { atom, is_new: false });
         }
         let fingerprint = self.terms().fingerprint(of, outgoing);
-        // One that was taken out again is none.
-        let is_there =
-            |atom: &&AtomId| atom.index() < self.atoms.len() && self.atoms.type_of(**atom) == of;
         let known = fingerprint.and_then(|fingerprint| self.scopes.get(&fingerprint));
-        if let Some(&atom) = known.filter(is_there) {
+        if let Some(&atom) = known {
             return Ok(Added { atom, is_new: false });
         }
         let added = self.intern(of, Content::Outgoing(outgoing))?;
@@ -216,13 +224,15 @@ impl Builder {
     }
 
     fn add_unique(&mut self, of: TypeId, outgoing: &[AtomId]) -> Result<Added, Error> {
-        let key = outgoing.first().filter(|_| self.terms().is_closed(outgoing));
+        let role = self.roles[of.index()];
+        let is_open = || role != Role::Unique && !self.terms().is_closed(outgoing);
+        let key = outgoing.first().filter(|_| !is_open());
         let Some(&key) = key else { return self.intern(of, Content::Outgoing(outgoing)) };
         let known = self.unique.get(&(of, key)).copied();
         match known {
-            Some(atom) if self.roles[of.index()] == Role::Grant => {
-                return Ok(Added { atom, is_new: false });
-            }
+            Some(atom) if role == Role::Grant => return Ok(Added { atom, is_new: false }),
+            // the first definition stays the one that counts
+            Some(_) if role == Role::Unique => return self.intern(of, Content::Outgoing(outgoing)),
             _ => (),
         }
         let added = self.intern(of, Content::Outgoing(outgoing))?;
@@ -247,14 +257,26 @@ impl Builder {
             let last = AtomId(self.atoms.len() as u32 - 1);
             let of = self.atoms.type_of(last);
             let is_node = self.types()[of.index()].kind == Kind::Node;
-            if matches!(self.roles[of.index()], Role::State | Role::Grant) {
-                self.forget_unique(of, last);
+            match self.roles[of.index()] {
+                role if role.is_unique() => self.forget_unique(of, last),
+                role if role.is_scope() => self.forget_scope(of, last),
+                _ => (),
             }
             self.table.remove_last(&mut self.atoms, is_node);
         }
     }
 
-    /// As if a state or grant, the last atom, had not been given.
+    /// As if a scope, the last atom, had not been given.
+    fn forget_scope(&mut self, of: TypeId, last: AtomId) {
+        let fingerprint = self.terms().fingerprint(of, self.atoms.outgoing(last));
+        if let Some(fingerprint) = fingerprint
+            && self.scopes.get(&fingerprint) == Some(&last)
+        {
+            self.scopes.remove(&fingerprint);
+        }
+    }
+
+    /// As if a state, grant or definition, the last atom, had not been given.
     fn forget_unique(&mut self, of: TypeId, last: AtomId) {
         let Some(&key) = self.atoms.outgoing(last).first() else { return };
         if self.unique.get(&(of, key)) == Some(&last) {

@@ -51,6 +51,22 @@ pub(super) struct Declared {
     declarations: Vec<Declaration>,
 }
 
+impl Declared {
+    /// Whether AtomSpace itself declares it.
+    fn is_own(&self) -> bool {
+        self.declarations.iter().any(|declaration| matches!(declaration.origin, Origin::Own(_)))
+    }
+
+    /// Whether it is declared with just these parents.
+    fn has_parents(&self, parents: &[String]) -> bool {
+        let of = |declaration: &Declaration| {
+            let own = declaration.parents.iter().map(|name| &**name);
+            own.eq(parents.iter().map(String::as_str))
+        };
+        self.declarations.iter().any(of)
+    }
+}
+
 /// The declared types, found by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declarations {
@@ -108,29 +124,44 @@ impl Declarations {
     }
 
     /// Adds the types of a type script (`atom_types.script`), each of which a parent that is known
-    /// tells the sort of. A type of the same name and sort is this one from now on.
+    /// tells the sort of; one without a parent, as `TOP_TYPE`, is no atom's. A type of the same name
+    /// and sort is this one from now on, unless it is AtomSpace's own with these parents.
     ///
     /// # Errors
     /// A line declares no type, or one whose parents are not known.
     pub fn add_script(&mut self, script: &str) -> Result<(), ScriptError> {
-        for type_script::Line { line, name, short, parents } in type_script::lines(script)? {
-            let sort = self.sort_by_parents(&parents);
-            let sort = sort.ok_or_else(|| ScriptError {
-                line,
-                fault: match parents.is_empty() {
-                    true => format!("expected `TYPE <- PARENT`, found {name} without a parent"),
-                    false => format!(
-                        "expected a parent of {name} that is declared before it, found {}",
-                        parents.join(", ")
-                    ),
-                },
-            })?;
+        for line in type_script::lines(script)? {
+            let sort = self.sort_of(&line)?;
+            let type_script::Line { name, short, parents, .. } = line;
+            let known = self.find(&name, sort).filter(|known| *known.name == *name);
+            if known.is_some_and(|known| known.is_own() && known.has_parents(&parents)) {
+                continue;
+            }
             let parents = parents.into_iter().map(Into::into).collect();
             let declaration = Declaration { parents, origin: Origin::Given };
             self.by_name.remove(&(name.as_str().into(), sort));
             self.declare(&name, &short, sort, declaration);
         }
         Ok(())
+    }
+
+    /// The sort of a type: the one that AtomSpace gives it, else that of its parents.
+    fn sort_of(&self, of: &type_script::Line) -> Result<Sort, ScriptError> {
+        let type_script::Line { line, name, short, parents } = of;
+        let own = self.of_any_sort(name).filter(|own| *own.name == **name && own.is_own());
+        if let Some(sort) = own.map(|own| own.sort).or_else(|| self.sort_by_parents(parents)) {
+            return Ok(sort);
+        }
+        let fault = match parents.is_empty() {
+            // Nodes and links have a parent.
+            true if short.is_empty() => return Ok(Sort::Other),
+            true => format!("expected `TYPE <- PARENT`, found {name} without a parent"),
+            false => format!(
+                "expected a parent of {name} that is declared before it, found {}",
+                parents.join(", ")
+            ),
+        };
+        Err(ScriptError { line: *line, fault })
     }
 
     fn sort_by_parents(&self, parents: &[String]) -> Option<Sort> {
@@ -300,5 +331,34 @@ mod tests {
         assert!(fault.starts_with("line 2: expected a parent of OddLink"), "{fault}");
         assert!(all.add_script("ODD_LINK").unwrap_err().to_string().contains("without a parent"));
         assert!(all.add_script("{").unwrap_err().to_string().starts_with("line 1"));
+    }
+
+    #[test]
+    fn a_script_may_declare_all_types_from_the_first_on() {
+        let mut all = Declarations::default();
+        let script = "NOTYPE\n\nTOP_TYPE\nVALUE <- TOP_TYPE\nFLOAT_VALUE <- VALUE\nATOM <- VALUE\n\
+            NODE <- ATOM\nLINK <- ATOM\nCONCEPT_NODE <- NODE\nFUZZY_NODE <- CONCEPT_NODE\n\
+            UNORDERED_LINK <- LINK\nSET_LINK <- UNORDERED_LINK\nBAG_LINK <- SET_LINK\n";
+        all.add_script(script).unwrap();
+        let value = all.find("FloatValue", Sort::Value).unwrap();
+        assert!(all.is_a(value, "TopType") && all.find("FloatValue", Sort::Other).is_none());
+        assert!(all.is_a(all.find("Fuzzy", NODE).unwrap(), "Node"));
+        assert!(all.is_a(all.find("Bag", LINK).unwrap(), "UnorderedLink"));
+        assert!(all.find("Node", Sort::Other).is_none() && all.find("Link", Sort::Other).is_none());
+    }
+
+    #[test]
+    fn a_script_of_one_generation_tells_the_other_nothing_new() {
+        let mut all = Declarations::default();
+        let known = |all: &Declarations, name| {
+            let declared = all.find(name, LINK).unwrap();
+            BOTH.map(|target| all.is_known(declared, target, &[]))
+        };
+        let parents = all.find("BindLink", LINK).unwrap().declarations[0].parents.join(",");
+        assert_eq!(parents, "QueryLink");
+        all.add_script("BIND_LINK <- QUERY_LINK").unwrap();
+        assert_eq!(known(&all, "BindLink"), [true, false]);
+        all.add_script("BIND_LINK <- SCOPE_LINK").unwrap();
+        assert_eq!(known(&all, "BindLink"), [true, true]);
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers as AtomSpace text has them.
 
+use super::hexadecimal;
+
 /// A decimal number, or one of C's and Guile's spellings of infinity and not-a-number.
 pub(super) fn parse(text: &[u8]) -> Option<f64> {
     plain(text).or_else(|| match text {
@@ -124,6 +126,10 @@ pub(super) fn numbers_of_name(name: &[u8]) -> Option<Vec<f64>> {
 fn leading_number(word: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(word).ok()?;
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if let Some(read) = hexadecimal::leading(unsigned.as_bytes()) {
+        let number = if text.starts_with('-') { -read.number } else { read.number };
+        return (!read.is_out_of_range).then_some(number);
+    }
     let lower = unsigned.to_ascii_lowercase();
     let named = ["infinity", "inf", "nan"].into_iter().find(|name| lower.starts_with(name));
     let end = text.len() - unsigned.len() + named.map_or_else(|| decimal_len(unsigned), str::len);
@@ -205,6 +211,9 @@ mod tests {
             ("+3", "3"),
             ("1e3", "1000"),
             ("-Infinity", "-inf"),
+            ("0x10", "16"),
+            ("[-0X1P4, 0x.8]", "-16 0.5"),
+            ("0xg", "0"),
         ] {
             assert_eq!(normal_name(name.as_bytes()).unwrap(), normal.as_bytes(), "{name}");
         }
@@ -212,7 +221,8 @@ mod tests {
 
     #[test]
     fn what_c_refuses_is_no_number() {
-        for name in ["1e400", "-1e400", "1e-400", "5e-324", "1e-310", "e5", "-", "one"] {
+        for name in ["1e400", "-1e400", "1e-400", "5e-324", "1e-310", "e5", "-", "one", "0x1p1024"]
+        {
             assert_eq!(numbers_of_name(name.as_bytes()), None, "{name}");
             assert_eq!(normal_name(name.as_bytes()), None, "{name}");
         }

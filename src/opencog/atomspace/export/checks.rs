@@ -243,7 +243,7 @@ pub(super) fn refused(store: &impl AtomStore, to: &Destination) -> Vec<bool> {
         let is_refused = facts[of.index()].is_refused
             || store.outgoing(atom).any(|held| refused[held.index()])
             || match store.name(atom) {
-                Some(name) => is_name_refused(facts[of.index()].name, &name, to),
+                Some(name) => is_name_refused(&facts[of.index()], &name, to),
                 None => is_link_refused(store, &facts, atom, &mut defined),
             };
         refused.push(is_refused);
@@ -276,14 +276,13 @@ fn facts<'a>(of: &'a super::super::AtomType, to: &'a Destination) -> Facts<'a> {
     }
 }
 
-fn is_name_refused(of: &str, name: &[u8], to: &Destination) -> bool {
-    match of {
-        "NumberNode" => number::numbers_of_name(name).is_none(),
+fn is_name_refused(of: &Facts, name: &[u8], to: &Destination) -> bool {
+    match of.name {
         "TypeNode" => {
             let name = std::str::from_utf8(name).ok();
             !name.is_some_and(|name| to.types.is_name_known(name, to.target, &to.modules))
         }
-        _ => false,
+        _ => of.is_any(&["NumberNode"]) && number::numbers_of_name(name).is_none(),
     }
 }
 
@@ -305,7 +304,7 @@ fn is_link_refused<S: AtomStore>(
     }
     // A second definition of the same is refused.
     let mut outgoing = store.outgoing(link);
-    if own.is_any(&["UniqueLink"]) && !matches!(own.name, "StateLink" | "GrantLink") {
+    if own.is_any(&["UniqueLink"]) && !own.is_any(&["StateLink", "GrantLink"]) {
         return outgoing.next().is_some_and(|key| !defined.insert((of, key)));
     }
     if own.is_any(&["PresentLink"]) {

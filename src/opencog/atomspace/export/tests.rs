@@ -1,8 +1,13 @@
 //! What is written, line by line, and that it is read back.
 
+use std::sync::Arc;
+
+use super::super::builder::Builder;
 use super::super::compare::difference;
+use super::super::declarations::Declarations;
 use super::super::read::{ReadOptions, read};
 use super::super::space::AtomSpace;
+use super::super::types::Kind;
 use super::*;
 
 const BOTH: [Target; 2] = [Target::AtomSpace5_0, Target::AtomSpace2026];
@@ -143,13 +148,38 @@ fn constructors_take_what_comes_first() {
     ] {
         assert!(!BOTH.iter().any(|&target| refused(text, target)), "{text}");
     }
-    let text = "(Define (DefinedSchema \"a\") (Concept \"b\"))
-        (Define (DefinedSchema \"a\") (Concept \"c\"))";
-    assert_eq!(lines(text, Target::default(), &[]).1.rejected, 1);
+    let mut builder = Builder::new();
+    let [schema, concept] =
+        ["DefinedSchema", "Concept"].map(|name| builder.add_type(name, Kind::Node).unwrap());
+    let define = builder.add_type("Define", Kind::Link).unwrap();
+    let key = builder.add_node(schema, b"a").unwrap().atom;
+    for name in [b"b", b"c"] {
+        let of = builder.add_node(concept, name).unwrap().atom;
+        builder.add_link(define, &[key, of]).unwrap();
+    }
+    let written = export(&builder.finish(), &Target::default().into(), &mut Vec::new()).unwrap();
+    assert_eq!(written.rejected, 1);
     let set = "(SetTV (Predicate \"p\") (Concept \"a\"))";
     assert!(!refused(set, Target::AtomSpace5_0));
     let of_2025 = "(Bind (Variable \"$x\") (List (Variable \"$x\")) (Variable \"$x\"))";
     assert_eq!(BOTH.map(|target| refused(of_2025, target)), [false, true]);
+}
+
+#[test]
+fn what_is_derived_is_checked_as_what_it_is_derived_from() {
+    let mut types = Declarations::default();
+    types.add_script("MY_NUM_NODE <- NUMBER_NODE\nMY_STATE_LINK <- STATE_LINK").unwrap();
+    let types = Arc::new(types);
+    let options = ReadOptions { types: Some(types.clone()), ..ReadOptions::default() };
+    let to = Destination { types, ..Target::default().into() };
+    let rejected = |text: &str| {
+        let space = read(text.as_bytes(), &options).unwrap().0;
+        export(&space, &to, &mut Vec::new()).unwrap().rejected
+    };
+    assert_eq!(rejected("(MyNum \"0.5\") (MyNum \"many\")"), 1);
+    let open = "(MyState (Concept \"k\") (Variable \"$x\"))";
+    assert_eq!(rejected(&format!("{open} {}", open.replace("$x", "$y"))), 0);
+    assert_eq!(rejected("(MyState (Concept \"k\"))"), 1);
 }
 
 /// A text of atoms that has one value.

@@ -258,6 +258,10 @@ impl<R: Read> Reader<'_, R> {
             return Err(self.broken(&fault));
         }
         let of = self.heads.type_id(typed, Kind::Link, self.builder)?;
+        if self.builder.is_refused(of, &self.members[members_from..]) {
+            let name = &self.builder.types()[of.index()].name;
+            return Err(Stop::Skip(format!("a second ({name} ..) of the same")));
+        }
         let added = self.builder.add_link(of, &self.members[members_from..])?;
         self.members.truncate(members_from);
         let is_known = !added.is_new && self.builder.may_hold_others(of);

@@ -167,6 +167,172 @@ fn scopes_are_one_whatever_their_variables_are_called() {
     }
 }
 
+/// Whether AtomSpace takes two texts of an atom for the same one.
+fn are_one(a: &str, b: &str) -> bool {
+    let count = |of: &str, text: &str| {
+        let of = format!("{of}Link");
+        atoms(&read_all(text)).iter().filter(|atom| atom.starts_with(&format!("({of} "))).count()
+    };
+    let of = a.trim_start_matches('(').split(' ').next().unwrap();
+    let top = |text: &str| count(of, text);
+    let (one, both) = (top(a), top(&format!("{a}\n{b}")));
+    assert_eq!(top(b), one, "{b}");
+    both == one
+}
+
+/// A text in which capitals stand for variables: `X` for `(Variable "$X")`, `G` for a glob.
+fn with_variables(text: &str) -> String {
+    let word = |word: &str| match word {
+        "X" | "Y" | "Z" | "W" => format!("(Variable \"${word}\")"),
+        "G" | "H" => format!("(Glob \"${word}\")"),
+        word => word.to_owned(),
+    };
+    let parts = text.split_inclusive(['(', ')', ' ']);
+    let with_end = |part: &str| match part.strip_suffix(['(', ')', ' ']) {
+        Some(inner) => word(inner) + &part[inner.len()..],
+        None => word(part),
+    };
+    parts.map(with_end).collect()
+}
+
+#[test]
+fn declarations_of_variables_say_what_upstream_reads_in_them() {
+    let any = "(Type \"Atom\")";
+    let concept = "(Type \"ConceptNode\")";
+    let typed = |of: &str| format!("(Lambda (TypedVariable W {of}) (And W))");
+    let one = |a: &str, b: &str| are_one(&with_variables(a), &with_variables(b));
+    let lambda = "(Lambda X (And X))";
+    for (a, b) in [
+        (lambda, "(Lambda (VariableSet Z) (And Z))".to_owned()),
+        (lambda, "(Lambda (And X))".into()),
+        (lambda, "(Lambda (And Z))".into()),
+        (lambda, typed(any)),
+        (lambda, typed("(Type \"Value\")")),
+        (lambda, typed(&format!("(TypeChoice {any})"))),
+        (lambda, typed(&format!("(TypeChoice (TypeChoice {any}))"))),
+        (&typed(concept), typed(&format!("(TypeChoice {any} {concept})"))),
+        (&typed(concept), typed(&format!("(TypeChoice {concept} {concept} {any})"))),
+        (&typed(concept), typed("(TypeChoice (TypeChoice (Type 'Concept)))")),
+        (
+            &typed("(TypeChoice (Type \"Concept\") (Type \"Predicate\"))"),
+            typed("(TypeChoice (Type \"Predicate\") (TypeChoice (Type \"Concept\")))"),
+        ),
+        ("(Bind X (Present X) (And X))", "(Bind (Present X) (And X))".into()),
+        ("(Lambda (VariableSet X Y) (List X Y))", "(Lambda (List X Y))".into()),
+        ("(Lambda (VariableSet X Y) (List X Y))", "(Lambda (VariableSet Y X) (List Y X))".into()),
+        ("(Lambda (VariableSet X Y) (List X))", "(Lambda Z (List Z))".into()),
+        ("(Get Y (Member Y (Concept \"a\")))", "(Get (Member X (Concept \"a\")))".into()),
+        ("(Get (Anchor \"a\") (Member Y Y))", "(Get (Member X X))".into()),
+        ("(Lambda G (List G))", "(Lambda (TypedVariable H (Type \"Atom\")) (List H))".into()),
+        ("(Lambda X (Quote (Unquote X)))", "(Lambda Y (Quote (Unquote Y)))".into()),
+        (
+            "(Lambda (TypedVariable G (Interval (Number 0) (Number -1))) (List G))",
+            "(Lambda (TypedVariable H (Interval (Number 0) (Number -2))) (List H))".into(),
+        ),
+        (
+            "(Rule (VariableList X Y) (List X) (Set X))",
+            "(Rule (VariableList Z) (List Z) (Set Z))".into(),
+        ),
+        ("(ForAll X (Get (Inheritance X Y)))", "(ForAll Z (Get (Inheritance Y X)))".into()),
+    ] {
+        assert!(one(a, &b) && one(&b, a), "{a} {b}");
+    }
+    for (a, b) in [
+        (lambda, "(Lambda (VariableList Z) (And Z))".to_owned()),
+        (lambda, typed(concept)),
+        (lambda, typed("(TypeChoice)")),
+        (lambda, typed("(TypeInh \"Concept\")")),
+        (lambda, typed("(Interval (Number 0) (Number 2))")),
+        (lambda, "(Lambda G (And G))".into()),
+        (&typed(concept), typed("(TypeChoice (Type \"Concept\") (Type \"Predicate\"))")),
+        (&typed(concept), typed("(Signature (Type \"Concept\"))")),
+        ("(Lambda (VariableList X Y) (List X Y))", "(Lambda (List X Y))".into()),
+        ("(Lambda (VariableList X Y) (List X Y))", "(Lambda (VariableSet X Y) (List X Y))".into()),
+        ("(Lambda (VariableList X Y) (List X))", "(Lambda (VariableList X) (List X))".into()),
+        ("(Lambda X (List X) (Set X))", "(Lambda X (List X))".into()),
+        ("(Lambda X (Unquote X))", "(Lambda Y (Unquote Y))".into()),
+        (
+            "(Lambda X (Quote (Unquote (Unquote X))))",
+            "(Lambda Y (Quote (Unquote (Unquote Y))))".into(),
+        ),
+        (
+            "(Lambda (VariableSet X (TypedVariable Y (Type \"Concept\"))) (List X))",
+            "(Lambda (VariableSet X) (List X))".into(),
+        ),
+        ("(Get (Lambda X (And X)) X)", "(Get (Lambda X (And X)) Y)".into()),
+    ] {
+        assert!(!one(a, &b) && !one(&b, a), "{a} {b}");
+    }
+}
+
+#[test]
+fn a_scope_in_a_form_that_is_passed_over_is_forgotten() {
+    let scope = |of: &str| format!("(Lambda (Variable \"{of}\") (List (Variable \"{of}\")))");
+    let other = "(Lambda (Variable \"$z\") (Set (Variable \"$z\")))";
+    let text = format!("(Set {} (proc))\n{other}\n{}", scope("$x"), scope("$y"));
+    let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(space.by_type(space.find_type("LambdaLink", Kind::Link).unwrap()).len(), 2);
+}
+
+#[test]
+fn of_two_definitions_the_first_counts() {
+    let text = |second: &str| {
+        format!(
+            "(Define (DefinedSchema \"f\") (Lambda (Variable \"$x\") (Variable \"$x\")))
+            {second} (Concept \"end\")"
+        )
+    };
+    for second in [
+        "(Define (DefinedSchema \"f\") (Concept \"b\"))",
+        "(List (Concept \"c\") (Define (DefinedSchema \"f\") (Concept \"b\")))",
+    ] {
+        let text = text(second);
+        let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(passed(&summary), 1, "{second}");
+        let told = summary.skipped.to_string();
+        assert!(told.contains("a second (DefineLink ..) of the same"), "{told}");
+        assert_eq!(space.atom_count(), 5, "{:?}", atoms(&space));
+    }
+    // The same once more is no second one; nor is one of another type, or of another key.
+    for second in [
+        "(Define (DefinedSchema \"f\") (Lambda (Variable \"$y\") (Variable \"$y\")))",
+        "(Define (DefinedSchema \"g\") (Concept \"b\"))",
+        "(TypedAtom (DefinedSchema \"f\") (Type \"Atom\"))",
+    ] {
+        let (_, summary) = read(text(second).as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(passed(&summary), 0, "{second}");
+    }
+    // What was passed over defines nothing.
+    let again = "(List (Define (DefinedSchema \"h\") (Concept \"b\")) (proc))
+        (Define (DefinedSchema \"h\") (Concept \"c\"))";
+    let (space, summary) = read(again.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!((passed(&summary), space.atom_count()), (1, 3));
+}
+
+#[test]
+fn types_are_what_those_are_that_they_are_derived_from() {
+    let mut types = Declarations::default();
+    types
+        .add_script(
+            "MY_STATE_LINK <- STATE_LINK\nMY_NUM_NODE <- NUMBER_NODE\n\
+             MY_LAMBDA_LINK <- LAMBDA_LINK\nMY_DEFINE_LINK <- DEFINE_LINK\nMY_SET_LINK <- SET_LINK",
+        )
+        .unwrap();
+    let options = ReadOptions { types: Some(types.into()), ..ReadOptions::default() };
+    let count = |text: &str| read(text.as_bytes(), &options).unwrap().0.atom_count();
+    assert_eq!(count("(MyNum \"0.50\") (MyNum \"0.5\") (MyNumNode \".5\")"), 1);
+    let states =
+        "(MyState (Concept \"k\") (Concept \"a\")) (MyState (Concept \"k\") (Concept \"b\"))";
+    assert_eq!(count(states), 4);
+    let lambda = |of: &str| format!("(MyLambda (Variable \"{of}\") (List (Variable \"{of}\")))");
+    assert_eq!(count(&(lambda("$x") + &lambda("$y"))), 3);
+    assert_eq!(count(&states.replace("MyState", "MyDefine")), 3);
+    assert_eq!(
+        count("(MySet (Concept \"a\") (Concept \"b\")) (MySet (Concept \"b\") (Concept \"a\"))"),
+        3
+    );
+}
+
 #[test]
 fn a_scope_that_was_there_is_given_values_and_links() {
     let space = read_all(
