@@ -87,8 +87,9 @@ pub struct MettaReport {
     pub distinct: usize,
     /// How many of these hold variables.
     pub open: usize,
-    /// Commands that the text had, which are not run and not kept.
-    pub commands: usize,
+    /// Commands of a text, which are not run and not kept: no companion tells of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<u64>,
 }
 
 /// Atoms of a type.
