@@ -69,6 +69,9 @@ pub struct AtomSpaceReport {
     pub values_ignored: Option<u64>,
     /// What was passed over in the text.
     pub skipped: Vec<SkippedReport>,
+    /// What is to be said of the memory that reading the text took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// What is at the top, where the atoms are those of MeTTa.
     pub metta: Option<MettaReport>,
     /// What is mined of all trees, and of those that a filter of truth values lets pass; where it was
@@ -236,6 +239,7 @@ impl AtomSpaceReport {
             values_taken: None,
             values_ignored: None,
             skipped: Vec::new(),
+            warning: None,
             metta: None,
             mining: None,
             latency: None,

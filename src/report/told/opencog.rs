@@ -55,6 +55,7 @@ pub fn atoms(report: &AtomSpaceReport) -> Vec<Fact> {
         let of = format!("of {} atoms{}", report.attention_values, why.unwrap_or_default());
         facts.push(Fact::new("attention", of));
     }
+    facts.extend(report.warning.iter().map(|warning| Fact::new("warning", warning.clone())));
     facts
 }
 
