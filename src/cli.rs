@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{BitRange, Calibration, Config, Effort, Goal, Strategy};
@@ -82,7 +83,7 @@ pub enum Command {
     /// Make several sizes of a model from one text and one search: for people who publish GGUF files
     Family(Box<FamilyArgs>),
 
-    /// Pack OpenCog data (AtomSpace, MOSES, ECAN), write it as text again, or tell what there is
+    /// Pack OpenCog data (AtomSpace, MeTTa, MOSES, ECAN), write it as text again, or tell what there is
     #[command(subcommand, name = "opencog")]
     OpenCog(OpenCogCommand),
 }
@@ -371,7 +372,18 @@ impl Cli {
     /// Reads the command line, or ends the process with exit code 2 and a message.
     pub fn parse_or_exit() -> Cli {
         let command = Cli::command().mut_subcommand("family", family::with_own_help);
-        Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        let mut again = command.clone();
+        let cli = Cli::from_arg_matches(&command.get_matches());
+        let cli = cli.unwrap_or_else(|error| error.exit());
+        if let Some(Command::OpenCog(OpenCogCommand::Pack(args))) = &cli.command
+            && let Some(fault) = args.misuse()
+        {
+            let opencog = again.find_subcommand_mut("opencog");
+            let pack = opencog.and_then(|command| command.find_subcommand_mut("pack"));
+            let pack = pack.expect("its arguments were read");
+            pack.error(ErrorKind::WrongNumberOfValues, fault).exit();
+        }
+        cli
     }
 
     /// The order to quantize, checked.

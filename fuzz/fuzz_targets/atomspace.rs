@@ -26,10 +26,12 @@ fuzz_target!(|data: &[u8]| {
             0 => Target::AtomSpace5_0,
             _ => Target::AtomSpace2026,
         })),
+        modules: Vec::new(),
+        types: Vec::new(),
         force: true,
     };
     bounded(data.len(), || {
-        let _ = black_box(companion::stats(&text, &[], None));
+        let _ = black_box(companion::stats(&text, &[], &[], None));
         if companion::pack(&pack).is_ok() {
             companion::export(&export).expect("what was packed can be read");
         }

@@ -20,6 +20,8 @@ fuzz_target!(|data: &[u8]| {
         output: None,
         moses: Some(path_of("again.combo")),
         target: None,
+        modules: Vec::new(),
+        types: Vec::new(),
         force: true,
     };
     bounded(data.len(), || {

@@ -23,6 +23,7 @@ fuzz_target!(|data: &[u8]| {
         pattern: pattern.into(),
         limit: 100,
         aliases: Vec::new(),
+        types: Vec::new(),
     });
     let export = ExportJob {
         companion: file.clone(),
@@ -33,10 +34,12 @@ fuzz_target!(|data: &[u8]| {
             2 => Some(ExportTarget::AtomSpace(Target::AtomSpace2026)),
             _ => None,
         },
+        modules: Vec::new(),
+        types: Vec::new(),
         force: true,
     };
     bounded(data.len(), || {
-        let _ = black_box(companion::stats(&file, &[], None));
+        let _ = black_box(companion::stats(&file, &[], &[], None));
         let _ = black_box(companion::query(&query));
         let _ = black_box(companion::query(&query_of_metta));
         let _ = black_box(companion::export(&export));

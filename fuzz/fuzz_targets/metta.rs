@@ -23,13 +23,21 @@ fuzz_target!(|data: &[u8]| {
         output: Some(output),
         moses: None,
         target: None,
+        modules: Vec::new(),
+        types: Vec::new(),
         force: true,
     };
     // A line of the text is a pattern as good as any.
     let pattern = String::from_utf8_lossy(data).lines().next().unwrap_or_default().to_string();
-    let query = QueryJob { file: text.clone(), pattern, limit: 100, aliases: Vec::new() };
+    let query = QueryJob {
+        file: text.clone(),
+        pattern,
+        limit: 100,
+        aliases: Vec::new(),
+        types: Vec::new(),
+    };
     bounded(data.len(), || {
-        let _ = black_box(companion::stats(&text, &[], None));
+        let _ = black_box(companion::stats(&text, &[], &[], None));
         let _ = black_box(companion::query(&query));
         if companion::pack(&pack).is_ok() {
             let once = export(output.clone(), again.clone());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::companion::{
@@ -18,6 +19,8 @@ use crate::opencog::ecan::AttentionCodec;
 use crate::opencog::moses::ConstantCodec;
 use crate::report::ReportFile;
 
+const PACK_USAGE: &str = "opencog-qat opencog pack [OPTIONS] [KB.scm] <KB.opencog.gguf>";
+
 const PACK_HELP: &str = "\
 Examples:
   opencog-qat opencog pack kb.scm kb.opencog.gguf
@@ -29,9 +32,10 @@ Examples:
 
 const QUERY_HELP: &str = "\
 Prints a line of the variables' names, then one for each match: the atoms, separated by tabs (those
-in names are \\t, line feeds \\n). Of a pattern without variables it says yes or no. Clauses may be
-wrapped in Meet, Get, Query, Bind, Present and And, as AtomSpace has them; in a bare And each must be a
-link with a variable, else it is the link that is looked for.
+in names are \\t, line feeds \\n). Of a pattern without variables it says yes or no. Clauses may
+be wrapped in Meet, Get, Query, Bind, Present and And, as AtomSpace has them; in a bare And each
+must be a link with a variable, else it is the link that is looked for. What only a program can
+answer (Not, Or, Absent, Dual, globs, comparisons) is refused.
 
 Example, who is whatever Kecia is:
   opencog-qat opencog query kb.opencog.gguf '
@@ -47,7 +51,7 @@ bound too, an atom that is there twice matches twice, (, A B) is of two patterns
 pub enum OpenCogCommand {
     /// Pack AtomSpace text or MeTTa, MOSES programs, or both, into a companion file that is queried
     /// where it lies
-    #[command(after_help = PACK_HELP, allow_missing_positional = true)]
+    #[command(after_help = PACK_HELP, override_usage = PACK_USAGE)]
     Pack(PackArgs),
 
     /// Write the atoms of a companion as AtomSpace text or MeTTa again, its MOSES programs, or both
@@ -76,13 +80,9 @@ pub enum OpenCogCommand {
 #[derive(Debug, Args)]
 pub struct PackArgs {
     /// AtomSpace text (.scm), or MeTTa (.metta), whose commands (`!`) are not run; of another name,
-    /// what stands in it tells. May be left out where there is --moses
-    #[arg(value_name = "KB.scm", required_unless_present = "moses")]
-    input: Option<PathBuf>,
-
-    /// The companion to write
-    #[arg(value_name = "KB.opencog.gguf", required = true)]
-    output: PathBuf,
+    /// what stands in it tells; may be left out if there is --moses. Last, the companion to write
+    #[arg(value_names = ["KB.scm", "KB.opencog.gguf"], num_args = 1..=2, required = true)]
+    files: Vec<PathBuf>,
 
     #[command(flatten)]
     coding: CodingArgs,
@@ -123,7 +123,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "5.0|2026|metta", value_parser = target)]
     target: Option<ExportTarget>,
 
-    /// The modules of OpenCog that it has loaded, such as attention,pln,ure,bioscience: their types are
+    /// The modules of OpenCog that it has loaded, such as attention,pln,ure,agi-bio: their types are
     /// written as any others. What a reader without them stops at comes last, and is counted
     #[arg(long, value_name = "MODULES", value_delimiter = ',', value_parser = module)]
     modules: Vec<String>,
@@ -193,8 +193,9 @@ pub struct CodingArgs {
     #[command(flatten)]
     aliases: AliasArgs,
 
-    /// How truth values are kept, of MeTTa `(STV s c)`, which only a codec by name changes: chosen, which loses nothing where at most 256 are distinct, else
-    /// at most 0.5 % of a strength or a count; exact; or by name: palette, guarded-uniform8,
+    /// How truth values are kept, of MeTTa `(STV s c)` and `(stv s c)`, which only a codec by name
+    /// changes: chosen, which loses nothing where at most 256 are distinct, else at most 0.5 % of a
+    /// strength or a count; exact; or by name: palette, guarded-uniform8,
     /// logcount8, column8, uniform8 (plain, without guards)
     #[arg(long, value_name = "CODEC", default_value = "chosen", value_parser = truth)]
     #[arg(help_heading = "OpenCog data")]
@@ -214,7 +215,7 @@ pub struct CodingArgs {
     #[arg(long, value_name = "FILE.combo", help_heading = "OpenCog data")]
     moses: Option<PathBuf>,
 
-    /// The table that the programs are about: constants are coded by what that changes on it
+    /// The table that the programs are about, .csv or a compressed .ctable: constants are coded by what that changes on it
     #[arg(long, value_name = "FILE.csv", requires = "moses", help_heading = "OpenCog data")]
     moses_table: Option<PathBuf>,
 
@@ -302,13 +303,33 @@ fn gigabytes(text: &str) -> Result<f64, String> {
 }
 
 impl PackArgs {
-    /// The job, checked.
+    /// What is wrong with the files that are named, if something is.
+    pub(super) fn misuse(&self) -> Option<String> {
+        let without_text = self.coding.moses.is_some();
+        match &self.files[..] {
+            [_, _] => None,
+            [_] if without_text => None,
+            [one] => Some(format!(
+                "expected KB.scm KB.opencog.gguf, found only {}; --moses programs need no KB.scm",
+                one.display()
+            )),
+            files => Some(format!(
+                "expected KB.scm KB.opencog.gguf, found {} files, as the third {}",
+                files.len(),
+                files.get(2).map(|file| file.display().to_string()).unwrap_or_default()
+            )),
+        }
+    }
+
+    /// The job.
     pub fn job(self) -> anyhow::Result<PackJob> {
-        let (output, report, force) = (self.output, self.report, self.force);
+        let (mut files, report, force) = (self.files, self.report, self.force);
+        let output = files.pop().context("name the companion to write")?;
+        let input = files.pop();
         let half = || Memory::of_this_machine().bytes() / 2;
         let memory = self.memory.map_or_else(half, |gb| Memory::Asked(gb).bytes());
         let sorting = Some(Sorting { memory, folder: folder_of(&output).into() });
-        let request = Request { sorting, ..self.coding.request(self.input) };
+        let request = Request { sorting, ..self.coding.request(input) };
         Ok(PackJob { request, output, report, force })
     }
 }
@@ -360,12 +381,20 @@ fn alias(pair: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Repositories of OpenCog, and the module of each that declares its types.
+const REPOSITORIES: [(&str, &str); 3] =
+    [("agi-bio", "bioscience"), ("moses", "asmoses"), ("lg-atomese", "lg")];
+
+/// A module by its name, or by that of its repository.
 fn module(name: &str) -> Result<String, String> {
+    let of = REPOSITORIES.iter().find(|(repository, _)| *repository == name);
+    let name = of.map_or(name, |(_, module)| module);
     let mut known = Declarations::builtin().modules();
     if known.any(|known| known == name) {
         return Ok(name.into());
     }
-    let all: Vec<&str> = Declarations::builtin().modules().collect();
+    let repositories = REPOSITORIES.iter().map(|(repository, _)| *repository);
+    let all: Vec<&str> = Declarations::builtin().modules().chain(repositories).collect();
     Err(format!("expected one of {}", all.join(", ")))
 }
 

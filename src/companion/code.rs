@@ -42,6 +42,9 @@ pub(super) fn code(data: &mut Data, request: &Request) -> Result<Coded, Error> {
     if let Some(metta) = &data.metta {
         coded.metta(metta, request)?;
     }
+    if let Some(report) = &mut coded.atomspace {
+        report.warning = data.warning.take();
+    }
     if let Some(programs) = &data.programs {
         coded.programs(programs, request)?;
     }

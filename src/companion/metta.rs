@@ -45,7 +45,7 @@ pub(super) fn told(metta: &Metta, form: Form, bytes: u64) -> AtomSpaceReport {
     }
     let open = metta.holds_variables();
     let mut is_seen = vec![false; open.len()];
-    let (top, commands) = (order.len(), commands.count as usize);
+    let (top, commands) = (order.len(), Some(commands.count));
     let mut of = MettaReport { top, distinct: 0, open: 0, commands };
     for atom in order {
         if !std::mem::replace(&mut is_seen[atom.index()], true) {
@@ -62,7 +62,7 @@ pub(super) fn told_of(tops: &Tops) -> MettaReport {
         top: tops.len(),
         distinct: tops.distinct().count(),
         open: tops.open().count(),
-        commands: tops.commands(),
+        commands: None,
     }
 }
 

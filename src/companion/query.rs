@@ -100,6 +100,7 @@ fn answer_of_companion(opened: &Opened, job: &QueryJob) -> Result<Answer, Error>
 }
 
 fn answer_of_metta(metta: &PackedMetta, job: &QueryJob) -> Result<Answer, Error> {
+    read::refuse_words(&job.file, &job.aliases, &job.types)?;
     let answers = crate::opencog::metta::query::query(metta, &job.pattern, job.limit);
     let Answers { variables, matches, is_complete } =
         answers.map_err(|e| Error::opencog(&job.file, format!("the pattern: {e}")))?;

@@ -24,6 +24,8 @@ pub(super) struct Data {
     /// Atoms that were too many for memory.
     pub sorted: Option<(Sorted, ReadSummary)>,
     pub programs: Option<Programs>,
+    /// What is to be said of memory.
+    pub warning: Option<String>,
 }
 
 /// Programs, and what they are about.
@@ -57,13 +59,41 @@ pub(super) fn data(request: &Request) -> Result<Data, Error> {
     let mut data = match text {
         Some(text) => match text.language(!request.aliases.is_empty())? {
             Language::Scheme => atoms(text, request)?,
-            Language::Metta => Data { metta: Some(metta(text)?), ..Data::default() },
+            Language::Metta => {
+                refuse_words(text.path, &request.aliases, &request.types)?;
+                let metta = metta(text)?;
+                let sorting = request.sorting.as_ref();
+                let warning =
+                    sorting.and_then(|sorting| sorting.warning(metta.space.bytes(), OF_METTA));
+                Data { metta: Some(metta), warning, ..Data::default() }
+            }
         },
         None => Data::default(),
     };
     data.programs = request.programs().map(|path| programs(path, request)).transpose()?;
     Ok(data)
 }
+
+/// Refuses what is said of the words of AtomSpace text, where the atoms of a file are MeTTa.
+pub(super) fn refuse_words(
+    path: &Path,
+    aliases: &[(String, String)],
+    types: &[PathBuf],
+) -> Result<(), Error> {
+    match aliases.is_empty() && types.is_empty() {
+        true => Ok(()),
+        false => Err(Error::opencog(
+            path,
+            "its atoms are MeTTa, of which --alias and --types tell nothing; leave them out",
+        )),
+    }
+}
+
+/// Why atoms are read and ordered at once.
+const OF_METTA: &str = "MeTTa is sorted in memory alone";
+const OF_NAMES: &str = "from the first `define` of an atom or value, state, definition or \
+                        scope on, a text is held in memory";
+const OF_VALIDATE: &str = "--validate needs all that was read";
 
 /// Reads a text of MeTTa.
 pub(super) fn metta(text: Text) -> Result<Metta, Error> {
@@ -82,7 +112,10 @@ pub(super) fn fault(path: &Path, error: atomspace::Error) -> Error {
 /// Reads a text of atoms, in parts that are sorted where memory may not suffice.
 fn atoms(text: Text, request: &Request) -> Result<Data, Error> {
     let Some(sorting) = request.sorting.as_ref().filter(|_| !request.validate) else {
-        return Ok(Data { atoms: Some(atomspace(text, request)?), ..Data::default() });
+        let atoms = atomspace(text, request)?;
+        let sorting = request.sorting.as_ref();
+        let warning = sorting.and_then(|sorting| sorting.warning(atoms.0.bytes(), OF_VALIDATE));
+        return Ok(Data { atoms: Some(atoms), warning, ..Data::default() });
     };
     let path = text.path;
     let blamed = |error| blamed(path, error);
@@ -91,13 +124,15 @@ fn atoms(text: Text, request: &Request) -> Result<Data, Error> {
     let (last, mut summary) =
         read_in_parts(text.into_reader(), &options(request)?, sorting.part(), &mut add)
             .map_err(blamed)?;
+    // Of what can be cut, less is left.
+    let warning = sorting.warning(last.space.bytes(), OF_NAMES);
     if sorter.is_empty() {
-        return Ok(Data { atoms: Some((last.space, summary)), ..Data::default() });
+        return Ok(Data { atoms: Some((last.space, summary)), warning, ..Data::default() });
     }
     let sorted = sorter.add(last).and_then(|()| sorter.finish()).map_err(blamed)?;
     summary.values_taken -= sorted.values_ignored();
     summary.values_ignored += sorted.values_ignored();
-    Ok(Data { sorted: Some((sorted, summary)), ..Data::default() })
+    Ok(Data { sorted: Some((sorted, summary)), warning, ..Data::default() })
 }
 
 /// Reads a text of atoms.

@@ -64,6 +64,19 @@ impl Sorting {
     pub(super) fn part(&self) -> usize {
         usize::try_from(self.memory / SHARE).unwrap_or(usize::MAX)
     }
+
+    /// What is to be said where atoms of so many bytes were read and are ordered at once, for this
+    /// reason: nothing if there is memory for that.
+    pub(super) fn warning(&self, bytes: usize, reason: &str) -> Option<String> {
+        let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+        (bytes >= self.part()).then(|| {
+            format!(
+                "about {} of memory was taken, beyond the {} that --memory allows: {reason}",
+                mb((bytes as u64).saturating_mul(SHARE)),
+                mb(self.memory)
+            )
+        })
+    }
 }
 
 /// How attention values are kept.

@@ -82,7 +82,7 @@ pub enum ExportTarget {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
     /// Of the atoms of an AtomSpace, where they were asked for.
     pub atoms: Option<ExportSummary>,
@@ -90,6 +90,8 @@ pub struct Exported {
     pub metta: Option<u64>,
     /// Programs, where they were asked for.
     pub programs: Option<usize>,
+    /// What is to be said of the name of the text of atoms.
+    pub warning: Option<String>,
 }
 
 /// The summary, several lines.
@@ -97,6 +99,8 @@ impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.atoms.map_or(Ok(()), |atoms| write_exported(f, &atoms))?;
         self.metta.map_or(Ok(()), |atoms| writeln!(f, "  lines        {atoms}"))?;
+        let mut warnings = self.warning.iter();
+        warnings.try_for_each(|warning| writeln!(f, "  warning      {warning}"))?;
         self.programs.map_or(Ok(()), |programs| writeln!(f, "  programs     {programs}"))
     }
 }
@@ -149,7 +153,12 @@ pub fn export(job: &ExportJob) -> Result<Exported, Error> {
     let opened = Opened::open(companion)?;
     let atoms = output.as_ref().map(|path| export_atoms(&opened, job, path)).transpose()?;
     let programs = moses.as_ref().map(|path| export_programs(&opened, job, path)).transpose()?;
+    let named_otherwise = |path: &PathBuf| {
+        let (_, written) = atoms.as_ref()?;
+        named_otherwise(path, matches!(written, Written::Metta(_)))
+    };
     let exported = Exported {
+        warning: output.as_ref().and_then(named_otherwise),
         atoms: atoms.as_ref().and_then(|(_, written)| match written {
             Written::AtomSpace(summary) => Some(*summary),
             Written::Metta(_) => None,
@@ -170,6 +179,20 @@ enum Written {
     AtomSpace(ExportSummary),
     /// So many atoms at the top.
     Metta(u64),
+}
+
+/// What is to be said of a text that its name says to be in the other language.
+fn named_otherwise(path: &Path, is_metta: bool) -> Option<String> {
+    let of = path.extension()?.to_string_lossy().to_ascii_lowercase();
+    let (written, other) = match (is_metta, &*of) {
+        (false, "metta") => ("AtomSpace text (Scheme)", "scm"),
+        (true, "scm" | "scheme") => ("MeTTa", "metta"),
+        _ => return None,
+    };
+    let name = path.display();
+    Some(format!(
+        "{name} is {written}, which is not what its name says: call it .{other}, or it is refused"
+    ))
 }
 
 fn export_atoms(
@@ -193,6 +216,11 @@ fn export_atoms(
         (Some(ExportTarget::AtomSpace(target)), None) => target,
         (Some(ExportTarget::Metta) | None, _) => Target::default(),
     };
+    if metta.is_some() && !(job.modules.is_empty() && job.types.is_empty()) {
+        let fault =
+            "its atoms are MeTTa, of which --modules and --types tell nothing; leave them out";
+        return Err(Error::opencog(companion, fault));
+    }
     let space = opened.whole_space()?;
     let mut file = BufWriter::new(OutputFile::create(path, *force)?);
     let written = match &metta {
@@ -266,6 +294,7 @@ fn text_stats(
 ) -> Result<Stats, Error> {
     let text = Text::open(path)?;
     if text.language(!aliases.is_empty())? == Language::Metta {
+        read::refuse_words(path, aliases, types)?;
         let atomspace = Some(metta::told(&read::metta(text)?, Form::Mapped, 0));
         return Ok(Stats { atomspace, ..Stats::of(path) });
     }

@@ -194,8 +194,7 @@ fn checked_name(target: &Path, overwrite: bool) -> Result<(&Path, &OsStr), Error
     }
     let folder = folder_of(target);
     if !folder.is_dir() {
-        let source = io::Error::from(io::ErrorKind::NotFound);
-        return Err(Error::io(folder, "there is no such folder; create it first", source));
+        return Err(Error::parameter(folder, "there is no such folder; create it first"));
     }
     match target.symlink_metadata() {
         Ok(_) if !overwrite => Err(exists(target)),
@@ -342,7 +341,10 @@ mod tests {
     fn a_missing_folder_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = OutputFile::create(&folder.path().join("no/out.gguf"), false).unwrap_err();
-        assert!(error.to_string().contains("no: there is no such folder"), "{error}");
+        assert!(
+            error.to_string().ends_with("no: there is no such folder; create it first"),
+            "{error}"
+        );
         let error = OutputFile::create(folder.path(), true).unwrap_err();
         assert!(error.to_string().contains("it is a folder"), "{error}");
     }

@@ -156,8 +156,7 @@ fn checked_place(target: &Path, overwrite: bool, known: Known) -> Result<(&Path,
     };
     let folder = folder_of(target);
     if !folder.is_dir() {
-        let source = io::Error::from(io::ErrorKind::NotFound);
-        return Err(Error::io(folder, "there is no such folder; create it first", source));
+        return Err(Error::parameter(folder, "there is no such folder; create it first"));
     }
     let metadata = match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((folder, name)),

@@ -69,6 +69,9 @@ pub struct AtomSpaceReport {
     pub values_ignored: Option<u64>,
     /// What was passed over in the text.
     pub skipped: Vec<SkippedReport>,
+    /// What is to be said of the memory that reading the text took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// What is at the top, where the atoms are those of MeTTa.
     pub metta: Option<MettaReport>,
     /// What is mined of all trees, and of those that a filter of truth values lets pass; where it was
@@ -87,8 +90,9 @@ pub struct MettaReport {
     pub distinct: usize,
     /// How many of these hold variables.
     pub open: usize,
-    /// Commands that the text had, which are not run and not kept.
-    pub commands: usize,
+    /// Commands of a text, which are not run and not kept: no companion tells of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<u64>,
 }
 
 /// Atoms of a type.
@@ -235,6 +239,7 @@ impl AtomSpaceReport {
             values_taken: None,
             values_ignored: None,
             skipped: Vec::new(),
+            warning: None,
             metta: None,
             mining: None,
             latency: None,

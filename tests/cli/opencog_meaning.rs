@@ -285,3 +285,144 @@ fn tables_may_be_compressed_or_end_rows_with_commas_and_are_named() {
     folder.write("numbers.csv", b"t,a,b\n1.5,1,1\n0,1,0\n");
     folder.refused_with(&pack("numbers.csv"), "numbers.csv: ");
 }
+
+/// A text, packed with these flags; what is told.
+fn packed(folder: &Folder, text: &str, flags: &str) -> String {
+    folder.write("kb.scm", text.as_bytes());
+    let shown = folder.run(&format!("opencog pack --force {flags} kb.scm kb.opencog.gguf"));
+    String::from_utf8(shown.success().get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_link_is_kept_without_a_value_that_is_not_known() {
+    let (_, lines) = atoms(
+        "(Inheritance (Concept \"a\") (Concept \"b\") (GenericTruthValue 1 2))
+         (List (FloatStream 1 2) (Concept \"c\") (stv 0.5 0.5))
+         (Concept \"d\" (alist (cons (Predicate \"k\") (LinkValue (FloatValue 1) (FooValue 3)))))",
+    );
+    for part in [
+        "(InheritanceLink (ConceptNode \"a\")(ConceptNode \"b\"))",
+        "(ListLink (ConceptNode \"c\") (alist (cons (PredicateNode \"*-TruthValueKey-*\")(SimpleTruthValue 0.5 0.5))))",
+        "(LinkValue (FloatValue 1))",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
+    }
+}
+
+#[test]
+fn forms_that_only_scheme_reads_are_passed_over_and_told() {
+    let folder = Folder::empty();
+    let told = packed(
+        &folder,
+        "(cog-set-tv! (Concept \"a\") (cog-new-stv 0.5 0.6))
+         (cog-set-value! (Concept \"a\") (Predicate \"k\") (FloatValue (list 1 2 3)))
+         (Number (list 1 2 3)) (SexprAst \"(gunk)\") (Similarity \"x\") (Gene (Concept \"a\"))",
+        "",
+    );
+    for part in
+        ["truth values 1", "(SexprAst ..) with a name", "(Gene ..) that holds atoms", "--types"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    folder.run("opencog export -q kb.opencog.gguf again.scm").success();
+    let again = String::from_utf8(folder.read("again.scm")).unwrap();
+    assert!(again.contains("(FloatValue 1 2 3)") && again.contains("(NumberNode \"1 2 3\")"));
+}
+
+#[test]
+fn what_is_lost_with_a_state_is_told() {
+    let state = |value: &str| format!("(State (Concept \"k\") (Concept \"{value}\"))");
+    let text = format!(
+        "(List {} (Concept \"z\") (stv .5 .5))\n\
+         (cog-set-value! (Concept \"h\") (Predicate \"k\") {})\n{}",
+        state("v1"),
+        state("v1"),
+        state("v2")
+    );
+    let told = packed(&Folder::empty(), &text, "");
+    for part in [
+        "values       0",
+        "1 x a link that holds a state, which a later one took the place of, line 3",
+        "2 x a value of or on a state, which a later one took the place of, line 3",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn little_memory_changes_nothing_and_too_little_is_told() {
+    let folder = Folder::empty();
+    let nested = "(Concept \"a\")\n(List (Concept \"a\" (stv 0.1 0.1) (stv 0.2 0.2)))\n";
+    let state = "(State (Concept \"k\") (Concept \"v\"))\n";
+    for (text, is_cut) in [
+        (nested.to_owned(), true),
+        (format!("(define a (Concept \"a\"))\n{nested}"), false),
+        (format!("{nested}{state}"), false),
+        (format!("{nested}(Lambda (Variable \"$x\") (List (Variable \"$x\")))\n"), false),
+    ] {
+        let told = packed(&folder, &text, "");
+        assert!(!told.contains("warning"), "{told}");
+        let whole = folder.read("kb.opencog.gguf");
+        let told = packed(&folder, &text, "--memory 0.00000001");
+        assert!(whole == folder.read("kb.opencog.gguf"), "{text}");
+        assert_eq!(told.contains("warning"), !is_cut, "{told}");
+        assert!(is_cut || told.contains("--memory allows: from the first `define`"), "{told}");
+    }
+    let told = packed(&folder, nested, "--memory 0.00000001 --validate");
+    assert!(told.contains("--validate needs all that was read"), "{told}");
+    folder.write("kb.metta", b"(a b)");
+    let pack = "opencog pack --memory 0.00000001 kb.metta metta.opencog.gguf";
+    folder.run(pack).success().stdout(predicate::str::contains("MeTTa is sorted in memory alone"));
+}
+
+#[test]
+fn what_no_query_finds_is_refused_by_name() {
+    let folder = Folder::empty();
+    folder.write("kb.scm", b"(List (Concept \"a\") (Concept \"b\"))");
+    for (pattern, named) in
+        [("(List (Glob \"$x\"))", "GlobNode"), ("(Dual (List (Concept \"a\")))", "DualLink")]
+    {
+        let refused = folder.run_with(&["opencog", "query", "kb.scm", pattern]).code(1);
+        refused.stderr(predicate::str::contains(named));
+    }
+}
+
+#[test]
+fn modules_are_known_by_the_names_of_their_repositories() {
+    let text = "(GeneNode \"g\")\n(ConceptNode \"a\")";
+    let (lines, told) = exported(text, "");
+    assert!(lines.ends_with(&["(GeneNode \"g\")".to_owned()]) && told.contains("warning"));
+    for module in ["agi-bio", "bioscience", "moses,agi-bio"] {
+        let (_, told) = exported(text, &format!("--modules {module}"));
+        assert!(!told.contains("warning"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_rewritten_is_written_so_again() {
+    let text = "(cog-set-value! (Concept \"a\") (Predicate \"*-TruthValueKey-*\") (BoolValue 1 0))
+        (cog-set-value! (Concept \"b\") (Predicate \"k\") (BoolValue 1 0))";
+    for target in ["5.0", "2026"] {
+        let (first, told) = exported(text, &format!("--target {target}"));
+        assert_eq!(told.contains("2 BoolValues"), target == "5.0", "{told}");
+        let (second, _) = exported(&first.join("\n"), &format!("--target {target}"));
+        assert_eq!(first, second);
+    }
+}
+
+#[test]
+fn a_program_that_a_table_does_not_suit_is_named_with_its_column() {
+    let folder = Folder::empty();
+    folder.write("best.combo", b"and($a $b)\nand($b $a)\nor($c $a)\n");
+    folder.write("t.csv", b"t,a,b,c\n1,1,1,0.5\n0,1,0,0.25\n");
+    let pack = "opencog pack --moses best.combo --moses-table t.csv best.opencog.gguf";
+    folder.refused_with(pack, "t.csv: program 3, input `$c`: expected Boolean");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told_of_once() {
+    let folder = Folder::empty();
+    folder.write("kb.scm", b"(Concept \"a\")");
+    let told = folder.refused("opencog pack kb.scm none/kb.opencog.gguf");
+    assert!(told.trim_end().ends_with("create it first"), "{told}");
+}

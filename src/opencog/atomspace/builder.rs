@@ -11,7 +11,7 @@ use super::declarations::Declarations;
 use super::error::Error;
 use super::identity::Role;
 use super::number;
-use super::replaced;
+use super::replaced::{self, Gone, Left};
 use super::space::{AtomSpace, Values};
 use super::terms::Terms;
 use super::types::{AtomType, Kind, TypeId, TypeTable};
@@ -42,8 +42,8 @@ pub struct Builder {
     replaced: Vec<(AtomId, AtomId)>,
 }
 
-/// About how many bytes the values of an atom under other keys take: mostly a few numbers.
-const BYTES_OF_OTHERS: usize = 200;
+/// How many atoms one that is written again may hold, itself among them.
+const MOST_AGAIN: usize = 64;
 
 /// An atom that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +94,7 @@ impl Builder {
 
     /// About how many bytes of memory the atoms and their values take.
     pub(super) fn bytes(&self) -> usize {
-        let Values { truth, attention, other } = &self.values;
-        let values = truth.bytes() + attention.bytes() + other.len() * BYTES_OF_OTHERS;
-        self.atoms.bytes() + self.table.bytes() + values
+        self.atoms.bytes() + self.table.bytes() + self.values.bytes()
     }
 
     /// Whether what is added next may be what is there though it is not the same: a scope of other
@@ -246,6 +244,67 @@ impl Builder {
         Ok(added)
     }
 
+    /// How many states others took the place of.
+    pub(super) fn replaced_count(&self) -> usize {
+        self.replaced.len()
+    }
+
+    /// The atom as it is if it is written again: where another state took the place of a state that
+    /// it is or holds, that is the state of its key again. One that holds very many atoms stays as it
+    /// is.
+    pub(super) fn again(&mut self, atom: AtomId) -> Result<AtomId, Error> {
+        if self.replaced.is_empty() {
+            return Ok(atom);
+        }
+        let Some(all) = self.all_in(atom, MOST_AGAIN) else { return Ok(atom) };
+        // What a link holds comes before it.
+        let mut new: Vec<AtomId> = Vec::with_capacity(all.len());
+        let mut outgoing = Vec::new();
+        for &old in &all {
+            let of = self.atoms.type_of(old);
+            if self.types()[of.index()].kind == Kind::Node {
+                new.push(old);
+                continue;
+            }
+            let now = |held: &AtomId| all.binary_search(held).map_or(*held, |place| new[place]);
+            outgoing.clear();
+            outgoing.extend(self.atoms.outgoing(old).iter().map(now));
+            let is_same = outgoing == self.atoms.outgoing(old) && !self.is_replaced(of, old);
+            new.push(if is_same { old } else { self.add_link(of, &outgoing)?.atom });
+        }
+        Ok(new.pop().unwrap_or(atom))
+    }
+
+    /// An atom and all that it holds, ascending, each once; none if there are more than so many.
+    fn all_in(&self, atom: AtomId, most: usize) -> Option<Vec<AtomId>> {
+        let mut all = vec![atom];
+        let mut place = 0;
+        while place < all.len() {
+            let of = self.atoms.type_of(all[place]);
+            if self.types()[of.index()].kind == Kind::Link {
+                for &held in self.atoms.outgoing(all[place]) {
+                    if !all.contains(&held) {
+                        all.push(held);
+                    }
+                }
+            }
+            place += 1;
+            if all.len() > most {
+                return None;
+            }
+        }
+        all.sort_unstable();
+        Some(all)
+    }
+
+    fn is_replaced(&self, of: TypeId, atom: AtomId) -> bool {
+        let outgoing = self.atoms.outgoing(atom);
+        let is_other = |key: &AtomId| self.unique.get(&(of, *key)).is_some_and(|now| *now != atom);
+        self.roles[of.index()] == Role::State
+            && outgoing.first().is_some_and(is_other)
+            && self.terms().is_closed(outgoing)
+    }
+
     fn intern(&mut self, of: TypeId, content: Content) -> Result<Added, Error> {
         let (atom, is_new) = self.table.intern(&mut self.atoms, of, content)?;
         Ok(Added { atom, is_new })
@@ -381,12 +440,18 @@ impl Builder {
 
     /// The space, with its indexes.
     pub fn finish(self) -> AtomSpace {
+        self.finish_without().0
+    }
+
+    /// The space, and what is gone with states that others took the place of.
+    pub(super) fn finish_without(self) -> (AtomSpace, Gone) {
         let Builder { types, atoms, table, values, replaced, .. } = self;
         if replaced.is_empty() {
-            return AtomSpace::new(types, atoms, table, values);
+            return (AtomSpace::new(types, atoms, table, values), Gone::default());
         }
-        let (atoms, table, values) = replaced::without(&types, &atoms, &values, &replaced);
-        AtomSpace::new(types, atoms, table, values)
+        let left = replaced::without(&types, &atoms, &values, &replaced);
+        let Left { atoms, table, values, gone } = left;
+        (AtomSpace::new(types, atoms, table, values), gone)
     }
 }
 

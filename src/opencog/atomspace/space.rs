@@ -22,6 +22,16 @@ pub(super) struct Values {
     pub other: FxHashMap<AtomId, Vec<(AtomId, Value)>>,
 }
 
+/// About how many bytes the values of an atom under other keys take: mostly a few numbers.
+const BYTES_OF_OTHERS: usize = 200;
+
+impl Values {
+    /// About how many bytes of memory they take.
+    pub fn bytes(&self) -> usize {
+        self.truth.bytes() + self.attention.bytes() + self.other.len() * BYTES_OF_OTHERS
+    }
+}
+
 /// Atoms and their values in memory. [`Builder`](super::Builder) makes it; the indexes of incoming
 /// sets and of types are made when something is first asked of them.
 #[derive(Debug, Clone)]
@@ -38,6 +48,11 @@ impl AtomSpace {
     pub(super) fn new(types: TypeTable, atoms: Atoms, table: AtomTable, values: Values) -> Self {
         let (incoming, by_type) = (OnceLock::new(), OnceLock::new());
         AtomSpace { types, atoms, table, values, incoming, by_type }
+    }
+
+    /// About how many bytes of memory the atoms and their values take, without indexes.
+    pub fn bytes(&self) -> usize {
+        self.atoms.bytes() + self.table.bytes() + self.values.bytes()
     }
 
     /// The links that hold each atom.

@@ -275,12 +275,15 @@ impl Value {
         }
     }
 
-    /// The value where atoms have other ids; none where one of its atoms has none.
-    pub(super) fn moved(&self, id: &impl Fn(AtomId) -> Option<AtomId>) -> Option<Value> {
-        Some(match self {
+    /// The value where atoms have other ids.
+    ///
+    /// # Errors
+    /// What `id` fails with: one of its atoms has none.
+    pub(super) fn moved<E>(&self, id: &impl Fn(AtomId) -> Result<AtomId, E>) -> Result<Value, E> {
+        Ok(match self {
             Value::Atom(atom) => Value::Atom(id(*atom)?),
             Value::Links(values) => {
-                Value::Links(values.iter().map(|value| value.moved(id)).collect::<Option<_>>()?)
+                Value::Links(values.iter().map(|value| value.moved(id)).collect::<Result<_, _>>()?)
             }
             Value::Derived(kind, value) => Value::Derived(kind.clone(), value.moved(id)?.into()),
             other => other.clone(),

@@ -16,7 +16,6 @@ mod key {
     pub const VERSION: &str = "opencog.metta.version";
     /// How many atoms are at the top, each counted as often as it is there.
     pub const ATOMS: &str = "opencog.metta.atoms";
-    pub const COMMANDS: &str = "opencog.metta.commands";
 }
 
 /// The parts.
@@ -37,6 +36,7 @@ mod name {
 
 impl Metta {
     /// What a companion file holds of it: the section of the atoms, and that of those at the top.
+    /// Nothing of what was passed over: the same atoms are the same bytes.
     pub fn sections(&self, form: Form) -> [Section; 2] {
         let (ordered, places) = Ordered::with_places(&self.space, TruthCoding::Exact);
         let order: Vec<u32> = self.order.iter().map(|atom| places[atom.index()]).collect();
@@ -51,7 +51,7 @@ impl Metta {
                 mapped(&order, &open)
             }
         };
-        [ordered.section(form), with_metadata(tops, order.len(), self.commands.count)]
+        [ordered.section(form), with_metadata(tops, order.len())]
     }
 
     /// Of each atom whether it is a variable or holds one.
@@ -60,10 +60,9 @@ impl Metta {
     }
 }
 
-fn with_metadata(mut section: Section, tops: usize, commands: u64) -> Section {
+fn with_metadata(mut section: Section, tops: usize) -> Section {
     section.set(key::VERSION, Value::U32(VERSION));
     section.set(key::ATOMS, Value::U64(tops as u64));
-    section.set(key::COMMANDS, Value::U64(commands));
     section
 }
 
@@ -122,7 +121,7 @@ pub fn expand(companion: &Companion, store: &impl AtomStore) -> Result<Section, 
     let order = ids::expand(companion.bytes(name::ORDER_AT_REST)?, tops, atoms);
     let order = order.ok_or_else(|| unlike(name::ORDER_AT_REST))?;
     let section = mapped(&order, &hold_variables(store));
-    Ok(with_metadata(section, tops, companion.count(key::COMMANDS)? as u64))
+    Ok(with_metadata(section, tops))
 }
 
 fn unlike(part: &str) -> SectionError {
@@ -138,7 +137,6 @@ pub struct Tops<'a> {
     repeated: Ids<'a>,
     times: Ids<'a>,
     open: Ids<'a>,
-    commands: usize,
 }
 
 /// Whether a companion holds MeTTa.
@@ -167,7 +165,6 @@ impl<'a> Tops<'a> {
             repeated: ids(name::REPEATED, atoms)?,
             times: ids(name::TIMES, count.saturating_add(1))?,
             open: ids(name::OPEN, atoms)?,
-            commands: companion.count(key::COMMANDS)?,
         };
         let checks = [
             (name::ORDER, tops.order.len() == count),
@@ -188,11 +185,6 @@ impl<'a> Tops<'a> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// How many commands the text had that were passed over.
-    pub fn commands(&self) -> usize {
-        self.commands
     }
 
     /// The atoms at the top, in order; none for what a broken file has in place of one.
@@ -231,6 +223,56 @@ impl<'a> Tops<'a> {
         match self.has(atom) {
             false => 0,
             true => self.repeated.find(atom.0).map_or(1, |at| self.times.get(at) as usize),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::section::write;
+    use super::super::read;
+    use super::*;
+    use crate::gguf::Gguf;
+
+    const TEXT: &str = "(a $x) (a b) (a b) 7";
+
+    fn opened(sections: &[Section]) -> Gguf {
+        let file = write(Vec::new(), std::path::Path::new("x"), sections).unwrap();
+        Gguf::from_bytes("x", file).unwrap()
+    }
+
+    #[test]
+    fn commands_leave_no_trace() {
+        let with = read(format!("!(f) {TEXT} !(g)").as_bytes()).unwrap();
+        for form in [Form::Mapped, Form::AtRest] {
+            assert_eq!(with.sections(form), read(TEXT.as_bytes()).unwrap().sections(form));
+        }
+    }
+
+    #[test]
+    fn a_file_that_counts_commands_is_read() {
+        let metta = read(TEXT.as_bytes()).unwrap();
+        for form in [Form::Mapped, Form::AtRest] {
+            let mut sections = metta.sections(form);
+            let key = "opencog.metta.commands";
+            sections[1].set(key, Value::U64(3));
+            let gguf = opened(&sections);
+            let companion = Companion::new(&gguf).unwrap();
+            assert!(is_in(&companion).unwrap());
+            let expanded = match form {
+                Form::Mapped => None,
+                Form::AtRest => Some(expand(&companion, &metta.space).unwrap()),
+            };
+            let gguf = opened(expanded.as_slice());
+            let companion = match form {
+                Form::Mapped => companion,
+                Form::AtRest => Companion::new(&gguf).unwrap(),
+            };
+            let tops = Tops::of(&companion, metta.space.atom_count()).unwrap();
+            assert_eq!((tops.len(), tops.distinct().count()), (4, 3));
+            if form == Form::Mapped {
+                assert_eq!(tops.open().count(), 1);
+            }
         }
     }
 }

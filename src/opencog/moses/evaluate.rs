@@ -32,6 +32,10 @@ pub enum EvaluateError {
     /// A vertex is not of the type that its place asks for.
     #[error("expected {0:?}, found another type")]
     Type(Type),
+    /// An argument, by its place among [`Names::arguments`], is not of the type that its place asks
+    /// for.
+    #[error("expected {1:?}, found a column of another type")]
+    Argument(u32, Type),
 }
 
 /// An argument of the programs that the table does not have.
@@ -111,7 +115,7 @@ impl<'a> Row<'_, 'a> {
     fn argument(&self, argument: usize, negated: bool) -> Outcome<Answer<'a>> {
         match self.binding.columns[argument] {
             Column::Boolean(values) => Ok(Answer::Boolean(values[self.row] != negated)),
-            _ if negated => Err(EvaluateError::Type(Type::Boolean)),
+            _ if negated => Err(EvaluateError::Argument(argument as u32, Type::Boolean)),
             Column::Contin(values) => Ok(Answer::Contin(values[self.row])),
             Column::Enumerated(values) => Ok(Answer::Enumerated(&values[self.row])),
         }
@@ -209,14 +213,21 @@ impl<'a> Row<'_, 'a> {
     fn boolean(&self, at: usize) -> Outcome<bool> {
         match self.answer(at)? {
             Answer::Boolean(value) => Ok(value),
-            _ => Err(EvaluateError::Type(Type::Boolean)),
+            _ => Err(self.of_another_type(at, Type::Boolean)),
+        }
+    }
+
+    fn of_another_type(&self, at: usize, expected: Type) -> EvaluateError {
+        match self.tokens[at] {
+            Token::Argument { argument, .. } => EvaluateError::Argument(argument as u32, expected),
+            _ => EvaluateError::Type(expected),
         }
     }
 
     fn contin(&self, at: usize) -> Outcome<f64> {
         match self.answer(at)? {
             Answer::Contin(value) => Ok(value),
-            _ => Err(EvaluateError::Type(Type::Contin)),
+            _ => Err(self.of_another_type(at, Type::Contin)),
         }
     }
 }
@@ -300,7 +311,8 @@ mod tests {
         assert_eq!(answer("exp(1000)"), Err(EvaluateError::Overflow(f64::INFINITY)));
         assert_eq!(answer("car(list(1))"), Err(EvaluateError::Operator(Operator::Car)));
         assert_eq!(answer("and"), Err(EvaluateError::Operator(Operator::And)));
-        assert_eq!(answer("not($x)"), Err(EvaluateError::Type(Type::Boolean)));
+        assert_eq!(answer("not($x)"), Err(EvaluateError::Argument(0, Type::Boolean)));
+        assert_eq!(answer("not(+($x 1))"), Err(EvaluateError::Type(Type::Boolean)));
         assert_eq!(answer("ann($N1($I2 1))"), Err(EvaluateError::Operator(Operator::Network)));
     }
 

@@ -55,6 +55,7 @@ pub fn atoms(report: &AtomSpaceReport) -> Vec<Fact> {
         let of = format!("of {} atoms{}", report.attention_values, why.unwrap_or_default());
         facts.push(Fact::new("attention", of));
     }
+    facts.extend(report.warning.iter().map(|warning| Fact::new("warning", warning.clone())));
     facts
 }
 
@@ -63,7 +64,7 @@ fn at_the_top(report: &MettaReport) -> Vec<Fact> {
     let MettaReport { top, distinct, open, commands } = report;
     let at_top = format!("{top} atoms at the top, {distinct} distinct, {open} with variables");
     let mut facts = vec![Fact::new("MeTTa", at_top)];
-    if *commands > 0 {
+    if let Some(commands) = commands.filter(|&commands| commands > 0) {
         facts.push(Fact::new("commands", format!("{commands} behind `!`: not run, not kept")));
     }
     facts

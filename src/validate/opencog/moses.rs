@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::ranking::{kendall_tau, top, top_overlap};
 use crate::opencog::moses::{
-    BindError, Binding, Code, Codebook, CodedSearch, Column, Effort, Ensemble, Fitness, Genetics,
-    Lattice, Primitives, ScoreError, Search, Table, Tree, WORST, evaluate, score_answers,
+    ArgumentName, BindError, Binding, Code, Codebook, CodedSearch, Column, Effort, Ensemble,
+    EvaluateError, Fitness, Genetics, Lattice, Names, Primitives, ScoreError, Search, Table, Tree,
+    WORST, evaluate, score_answers,
 };
 
 /// How the fitness of programs changed by coding.
@@ -35,6 +36,41 @@ pub enum CompareError {
     /// A program has no score.
     #[error(transparent)]
     Score(#[from] ScoreError),
+    /// A program, by its place from 1, has none because of the column that is its input.
+    #[error("program {program}, input `${input}`: {fault}")]
+    Input {
+        /// Its place, from 1.
+        program: usize,
+        /// The column.
+        input: ArgumentName,
+        /// What is wrong.
+        fault: ScoreError,
+    },
+    /// A program, by its place from 1, has no score.
+    #[error("program {program}: {fault}")]
+    Program {
+        /// Its place, from 1.
+        program: usize,
+        /// What is wrong.
+        fault: ScoreError,
+    },
+}
+
+impl CompareError {
+    /// What is wrong with a program, the one at this place.
+    fn of_program(place: usize, names: &Names, fault: ScoreError) -> CompareError {
+        let program = place + 1;
+        let input = match fault {
+            ScoreError::Evaluate(EvaluateError::Argument(argument, _)) => {
+                names.arguments().get(argument as usize)
+            }
+            _ => None,
+        };
+        match input {
+            Some(input) => CompareError::Input { program, input: input.clone(), fault },
+            None => CompareError::Program { program, fault },
+        }
+    }
 }
 
 /// Compares the fitness of programs before and after coding.
@@ -51,12 +87,14 @@ pub fn fitness_change(
     assert_eq!(before.programs.len(), after.programs.len(), "the same programs");
     let bindings = [Binding::new(&before.names, table)?, Binding::new(&after.names, table)?];
     let (mut scores, mut agreed) = ([Vec::new(), Vec::new()], 0usize);
-    for (before, after) in before.programs.iter().zip(&after.programs) {
+    let names = [&before.names, &after.names];
+    for (place, (before, after)) in before.programs.iter().zip(&after.programs).enumerate() {
         let said = [before, after];
         let said = [0, 1].map(|i| evaluate(said[i], &bindings[i], |value| value));
         agreed += said[0].iter().zip(&said[1]).filter(|(a, b)| is_same(a, b)).count();
-        for (scores, said) in scores.iter_mut().zip(&said) {
-            scores.push(score_answers(said, table, fitness)?);
+        for ((scores, said), names) in scores.iter_mut().zip(&said).zip(names) {
+            let score = score_answers(said, table, fitness);
+            scores.push(score.map_err(|fault| CompareError::of_program(place, names, fault))?);
         }
     }
     let [before, after] = &scores;

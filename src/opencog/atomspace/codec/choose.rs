@@ -54,7 +54,20 @@ impl Codec {
     /// Codes these values. Guarded codecs keep exactly what would be further off than `tolerance`
     /// (relative, of strength and of count). None where a palette would need more than 256 pairs.
     pub fn encode(self, values: &[Truth], tolerance: f64) -> Option<Coded> {
-        let columns = || Columns::of(values, tolerance);
+        self.encode_counted(values, None, tolerance)
+    }
+
+    /// The same of values that are each there as often as `times` says.
+    ///
+    /// # Panics
+    /// If there are fewer of these than values.
+    pub fn encode_counted(
+        self,
+        values: &[Truth],
+        times: Option<&[usize]>,
+        tolerance: f64,
+    ) -> Option<Coded> {
+        let columns = || Columns { times, ..Columns::of(values, tolerance) };
         Some(match self {
             Codec::Palette => Coded::Palette(Palette::of(values)?),
             Codec::Uniform => columns().uniform(),
@@ -80,17 +93,20 @@ impl FromStr for Codec {
 }
 
 /// What is to be coded, column by column.
-struct Columns {
+struct Columns<'a> {
     strengths: Vec<f64>,
     confidences: Vec<f64>,
+    /// How often each is there; none if once.
+    times: Option<&'a [usize]>,
     tolerance: f64,
 }
 
-impl Columns {
-    fn of(values: &[Truth], tolerance: f64) -> Columns {
+impl<'a> Columns<'a> {
+    fn of(values: &[Truth], tolerance: f64) -> Columns<'a> {
         Columns {
             strengths: values.iter().map(|value| value.strength).collect(),
             confidences: values.iter().map(|value| value.confidence).collect(),
+            times: None,
             tolerance,
         }
     }
@@ -104,7 +120,7 @@ impl Columns {
     }
 
     fn per_column(&self) -> Coded {
-        let column = |quantity, values| fit::column(quantity, values, self.tolerance);
+        let column = |quantity, values| fit::column(quantity, values, self.times, self.tolerance);
         Coded::Columns {
             strength: column(Quantity::Strength, &self.strengths),
             confidence: column(Quantity::Confidence, &self.confidences),

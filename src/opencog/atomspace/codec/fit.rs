@@ -9,9 +9,15 @@ const HALVINGS: usize = 40;
 
 /// A column by levels of its own: its values where there are few enough of them, else the levels of
 /// least worst error. Where even that could be beyond `tolerance`, those levels of a lattice that keep
-/// the most values within it. What was coded by any of these is coded so again.
-pub(super) fn column(quantity: Quantity, values: &[f64], tolerance: f64) -> Column {
-    let distinct = Distinct::of(quantity, values);
+/// the most values within it, each counted as often as `times` says, or once. What was coded by any
+/// of these is coded so again.
+pub(super) fn column(
+    quantity: Quantity,
+    values: &[f64],
+    times: Option<&[usize]>,
+    tolerance: f64,
+) -> Column {
+    let distinct = Distinct::of(quantity, values, times);
     if distinct.values.len() > MAX_LEVELS {
         let counted = distinct.values.iter().copied().zip(distinct.weights.iter().copied());
         let on = OnLattice::of(quantity, counted, tolerance);
@@ -27,7 +33,7 @@ struct Distinct {
     quantity: Quantity,
     /// Ascending.
     values: Vec<f64>,
-    /// How many of the column each of them stands for.
+    /// How often each of them is in the column.
     weights: Vec<usize>,
 }
 
@@ -38,16 +44,19 @@ struct Group {
 }
 
 impl Distinct {
-    fn of(quantity: Quantity, values: &[f64]) -> Distinct {
+    fn of(quantity: Quantity, values: &[f64], times: Option<&[usize]>) -> Distinct {
+        let times = |place: usize| times.map_or(1, |times| times[place]);
+        let finite = values.iter().enumerate().filter(|(_, value)| value.is_finite());
         // -0 is 0.
-        let finite = values.iter().filter(|value| value.is_finite()).map(|value| value + 0.0);
-        let mut sorted: Vec<f64> = finite.collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let runs = || sorted.chunk_by(|a, b| a == b);
+        let mut sorted: Vec<(f64, usize)> =
+            finite.map(|(place, value)| (value + 0.0, times(place))).collect();
+        sorted.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+        let runs = || sorted.chunk_by(|(a, _), (b, _)| a == b);
+        let sum = |run: &[(f64, usize)]| run.iter().fold(0usize, |n, (_, m)| n.saturating_add(*m));
         Distinct {
             quantity,
-            values: runs().map(|run| run[0]).collect(),
-            weights: runs().map(<[f64]>::len).collect(),
+            values: runs().map(|run| run[0].0).collect(),
+            weights: runs().map(sum).collect(),
         }
     }
 
@@ -119,7 +128,10 @@ mod tests {
     #[test]
     fn few_values_are_their_own_levels() {
         let values = [0.5, 0.1, 0.5, -3.0, f64::NAN, -0.0, 0.0, 1.0];
-        assert_eq!(column(Quantity::Strength, &values, 0.005).levels, [-3.0, 0.0, 0.1, 0.5, 1.0]);
+        assert_eq!(
+            column(Quantity::Strength, &values, None, 0.005).levels,
+            [-3.0, 0.0, 0.1, 0.5, 1.0]
+        );
     }
 
     #[test]
@@ -127,7 +139,7 @@ mod tests {
         // From 0.01 to 0.98 in 2000 steps: the levels are in equal ratios, so that the worst error
         // is about ln(98) / 254 / 2.
         let values: Vec<f64> = (0..2000).map(|i| 0.01 + 0.97 * f64::from(i) / 1999.0).collect();
-        let levels = column(Quantity::Strength, &values, f64::INFINITY).levels;
+        let levels = column(Quantity::Strength, &values, None, f64::INFINITY).levels;
         assert!(levels.len() <= MAX_LEVELS);
         let error = |&value: &f64| {
             let errors = levels.iter().map(|&level| Quantity::Strength.error(value, level));
@@ -141,8 +153,13 @@ mod tests {
     fn the_most_values_are_kept_within_the_tolerance() {
         // Too wide a range for 254 levels of 0.1 %, and one value that is there a thousand times.
         let mut values: Vec<f64> = (0..3000).map(|i| 1e-6 * 1.004f64.powi(i)).collect();
-        values.extend(std::iter::repeat_n(0.123_456, 1000));
-        let levels = column(Quantity::Strength, &values, 0.001).levels;
+        values.push(0.123_456);
+        let mut times = vec![1; 3000];
+        times.push(1000);
+        let counted = column(Quantity::Strength, &values, Some(&times), 0.001).levels;
+        values.extend(std::iter::repeat_n(0.123_456, 999));
+        let levels = column(Quantity::Strength, &values, None, 0.001).levels;
+        assert_eq!(levels, counted);
         assert_eq!(levels.len(), MAX_LEVELS);
         let near = |level: &&f64| Quantity::Strength.error(0.123_456, **level) <= 0.001;
         assert_eq!(levels.iter().filter(near).count(), 1);

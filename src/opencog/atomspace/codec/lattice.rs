@@ -26,7 +26,10 @@ impl OnLattice {
         let mut on = OnLattice { lattice, uses: HashMap::new(), others: 0 };
         for (value, count) in values {
             match on.lattice.nearest(value) {
-                Some(level) => *on.uses.entry(level.to_bits()).or_default() += count,
+                Some(level) => {
+                    let uses = on.uses.entry(level.to_bits()).or_default();
+                    *uses = uses.saturating_add(count);
+                }
                 None => on.others += 1,
             }
         }

@@ -390,6 +390,7 @@ mod tests {
             (0u8..4, 0u8..3).prop_map(|(s, c)| format!("(stv 0.{s} 0.{c})")),
             (0u8..3).prop_map(|n| format!("(ctv 0.5 0.25 {n})")),
             (0u8..3).prop_map(|sti| format!("(av {sti} 1 0)")),
+            (0u8..4, 0u8..4).prop_map(|(s, again)| format!("(stv 0.{s} 0.1) (stv 0.{again} 0.1)")),
         ];
         let leaf = (prop_oneof![Just("Concept"), Just("Predicate"), Just("Odd")], 0u8..5, truth)
             .prop_map(|(of, name, truth)| format!("({of} \"{name}\" {truth})"));
@@ -432,8 +433,24 @@ mod tests {
             (cog-set-value! (Concept "a") (Predicate "k") (FloatValue 1))
             (cog-set-value! (Concept "a") (Predicate "l") (Concept "b"))
             (cog-set-value! (Concept "a") (Predicate "k") #f)
+            (List (Concept "c")) (List (Concept "c" (stv 0.1 0.1) (stv 0.2 0.2)))
             (Concept "b" (av 1 2 3)) (cog-set-value! (Concept "b") (List) (FloatValue 2))"#,
         );
+    }
+
+    #[test]
+    fn states_that_are_replaced_are_the_same_in_parts() {
+        let state = |value: u8| format!("(State (Concept \"k\") (Concept \"v{value}\"))");
+        let (v1, v2) = (state(1), state(2));
+        check(&format!(
+            r#"(List (Concept "h" (stv 0.1 0.1) (alist (cons (Predicate "k") (FloatValue 1)))))
+            (List (Concept "i" (stv 0.2 0.2) (alist (cons (Predicate "k") (FloatValue 1)))))
+            (List (Concept "i" (stv 0.4 0.4))) (List {v1} (Concept "z" (stv 0.5 0.5)))
+            (List (Concept "z" (stv 0.7 0.7))) (Set {v1} (Concept "h" (stv 0.3 0.3)))
+            (Concept "late" (av 1 2 3)) (List (Concept "i" (stv 0.6 0.6))) {v2}
+            (cog-set-value! (Concept "i") (Predicate "k") #f)
+            (cog-set-value! (Concept "h") (Predicate "k") {v1}) {v2}"#
+        ));
     }
 
     #[test]

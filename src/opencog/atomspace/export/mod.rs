@@ -9,6 +9,9 @@
 //!   values, each on a line of its own, then what it does not know or what its constructors refuse.
 //!   All else is read before.
 //!
+//! What was written as something else is no longer what it was: packed from that text, the atoms are
+//! others than those that were exported. What is then exported is the same text again.
+//!
 //! What the readers take was read from their sources: `AtomSexpr.cc`, `ValueSexpr.cc` and
 //! `fast_load.cc` of opencog/atomspace 0574eab396 and opencog/atomspace-storage ecd88d67.
 
@@ -24,13 +27,44 @@ use std::io::Write;
 use super::atom_store::{AtomId, AtomStore};
 use super::error::Error;
 use super::types::Kind;
-use super::value::{TRUTH_KEY, Value};
+use super::value::{ATTENTION_KEY, TRUTH_KEY, Value};
 use super::value_ref::ValueRef;
 use print::{Given, Printer};
 
 pub use destination::{Destination, Target};
 pub use print::{Rewritten, print_atom, print_atom_within};
 pub(super) use size::sizes_as_text;
+
+/// The keys of truth and of attention values, where they are atoms of a store.
+#[derive(Debug, Clone, Copy)]
+struct OwnKeys {
+    truth: Option<AtomId>,
+    attention: Option<AtomId>,
+}
+
+impl OwnKeys {
+    fn of(store: &impl AtomStore) -> OwnKeys {
+        let predicate = store.find_type("PredicateNode", Kind::Node);
+        let key = |name| predicate.and_then(|of| store.by_name(of, name));
+        OwnKeys { truth: key(TRUTH_KEY), attention: key(ATTENTION_KEY) }
+    }
+
+    /// What a value under a key is read as: where all that is written of it are its numbers, a truth
+    /// or an attention value may be made of them, and is written so at once.
+    fn as_read<'a>(self, key: AtomId, value: ValueRef<'a>, target: Target) -> Given<'a> {
+        let numbers = || print::numbers_written(value, target).map(Value::Floats);
+        let own = match key {
+            key if self.truth == Some(key) => {
+                numbers().and_then(|value| value.as_truth()).map(Given::Truth)
+            }
+            key if self.attention == Some(key) => {
+                numbers().and_then(|value| value.as_attention()).map(Given::Attention)
+            }
+            _ => None,
+        };
+        own.unwrap_or(Given::Other(key, value))
+    }
+}
 
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,7 +109,8 @@ pub fn export(
 ) -> Result<ExportSummary, Error> {
     size::check(store)?;
     let refused = checks::refused(store, to);
-    let mut exporter = Exporter { store, to, refused, printer: Printer::new(store, to.target) };
+    let (keys, printer) = (OwnKeys::of(store), Printer::new(store, to.target));
+    let mut exporter = Exporter { store, to, keys, refused, printer };
     let mut summary = ExportSummary::default();
     for turn in [Turn::First, Turn::Attention, Turn::Last] {
         for atom in store.atoms() {
@@ -92,9 +127,10 @@ pub fn export(
         }
     }
     summary.rewritten = exporter.printer.rewritten;
+    exporter.count_own(&mut summary.rewritten);
     summary.texts_of_lines = store.atoms().map(|atom| texts_of_lines(store, atom)).sum();
     if to.target == Target::AtomSpace5_0 {
-        summary.no_truths = no_truths(store);
+        summary.no_truths = no_truths(store, keys);
     }
     Ok(summary)
 }
@@ -102,6 +138,7 @@ pub fn export(
 struct Exporter<'a, S> {
     store: &'a S,
     to: &'a Destination,
+    keys: OwnKeys,
     /// The atoms that the reader does not take.
     refused: Vec<bool>,
     printer: Printer<'a, S>,
@@ -117,7 +154,7 @@ impl<'a, S: AtomStore> Exporter<'a, S> {
             return 0;
         }
         let is_due = |given: &Given| is_refused || self.turn_of(given) == turn;
-        let given: Vec<Given> = self.given(atom).filter(is_due).collect();
+        let given: Vec<Given> = self.given(atom).into_iter().filter(is_due).collect();
         let is_root = self.store.incoming(atom).len() == 0;
         match !given.is_empty() || is_own && is_root {
             true => self.printer.lines(atom, &given),
@@ -125,13 +162,41 @@ impl<'a, S: AtomStore> Exporter<'a, S> {
         }
     }
 
-    /// All values that an atom has.
-    fn given(&self, atom: AtomId) -> impl Iterator<Item = Given<'a>> + use<'a, S> {
+    /// All values that an atom has, in the order in which they are written.
+    fn given(&self, atom: AtomId) -> Vec<Given<'a>> {
         let store = self.store;
         let truth = store.truth_value(atom).map(Given::Truth);
         let attention = store.attention_value(atom).map(Given::Attention);
-        let others = store.values(atom).map(|(key, value)| Given::Other(key, value));
-        truth.into_iter().chain(attention).chain(others)
+        let (keys, target) = (self.keys, self.to.target);
+        let others = store.values(atom).map(|(key, value)| keys.as_read(key, value, target));
+        let mut given: Vec<Given> = truth.into_iter().chain(attention).chain(others).collect();
+        given.sort_by_key(|given| match given {
+            Given::Truth(_) => 0,
+            Given::Attention(_) => 1,
+            Given::Other(..) => 2,
+        });
+        given
+    }
+
+    /// Counts what is written as a truth or attention value, and is something else.
+    fn count_own(&self, rewritten: &mut Rewritten) {
+        if self.keys.truth.or(self.keys.attention).is_none() {
+            return;
+        }
+        let (keys, target) = (self.keys, self.to.target);
+        let is_own = |(key, value): &(AtomId, ValueRef<'_>)| {
+            !matches!(keys.as_read(*key, *value, target), Given::Other(..))
+        };
+        for atom in self.store.atoms() {
+            for (_, value) in self.store.values(atom).filter(is_own) {
+                match value {
+                    ValueRef::Bools(_) => rewritten.bools += 1,
+                    ValueRef::Derived(_) => rewritten.derived += 1,
+                    ValueRef::Truth(_) => rewritten.truths += 1,
+                    _ => (),
+                }
+            }
+        }
     }
 
     fn turn_of(&self, given: &Given) -> Turn {
@@ -174,9 +239,9 @@ fn texts_of_lines(store: &impl AtomStore, atom: AtomId) -> u64 {
 }
 
 /// How many values under the key of truth values are none, where it is an atom.
-fn no_truths(store: &impl AtomStore) -> u64 {
-    let predicate = store.find_type("PredicateNode", Kind::Node);
-    let Some(key) = predicate.and_then(|of| store.by_name(of, TRUTH_KEY)) else { return 0 };
-    let is_none = |value: ValueRef| Value::as_truth(&value.to_value()).is_none();
+fn no_truths(store: &impl AtomStore, keys: OwnKeys) -> u64 {
+    let Some(key) = keys.truth else { return 0 };
+    let target = Target::AtomSpace5_0;
+    let is_none = |value| matches!(keys.as_read(key, value, target), Given::Other(..));
     store.atoms().filter(|&atom| store.value(atom, key).is_some_and(is_none)).count() as u64
 }

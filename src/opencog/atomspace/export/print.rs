@@ -218,6 +218,22 @@ impl<'a, S: AtomStore> Printer<'a, S> {
     }
 }
 
+/// The numbers of a value that is written as a `FloatValue`; none where it is written as another one.
+pub(super) fn numbers_written(value: ValueRef, target: Target) -> Option<Vec<f64>> {
+    let old = target == Target::AtomSpace5_0;
+    match value {
+        ValueRef::Floats(numbers) => Some(numbers.iter().collect()),
+        ValueRef::Bools(bools) if old => Some(bools.iter().map(f64::from).collect()),
+        ValueRef::Truth(truth) if !old => {
+            let (numbers, kind) = as_simple_or_count(&truth);
+            Some(numbers[..kind.arity()].to_vec())
+        }
+        // Those that are written as they are hold other values.
+        ValueRef::Derived(derived) => numbers_written(derived.held(), target),
+        _ => None,
+    }
+}
+
 /// The numbers and the kind of the simple truth value, or of the one with a count, that is nearest to
 /// a truth value.
 fn as_simple_or_count(truth: &TruthValue) -> ([f64; 3], TruthKind) {

@@ -294,3 +294,42 @@ fn depth_costs_no_stack() {
     let (out, _) = exported(&text, Target::default());
     assert_eq!(out.len(), "(ListLink ".len() * depth + depth + 1);
 }
+
+#[test]
+fn what_is_rewritten_under_the_own_keys_is_written_so_again() {
+    for (key, value) in [
+        ("*-TruthValueKey-*", "(BoolValue 1 0)"),
+        ("*-TruthValueKey-*", "(BoolValue 1 0 1)"),
+        ("*-TruthValueKey-*", "(RandomStream 0.5 0.25)"),
+        ("*-TruthValueKey-*", "(BoolValue 1)"),
+        ("*-TruthValueKey-*", "(LinkValue (BoolValue 1 0))"),
+        ("*-AttentionValueKey-*", "(BoolValue 1 0 1)"),
+        ("*-AttentionValueKey-*", "(ctv 1 2 3)"),
+        ("*-AttentionValueKey-*", "(Float32Value 1 2 3)"),
+    ] {
+        let pairs = format!(
+            "(cons (Predicate \"a\") (FloatValue 1)) (cons (Predicate \"{key}\") {value}) \
+             (cons (Predicate \"b\") (FloatValue 1))"
+        );
+        let text = format!(
+            "(cog-set-value! (Concept \"x\") (Predicate \"{key}\") {value})
+             (Concept \"y\" (alist {pairs})) (List (Concept \"y\") (Concept \"x\"))"
+        );
+        for target in BOTH {
+            for modules in [&[][..], &["attention"]] {
+                let (first, told) = lines(&text, target, modules);
+                let (second, again) = lines(&first.join("\n"), target, modules);
+                // A companion has its atoms in one order.
+                let sorted = |mut lines: Vec<String>| {
+                    lines.sort();
+                    lines
+                };
+                assert_eq!(sorted(first), sorted(second), "{key} {value} {target:?}");
+                assert_eq!(again.rewritten, Rewritten::default());
+                let is_changed = told.rewritten != Rewritten::default();
+                let is_bool = value.contains("BoolValue");
+                assert!(is_changed || !(is_bool && target == Target::AtomSpace5_0), "{value}");
+            }
+        }
+    }
+}

@@ -231,3 +231,27 @@ fn few_matches_of_large_unordered_links_take_little_time() {
     let query = Query::parse(&format!("(Set {known})"), &both).unwrap();
     assert!(query.matches(&both, TruthFilter::Any, 1).is_empty());
 }
+
+#[test]
+fn what_is_not_found_but_computed_is_refused() {
+    let store = space("(List (Concept \"a\") (Concept \"b\")) (Not (List (Concept \"a\")))");
+    for (pattern, named) in [
+        ("(List (Glob \"$x\"))", "GlobNode"),
+        ("(Get (List (Concept \"a\") (Glob \"$x\")))", "GlobNode"),
+        ("(Dual (List (Concept \"a\") (Concept \"b\")))", "DualLink"),
+        ("(MaximalJoin (Concept \"a\"))", "MaximalJoinLink"),
+        ("(Meet (Dual (Concept \"a\")))", "DualLink"),
+        (
+            "(Get (And (List (Variable \"$x\")) (GreaterThan (Variable \"$x\") (Number 1))))",
+            "GreaterThan",
+        ),
+        ("(Get (Not (List (Variable \"$x\"))))", "NotLink"),
+        ("(Get (Evaluation (GroundedPredicate \"scm:f\") (Variable \"$x\")))", "program"),
+    ] {
+        let fault = Query::parse(pattern, &store).unwrap_err().to_string();
+        assert!(fault.contains(named), "{pattern}: {fault}");
+    }
+    // Outside of a query it is a link as any.
+    let query = Query::parse("(Not (List (Variable \"$x\")))", &store).unwrap();
+    assert_eq!(query.matches(&store, TruthFilter::Any, 10).len(), 1);
+}

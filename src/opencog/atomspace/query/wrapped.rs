@@ -17,7 +17,9 @@ enum Wrap {
     Query,
     /// All that it holds must be there.
     All,
-    /// Something that no query here can ask.
+    /// Another query, which no query here can ask.
+    OtherQuery,
+    /// In a query something that no query here can ask; else a link as any.
     Other,
     /// It is a clause itself.
     None,
@@ -27,20 +29,30 @@ fn wrap(name: &str) -> Wrap {
     match name {
         "MeetLink" | "GetLink" | "SatisfactionLink" | "QueryLink" | "BindLink" => Wrap::Query,
         "PresentLink" | "AndLink" => Wrap::All,
+        "DualLink" | "JoinLink" | "MinimalJoinLink" | "MaximalJoinLink" => Wrap::OtherQuery,
         "AbsentLink" | "NotLink" | "OrLink" | "ChoiceLink" | "AlwaysLink" | "GroupLink" => {
             Wrap::Other
         }
+        // These are computed, not found.
+        "EqualLink" | "IdenticalLink" | "ExclusiveLink" | "GreaterThanLink" | "LessThanLink"
+        | "SequentialAndLink" | "SequentialOrLink" => Wrap::Other,
         _ => Wrap::None,
     }
 }
 
 /// The clauses of a pattern: its roots, without what they are wrapped in.
 pub(super) fn unwrapped<S: AtomStore>(pattern: &S) -> Result<Unwrapped, Error> {
+    if pattern.atoms().any(|atom| type_name(pattern, atom) == "GlobNode") {
+        let fault = "a GlobNode stands for any number of atoms, which no query here finds; \
+                     a VariableNode stands for one";
+        return Err(Error::Parameter(fault.into()));
+    }
     let mut out = Unwrapped::default();
     for root in pattern.atoms().filter(|&atom| pattern.incoming(atom).len() == 0) {
         let name = type_name(pattern, root);
         match wrap(name) {
             Wrap::Query => query(pattern, root, &mut out)?,
+            Wrap::OtherQuery => return Err(not_asked(name)),
             Wrap::All if name == "PresentLink" || joins_clauses(pattern, root) => {
                 out.clauses.extend(pattern.outgoing(root));
             }
@@ -100,14 +112,25 @@ fn query<S: AtomStore>(pattern: &S, query: AtomId, out: &mut Unwrapped) -> Resul
                 let held: Vec<AtomId> = pattern.outgoing(atom).collect();
                 open.extend(held.into_iter().rev());
             }
-            Wrap::None => out.clauses.push(atom),
-            Wrap::Query | Wrap::Other => {
-                let fault = format!("expected links that must all be there, found a {name}");
-                return Err(Error::Parameter(fault));
+            Wrap::None if is_grounded(pattern, atom) => {
+                return Err(not_asked("link with a program in it"));
             }
+            Wrap::None => out.clauses.push(atom),
+            Wrap::Query | Wrap::OtherQuery | Wrap::Other => return Err(not_asked(name)),
         }
     }
     Ok(())
+}
+
+#[cold]
+fn not_asked(name: &str) -> Error {
+    Error::Parameter(format!("expected links that must all be there, found a {name}"))
+}
+
+/// Whether a link is what a program makes of other atoms.
+fn is_grounded<S: AtomStore>(pattern: &S, link: AtomId) -> bool {
+    let program = pattern.outgoing(link).next();
+    program.is_some_and(|atom| type_name(pattern, atom).starts_with("Grounded"))
 }
 
 fn declaration<S: AtomStore>(pattern: &S, of: AtomId, out: &mut Unwrapped) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::super::atom_store::AtomId;
 use super::super::builder::Added;
 use super::super::number;
 use super::super::types::Kind;
@@ -17,6 +18,8 @@ pub(super) struct Frame {
     typed: Typed,
     /// The node, once its name was read.
     node: Option<Added>,
+    /// How many `(list ..)` are open in it.
+    lists: u32,
     /// Where what it holds begins in [`Reader::members`], and what it is given in [`Reader::given`].
     members_from: usize,
     given_from: usize,
@@ -32,6 +35,7 @@ impl<R: Read> Reader<'_, R> {
         self.open(typed);
         loop {
             match self.next()? {
+                Token::Close if self.innermost().lists > 0 => self.innermost().lists -= 1,
                 Token::Close => {
                     let added = self.complete()?;
                     if self.frames.len() == outside {
@@ -52,6 +56,7 @@ impl<R: Read> Reader<'_, R> {
         self.frames.push(Frame {
             typed,
             node: None,
+            lists: 0,
             members_from: self.members.len(),
             given_from: self.given.len(),
             atoms_from: self.builder.atom_count(),
@@ -88,11 +93,13 @@ impl<R: Read> Reader<'_, R> {
                 self.given.extend(attention.map(|attention| Given::Attention(Some(attention))));
             }
             Head::Alist => self.alist()?,
+            Head::List => self.innermost().lists += 1,
+            Head::Cons if self.innermost().lists > 0 => self.rest_of_pair()?,
             Head::AtomSpace => self.atom_space()?,
-            _ => {
+            head => {
                 let word = quoted(self.lexer.bytes());
                 let stop = Stop::Skip(format!("(.. ({} ..) ..)", word.trim_matches('`')));
-                self.no_member(self.lexer.depth() - 1, stop)?;
+                self.no_member(head, self.lexer.depth() - 1, stop)?;
             }
         }
         Ok(())
@@ -121,11 +128,12 @@ impl<R: Read> Reader<'_, R> {
         Ok(())
     }
 
-    /// What means nothing here, inside an atom: a node is what it is without.
-    fn no_member(&mut self, outside: usize, stop: Stop) -> Result<(), Stop> {
-        match self.innermost().node {
-            Some(_) => self.optional(outside, |_| Err::<(), Stop>(stop)).map(drop),
-            None => Err(stop),
+    /// What means nothing here, inside an atom: a node is what it is without, and so is any atom
+    /// without a value.
+    fn no_member(&mut self, head: Head, outside: usize, stop: Stop) -> Result<(), Stop> {
+        match head.is_value() || self.innermost().node.is_some() {
+            true => self.optional(outside, |_| Err::<(), Stop>(stop)).map(drop),
+            false => Err(stop),
         }
     }
 
@@ -145,11 +153,14 @@ impl<R: Read> Reader<'_, R> {
         let head = self.heads.find(self.lexer.bytes());
         let Frame { typed, node, .. } = *self.innermost();
         match head {
-            Head::Named(atom) if node.is_none() => self.members.push(atom),
+            Head::Named(atom) if node.is_none() => {
+                let atom = self.builder.again(atom)?;
+                self.members.push(atom);
+            }
             Head::Defined(defined) => match *self.heads.defined(defined) {
                 Value::Truth(truth) => self.given.push(Given::Truth(Some(truth))),
                 Value::Attention(attention) => self.given.push(Given::Attention(Some(attention))),
-                _ => self.no_member(self.lexer.depth(), self.odd_word(typed))?,
+                _ => self.no_member(head, self.lexer.depth(), self.odd_word(typed))?,
             },
             _ if node.is_none()
                 && matches!(self.heads.type_name(typed), "Number" | "NumberNode")
@@ -157,7 +168,7 @@ impl<R: Read> Reader<'_, R> {
             {
                 self.numbers_as_name()?;
             }
-            _ => self.no_member(self.lexer.depth(), self.odd_word(typed))?,
+            _ => self.no_member(head, self.lexer.depth(), self.odd_word(typed))?,
         }
         Ok(())
     }
@@ -199,9 +210,10 @@ impl<R: Read> Reader<'_, R> {
                 Token::Close => Ok(()),
                 _ => {
                     let stop = Stop::Skip("a quoted list in an atom".into());
-                    self.no_member(self.lexer.depth() - 1, stop)
+                    self.no_member(Head::Unknown, self.lexer.depth() - 1, stop)
                 }
             },
+            Token::Quote => Err(Stop::Skip("a quoted list in an atom".into())),
             token => Err(self.unexpected(token, "a symbol")),
         }
     }
@@ -221,8 +233,7 @@ impl<R: Read> Reader<'_, R> {
     #[inline]
     fn node(&mut self, typed: Typed, token: Token) -> Result<Added, Stop> {
         if !self.heads.can_be(typed, Kind::Node) {
-            let expected = format!("the atoms that a {} holds", self.heads.type_name(typed));
-            return Err(self.unexpected(token, &expected));
+            return Err(self.other_kind(typed, "with a name"));
         }
         let of = self.heads.type_id(typed, Kind::Node, self.builder)?;
         let name = match token {
@@ -246,7 +257,7 @@ impl<R: Read> Reader<'_, R> {
         };
         self.summary.atoms_written += 1;
         if self.given.len() > given_from {
-            self.give_from(given_from, added);
+            self.give_from(given_from, added.atom);
         }
         Ok(added)
     }
@@ -254,6 +265,9 @@ impl<R: Read> Reader<'_, R> {
     fn link(&mut self, frame: &Frame) -> Result<Added, Stop> {
         let &Frame { typed, members_from, given_from, atoms_from, assigned_from, .. } = frame;
         if !self.heads.can_be(typed, Kind::Link) {
+            if self.members.len() > members_from {
+                return Err(self.other_kind(typed, "that holds atoms"));
+            }
             let fault = format!("expected the name of this {}", self.heads.type_name(typed));
             return Err(self.broken(&fault));
         }
@@ -272,11 +286,20 @@ impl<R: Read> Reader<'_, R> {
         Ok(added)
     }
 
-    fn give_from(&mut self, from: usize, added: Added) {
+    /// A known type as what it is not: someone else's, of the same name.
+    #[cold]
+    fn other_kind(&self, typed: Typed, what: &str) -> Stop {
+        let name = self.heads.type_name(typed);
+        Stop::Skip(format!(
+            "({name} ..) {what}, which its type has not; --types tells of other types"
+        ))
+    }
+
+    fn give_from(&mut self, from: usize, atom: AtomId) {
         let is_nested = !self.frames.is_empty() || self.value_depth > 0;
         let mut given = std::mem::take(&mut self.given);
         for given in given.drain(from..) {
-            self.give(added, is_nested, given);
+            self.give(atom, is_nested, given);
         }
         self.given = given;
     }
@@ -315,17 +338,26 @@ impl<R: Read> Reader<'_, R> {
 
     /// `'ConceptNode` after `cog-new-node`.
     pub fn symbol_type(&mut self) -> Result<Typed, Stop> {
-        match self.next()? {
-            Token::Quote => (),
-            Token::Open => return Err(Stop::Skip("(cog-new-.. (..) ..)".into())),
-            token => return Err(self.unexpected(token, "a quoted type of atoms")),
+        match self.symbol("a quoted type of atoms")? {
+            Head::Atom(typed) => Ok(typed),
+            _ => {
+                let word = quoted(self.lexer.bytes());
+                Err(Stop::Skip(format!("(cog-new-.. {word} ..), no type of atoms")))
+            }
         }
-        match self.next()? {
-            Token::Word => match self.heads.find(self.lexer.bytes()) {
-                Head::Atom(typed) => Ok(typed),
-                _ => Err(self.broken("expected a type of atoms")),
-            },
-            token => Err(self.unexpected(token, "a type of atoms")),
+    }
+
+    /// What a quoted word, or one in a text, means.
+    pub fn symbol(&mut self, expected: &str) -> Result<Head, Stop> {
+        let mut token = self.next()?;
+        match token {
+            Token::Quote => token = self.next()?,
+            Token::Open | Token::Word => return Err(Stop::Skip("(cog-new-.. (..) ..)".into())),
+            _ => (),
+        }
+        match token {
+            Token::Word | Token::Text => Ok(self.heads.find(self.lexer.bytes())),
+            token => Err(self.unexpected(token, expected)),
         }
     }
 }

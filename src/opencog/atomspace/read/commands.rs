@@ -2,12 +2,13 @@
 
 use std::io::Read;
 
-use super::super::builder::Added;
+use super::super::atom_store::AtomId;
 use super::super::value::Value;
 use super::heads::{Command, Head, Heads};
 use super::lexer::Token;
-use super::reader::{Given, Reader, Stop};
+use super::reader::{Reader, Stop};
 use super::skipped::quoted;
+use super::values::Key;
 
 impl<R: Read> Reader<'_, R> {
     /// A command at the top, after its word.
@@ -26,29 +27,19 @@ impl<R: Read> Reader<'_, R> {
                 }
             }
             Command::SetValues => self.any_alist()?,
-            Command::SetTruth => {
-                let value = self.command_value("a kind of truth values", |value| match value {
-                    Value::Truth(truth) => Some(Given::Truth(Some(truth))),
-                    _ => None,
-                })?;
-                self.given.push(value);
-            }
+            Command::SetTruth => self.own_value(|value| value.as_truth().is_some(), Key::Truth)?,
             Command::SetAttention => {
-                let value = self.command_value("`av`", |value| match value {
-                    Value::Attention(attention) => Some(Given::Attention(Some(attention))),
-                    _ => None,
-                })?;
-                self.given.push(value);
+                self.own_value(|value| value.as_attention().is_some(), Key::Attention)?;
             }
             Command::Define | Command::New => unreachable!("these have forms of their own"),
         }
         self.close()?;
-        self.give_all(of);
+        self.give_all(of.atom);
         Ok(())
     }
 
     /// All that was read is given to one atom, whatever it had.
-    fn give_all(&mut self, of: Added) {
+    fn give_all(&mut self, of: AtomId) {
         let mut given = std::mem::take(&mut self.given);
         for given in given.drain(..) {
             self.give(of, false, given);
@@ -56,28 +47,29 @@ impl<R: Read> Reader<'_, R> {
         self.given = given;
     }
 
-    /// The value of a command, an expression or the name of one.
-    fn command_value(
-        &mut self,
-        expected: &str,
-        given: impl FnOnce(Value) -> Option<Given>,
-    ) -> Result<Given, Stop> {
-        // One token after the other: what follows a `)` is no part of this form.
-        let mut token = self.next()?;
-        let is_open = token == Token::Open;
-        if is_open {
-            token = self.next()?;
+    /// The truth or attention value of a command, an expression or the name of one. The atom is what
+    /// it is without one that is not known.
+    fn own_value(&mut self, is_own: impl Fn(&Value) -> bool, key: Key) -> Result<(), Stop> {
+        let outside = self.lexer.depth();
+        match self.next()? {
+            // What follows it is no part of this form.
+            Token::Close => {
+                let what = "a command with other arguments than atoms and values";
+                return Err(Stop::Skip(what.into()));
+            }
+            token => self.push_back(token),
         }
-        if token != Token::Word {
-            return Err(Stop::Skip("a command with other arguments than atoms and values".into()));
+        let value = self.optional(outside, |reader| match reader.value()? {
+            Some(value) if !is_own(&value) => {
+                Err(Stop::Skip("a command with a value of another kind".into()))
+            }
+            value => Ok(value),
+        })?;
+        if let Some(value) = value {
+            let given = self.given(key, value)?;
+            self.given.push(given);
         }
-        let value = match (self.heads.find(self.lexer.bytes()), is_open) {
-            (Head::Defined(defined), false) => Some(self.heads.defined(defined).clone()),
-            (head @ (Head::Truth(_) | Head::Attention), true) => Some(self.value_of(head)?),
-            _ => None,
-        };
-        let given = value.and_then(given);
-        given.ok_or_else(|| self.broken(&format!("expected {expected}")))
+        Ok(())
     }
 
     /// `(alist ..)`, `((..) ..)` or the latter after a quote.
@@ -86,13 +78,18 @@ impl<R: Read> Reader<'_, R> {
         if token == Token::Quote {
             token = self.next()?;
         }
-        if token != Token::Open {
-            return Err(self.unexpected(token, "an association list"));
+        match token {
+            Token::Open => (),
+            Token::Word => return Err(Stop::Skip("(cog-set-values! .. WORD)".into())),
+            token => return Err(self.unexpected(token, "an association list")),
         }
         match self.next()? {
             Token::Open => self.dotted_alist(),
             Token::Close => Ok(()),
-            Token::Word if self.heads.find(self.lexer.bytes()) == Head::Alist => self.alist(),
+            Token::Word => match self.heads.find(self.lexer.bytes()) {
+                Head::Alist | Head::List => self.alist(),
+                _ => Err(Stop::Skip("(cog-set-values! .. (..))".into())),
+            },
             token => Err(self.unexpected(token, "alist")),
         }
     }
@@ -124,12 +121,8 @@ impl<R: Read> Reader<'_, R> {
                     Token::Word => self.heads.find(self.lexer.bytes()),
                     _ => Head::Unknown,
                 };
-                if matches!(
-                    head,
-                    Head::Truth(_) | Head::Attention | Head::Value(_) | Head::Derived(_)
-                ) {
-                    let value = self.value_of(head)?;
-                    return self.defined(&word, |heads| heads.define(&word, value));
+                if head.is_value() {
+                    return self.define_value(&word, head);
                 }
                 self.push_back(token);
                 let typed = self.type_word().map_err(|stop| match stop {
@@ -140,6 +133,18 @@ impl<R: Read> Reader<'_, R> {
                 self.defined(&word, |heads| heads.name(&word, atom))
             }
             _ => Err(other()),
+        }
+    }
+
+    /// The definition of a value after its head. Where the value is not known, what has it under its
+    /// name is what it is without.
+    fn define_value(&mut self, word: &[u8], head: Head) -> Result<(), Stop> {
+        match self.value_of(head) {
+            Ok(value) => self.defined(word, |heads| heads.define(word, value)),
+            Err(stop) => {
+                self.heads.define_odd(word);
+                Err(stop)
+            }
         }
     }
 

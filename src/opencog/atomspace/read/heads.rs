@@ -24,14 +24,20 @@ pub(super) enum Head {
     Truth(TruthKind),
     /// `av`, `AttentionValue`.
     Attention,
-    /// `alist`, and `list` where it stands for it.
+    /// `alist`.
     Alist,
+    /// `list`: what it holds, in its place.
+    List,
+    /// `cog-new-value`: the kind follows as a symbol.
+    NewValue,
     /// `cons`.
     Cons,
     /// A value of numbers, strings, ...
     Value(ValueHead),
     /// A value of a derived kind.
     Derived(Derived),
+    /// A value of a kind that is not known, or a name that the file gave one.
+    OddValue,
     /// What is done rather than described.
     Command(Command),
     /// `AtomSpace`.
@@ -74,16 +80,33 @@ pub(super) enum Command {
     SetAttention,
 }
 
+impl Head {
+    /// Whether it is a value, or the name of one.
+    pub fn is_value(self) -> bool {
+        match self {
+            Head::Truth(_) | Head::Attention | Head::Value(_) | Head::Derived(_) => true,
+            Head::Defined(_) | Head::OddValue | Head::NewValue => true,
+            _ => false,
+        }
+    }
+}
+
 fn fixed(word: &[u8]) -> Option<Head> {
     Some(match word {
-        b"stv" | b"SimpleTruthValue" => Head::Truth(TruthKind::Simple),
-        b"ctv" | b"CountTruthValue" => Head::Truth(TruthKind::Count),
-        b"itv" | b"IndefiniteTruthValue" => Head::Truth(TruthKind::Indefinite),
-        b"ptv" | b"ProbabilisticTruthValue" => Head::Truth(TruthKind::Probabilistic),
-        b"etv" | b"ectv" | b"EvidenceCountTruthValue" => Head::Truth(TruthKind::EvidenceCount),
-        b"ftv" | b"FuzzyTruthValue" => Head::Truth(TruthKind::Fuzzy),
-        b"av" | b"AttentionValue" => Head::Attention,
-        b"alist" | b"list" => Head::Alist,
+        b"stv" | b"SimpleTruthValue" | b"cog-new-stv" => Head::Truth(TruthKind::Simple),
+        b"ctv" | b"CountTruthValue" | b"cog-new-ctv" => Head::Truth(TruthKind::Count),
+        b"itv" | b"IndefiniteTruthValue" | b"cog-new-itv" => Head::Truth(TruthKind::Indefinite),
+        b"ptv" | b"ProbabilisticTruthValue" | b"cog-new-ptv" => {
+            Head::Truth(TruthKind::Probabilistic)
+        }
+        b"etv" | b"ectv" | b"EvidenceCountTruthValue" | b"cog-new-etv" => {
+            Head::Truth(TruthKind::EvidenceCount)
+        }
+        b"ftv" | b"FuzzyTruthValue" | b"cog-new-ftv" => Head::Truth(TruthKind::Fuzzy),
+        b"av" | b"AttentionValue" | b"cog-new-av" => Head::Attention,
+        b"alist" => Head::Alist,
+        b"list" => Head::List,
+        b"cog-new-value" => Head::NewValue,
         b"cons" => Head::Cons,
         b"FloatValue" => Head::Value(ValueHead::Floats),
         b"StringValue" => Head::Value(ValueHead::Strings),
@@ -103,13 +126,15 @@ fn fixed(word: &[u8]) -> Option<Head> {
     })
 }
 
-/// Whether a word that no table knows can be a type of atoms: it is written as one.
+/// Whether a word that no table knows is written as a type is, of atoms or of values.
 fn looks_like_type(word: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    word.first().is_some_and(u8::is_ascii_uppercase)
-        && word.iter().all(plain)
-        && !word.ends_with(b"Value")
-        && !word.ends_with(b"Stream")
+    word.first().is_some_and(u8::is_ascii_uppercase) && word.iter().all(plain)
+}
+
+/// Whether a type that no table knows is one of values.
+fn looks_like_value(word: &[u8]) -> bool {
+    word.ends_with(b"Value") || word.ends_with(b"Stream")
 }
 
 /// The two types that a word can name, each made when there is an atom of it.
@@ -174,6 +199,9 @@ impl Heads {
         if !is_known && !looks_like_type(name.as_bytes()) {
             return Head::Unknown;
         }
+        if !is_known && looks_like_value(name.as_bytes()) {
+            return Head::OddValue;
+        }
         self.types.push(TypeWord {
             name: name.into(),
             node: None,
@@ -224,9 +252,26 @@ impl Heads {
         is_free
     }
 
+    /// Lets a word mean a value that is not known; whether it now does.
+    pub fn define_odd(&mut self, word: &[u8]) -> bool {
+        let is_free = self.is_free(word);
+        if is_free {
+            self.by_word.insert(word.into(), Head::OddValue);
+        }
+        is_free
+    }
+
     /// Whether a word means nothing but what a file gave it.
     fn is_free(&mut self, word: &[u8]) -> bool {
-        matches!(self.find(word), Head::Unknown | Head::Named(_) | Head::Defined(_))
+        match self.find(word) {
+            Head::Unknown | Head::Named(_) | Head::Defined(_) | Head::OddValue => true,
+            // It only looks like a type, and there are no atoms of it.
+            Head::Atom(Typed(at)) => {
+                let of = &self.types[at as usize];
+                of.can_be_node && of.can_be_link && of.node.is_none() && of.link.is_none()
+            }
+            _ => false,
+        }
     }
 
     /// The value that a word means.
@@ -293,7 +338,10 @@ mod tests {
         assert_eq!(heads.find(b"cog-set-value!"), Head::Command(Command::SetValue));
         assert!(matches!(heads.find(b"QueueValue"), Head::Derived(_)));
         assert!(matches!(heads.find(b"FormulaStream"), Head::Derived(_)));
-        let nothing = [&b"use-modules"[..], b"scm", b"e", b"NewValue", b"OddStream", b"", b"\xff"];
+        for odd in [&b"NewValue"[..], b"OddStream", b"GenericTruthValue"] {
+            assert_eq!(heads.find(odd), Head::OddValue);
+        }
+        let nothing = [&b"use-modules"[..], b"scm", b"e", b"new-Value", b"", b"\xff"];
         for nothing in nothing.into_iter().chain([&b"X-y"[..]]) {
             assert_eq!(heads.find(nothing), Head::Unknown);
         }
@@ -313,6 +361,10 @@ mod tests {
         assert!(heads.name(b"x", AtomId(3)));
         assert_eq!(heads.find(b"x"), Head::Named(AtomId(3)));
         assert!(!heads.name(b"ListLink", AtomId(3)));
+        assert!(heads.name(b"A", AtomId(3)) && !heads.name(b"Concept", AtomId(3)));
+        assert_eq!(heads.find(b"A"), Head::Named(AtomId(3)));
+        assert!(heads.define_odd(b"x") && !heads.define_odd(b"stv"));
+        assert_eq!(heads.find(b"x"), Head::OddValue);
         assert!(heads.define(b"x", Value::Void) && !heads.define(b"stv", Value::Void));
         let Head::Defined(defined) = heads.find(b"x") else { panic!() };
         assert_eq!(*heads.defined(defined), Value::Void);

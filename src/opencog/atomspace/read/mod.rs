@@ -6,7 +6,8 @@
 //! Each form at the top is taken whole or passed over whole, but that a value of a kind that is not
 //! known is passed over alone; what is passed over is counted.
 //!
-//! `define` gives words to types, atoms and values.
+//! `define` gives words to types, atoms and values. One for a state that another one took the place
+//! of means that state again where a link holds it: it is the state of its key then, as in AtomSpace.
 //!
 //! Atoms may be nested to any depth; atoms and `LinkValue`s inside values
 //! [`Value::DEEPEST`](super::Value::DEEPEST) deep.
@@ -43,8 +44,12 @@ pub use skipped::{Skipped, SkippedKind};
 /// The text is broken, an alias is of no type, or there is too much of it.
 pub fn read(source: impl Read, options: &ReadOptions) -> Result<(AtomSpace, ReadSummary), Error> {
     let mut builder = begun(options);
-    let summary = read_into(&mut builder, source, options)?;
-    Ok((builder.finish(), summary))
+    let mut reader = reader::Reader::new(&mut builder, source, options, None)?;
+    let mut summary = reader.run()?;
+    let lines = std::mem::take(&mut reader.replaced);
+    let (space, gone) = builder.finish_without();
+    summary.without(&gone, &lines);
+    Ok((space, summary))
 }
 
 /// Reads a text into a space that may have atoms already, with the types that are declared there.
@@ -76,9 +81,12 @@ pub fn read_in_parts(
     let mut builder = begun(options);
     let parts = Parts::new(limit, take);
     let mut reader = reader::Reader::new(&mut builder, source, options, Some(parts))?;
-    let summary = reader.run()?;
+    let mut summary = reader.run()?;
     let noted = reader.parts.take().map(Parts::into_noted).unwrap_or_default();
-    Ok((noted.of(builder.finish()), summary))
+    let lines = std::mem::take(&mut reader.replaced);
+    let (space, gone) = builder.finish_without();
+    summary.without(&gone, &lines);
+    Ok((noted.without(&gone).of(space), summary))
 }
 
 /// An empty space of the types that a text is read with.

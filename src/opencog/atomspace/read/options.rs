@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::declarations::Declarations;
+use super::super::replaced::Gone;
 use super::skipped::Skipped;
 
 /// Which value stays where an atom is given one more than once.
@@ -51,4 +52,20 @@ pub struct ReadSummary {
     pub values_ignored: u64,
     /// What was passed over.
     pub skipped: Skipped,
+}
+
+impl ReadSummary {
+    /// Tells what is gone with states that others took the place of, of which these are the lines.
+    pub(super) fn without(&mut self, gone: &Gone, lines: &[u64]) {
+        let told = [
+            ("a link that holds a state, which a later one took the place of", &gone.links),
+            ("a value of or on a state, which a later one took the place of", &gone.values),
+        ];
+        for (name, counts) in told {
+            for (count, line) in counts.iter().zip(lines) {
+                self.skipped.add_times(name, *count, *line);
+            }
+        }
+        self.values_taken = self.values_taken.saturating_sub(gone.values.iter().sum());
+    }
 }

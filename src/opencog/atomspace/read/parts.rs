@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::super::atom_store::AtomId;
 use super::super::builder::Builder;
 use super::super::error::Error;
+use super::super::replaced::Gone;
 use super::super::space::AtomSpace;
 use super::reader::Given;
 
@@ -46,6 +47,32 @@ pub(super) struct Noted {
 }
 
 impl Noted {
+    /// The same where some atoms are gone and others have other ids.
+    pub fn without(self, gone: &Gone) -> Noted {
+        let slot = |slot: Slot| match slot {
+            Slot::Key(key) => gone.id(key).map(Slot::Key),
+            other => Some(other),
+        };
+        let slots = |of: FxHashMap<AtomId, Vec<Slot>>| -> FxHashMap<AtomId, Vec<Slot>> {
+            let moved = |(atom, slots): (AtomId, Vec<Slot>)| {
+                Some((gone.id(atom)?, slots.into_iter().filter_map(slot).collect()))
+            };
+            of.into_iter().filter_map(moved).collect()
+        };
+        let weak = self.weak.into_iter();
+        let weak = weak.filter_map(|(atom, of)| Some((gone.id(atom)?, slot(of)?)));
+        let (replaced, mut cleared) = (slots(self.replaced), slots(self.cleared));
+        let weak: FxHashSet<(AtomId, Slot)> = weak.collect();
+        // What is gone took the place of what earlier parts have.
+        for &(atom, key) in &gone.cleared {
+            let (slot, of) = (Slot::Key(key), cleared.entry(atom).or_default());
+            if !weak.contains(&(atom, slot)) && !of.contains(&slot) {
+                of.push(slot);
+            }
+        }
+        Noted { weak, replaced, cleared }
+    }
+
     /// The part, of which this is noted.
     pub fn of(self, space: AtomSpace) -> PartOfText {
         let Noted { weak, replaced, cleared } = self;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::super::atom_store::AtomId;
-use super::super::builder::{Added, Builder};
+use super::super::builder::Builder;
 use super::super::error::Error;
 use super::super::value::{AttentionValue, TruthKind, TruthValue, Value};
 use super::atoms::Frame;
@@ -42,8 +42,6 @@ pub(super) enum Given {
 pub(super) struct Assigned {
     pub atom: AtomId,
     pub given: Given,
-    /// Whether the atom was not there before.
-    is_new: bool,
     /// Whether it is given only if the atom has no such value.
     is_weak: bool,
 }
@@ -68,6 +66,8 @@ pub(super) struct Reader<'a, R> {
     /// A text without its escapes; the name of a node in parts.
     pub scratch: Vec<u8>,
     pub summary: ReadSummary,
+    /// The lines of the states that took the place of others.
+    pub replaced: Vec<u64>,
     tv_merge: TvMerge,
     /// A token that was looked at and is read again.
     pushed_back: Option<Token>,
@@ -102,6 +102,7 @@ impl<'a, R: Read> Reader<'a, R> {
             value_depth: 0,
             scratch: Vec::new(),
             summary: ReadSummary::default(),
+            replaced: Vec::new(),
             tv_merge: options.tv_merge,
             pushed_back: None,
         })
@@ -146,6 +147,10 @@ impl<'a, R: Read> Reader<'a, R> {
                 self.summary.forms += 1;
                 if !self.assigned.is_empty() {
                     self.assign();
+                }
+                if self.builder.replaced_count() != self.replaced.len() {
+                    let line = self.lexer.marked().line;
+                    self.replaced.resize(self.builder.replaced_count(), line);
                 }
                 Ok(())
             }
@@ -267,16 +272,16 @@ impl<'a, R: Read> Reader<'a, R> {
         }
     }
 
-    /// Gives an atom something, once the form is whole: if the atom is nested in another, was there
-    /// before, and the first value stays, only if it has none.
-    pub fn give(&mut self, Added { atom, is_new }: Added, is_nested: bool, given: Given) {
+    /// Gives an atom something, once the form is whole: if the atom is nested in another and the first
+    /// value stays, only if it has none then.
+    pub fn give(&mut self, atom: AtomId, is_nested: bool, given: Given) {
         let is_weak = is_nested && self.tv_merge == TvMerge::FirstNested;
-        self.assigned.push(Assigned { atom, given, is_new, is_weak });
+        self.assigned.push(Assigned { atom, given, is_weak });
     }
 
     fn assign(&mut self) {
-        for Assigned { atom, given, is_new, is_weak } in self.assigned.drain(..) {
-            if is_weak && !is_new && has(self.builder, atom, &given) {
+        for Assigned { atom, given, is_weak } in self.assigned.drain(..) {
+            if is_weak && has(self.builder, atom, &given) {
                 self.summary.values_ignored += 1;
                 continue;
             }

@@ -40,6 +40,14 @@ impl Skipped {
     }
 
     pub(super) fn add(&mut self, name: &str, line: u64) {
+        self.add_times(name, 1, line);
+    }
+
+    /// So many, at the same line.
+    pub(super) fn add_times(&mut self, name: &str, times: u64, line: u64) {
+        if times == 0 {
+            return;
+        }
         let known = |name: &str| self.kinds.iter().position(|kind| kind.name == name);
         let name = match self.kinds.len() < MOST_KINDS || known(name).is_some() {
             true => name,
@@ -50,10 +58,9 @@ impl Skipped {
             self.kinds.push(SkippedKind { name: name.into(), count: 0, lines: Vec::new() });
         }
         let kind = &mut self.kinds[at];
-        kind.count += 1;
-        if kind.lines.len() < MOST_LINES {
-            kind.lines.push(line);
-        }
+        kind.count += times;
+        let room = (MOST_LINES - kind.lines.len()) as u64;
+        kind.lines.extend((0..times.min(room)).map(|_| line));
     }
 }
 

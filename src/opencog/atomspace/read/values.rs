@@ -102,6 +102,7 @@ impl<R: Read> Reader<'_, R> {
                     Err(Stop::Skip(format!("{word} where a value should be")))
                 }
             },
+            Token::Text => Err(Stop::Skip("a text where a value should be".into())),
             token => Err(self.unexpected(token, "a value")),
         }
     }
@@ -109,6 +110,7 @@ impl<R: Read> Reader<'_, R> {
     fn value_expression(&mut self) -> Result<Value, Stop> {
         match self.next()? {
             Token::Word => (),
+            Token::Open => return Err(Stop::Skip("((..) ..) as a value".into())),
             token => return Err(self.unexpected(token, "a kind of values")),
         }
         let head = self.heads.find(self.lexer.bytes());
@@ -122,6 +124,10 @@ impl<R: Read> Reader<'_, R> {
             Head::Attention => self.attention().map(Value::Attention),
             Head::Value(ValueHead::Links) => self.deeper(Self::links),
             Head::Value(head) => self.flat_value(head),
+            Head::NewValue => match self.symbol("a quoted kind of values")? {
+                head if head.is_value() && head != Head::NewValue => self.value_of(head),
+                _ => Err(Stop::Skip("(cog-new-value ..) of no kind of values".into())),
+            },
             Head::Derived(kind) => self.deeper(|reader| reader.derived(kind)),
             Head::Atom(typed) => self.deeper(|r| r.atom(typed)).map(|new| Value::Atom(new.atom)),
             _ => {
@@ -145,13 +151,51 @@ impl<R: Read> Reader<'_, R> {
 
     fn links(&mut self) -> Result<Value, Stop> {
         let mut values = Vec::new();
+        let (mut is_less, mut lists) = (false, 0);
         loop {
-            match self.next()? {
-                Token::Close => return Ok(Value::Links(values)),
-                token => {
-                    self.push_back(token);
-                    values.push(self.value()?.unwrap_or(Value::Void));
+            let (token, outside) = self.in_lists(&mut lists)?;
+            match token {
+                Token::Close if is_less && values.is_empty() => {
+                    return Err(Stop::Skip("a value that holds nothing that is known".into()));
                 }
+                Token::Close => return Ok(Value::Links(values)),
+                token => match self.held(outside, token)? {
+                    Some(value) => values.push(value),
+                    None => is_less = true,
+                },
+            }
+        }
+    }
+
+    /// A value in another one, after its first token; none if it is not known.
+    fn held(&mut self, outside: usize, token: Token) -> Result<Option<Value>, Stop> {
+        if token == Token::Open {
+            return self.optional(outside, Self::value_expression);
+        }
+        self.push_back(token);
+        let value = self.optional(outside, Self::value)?;
+        Ok(value.map(|value| value.unwrap_or(Value::Void)))
+    }
+
+    /// The next token of what stands in any number of `(list ..)` or `'(..)`, without these, and how
+    /// many expressions are open around it. What follows a `(` comes next.
+    fn in_lists(&mut self, lists: &mut usize) -> Result<(Token, usize), Stop> {
+        loop {
+            let outside = self.lexer.depth();
+            match self.next()? {
+                Token::Close if *lists > 0 => *lists -= 1,
+                Token::Open => match self.next()? {
+                    Token::Word if self.lexer.bytes() == b"list" => *lists += 1,
+                    token => {
+                        self.push_back(token);
+                        return Ok((Token::Open, outside));
+                    }
+                },
+                Token::Quote => match self.next()? {
+                    Token::Open => *lists += 1,
+                    _ => return Err(Stop::Skip("a quoted value".into())),
+                },
+                token => return Ok((token, outside)),
             }
         }
     }
@@ -159,20 +203,25 @@ impl<R: Read> Reader<'_, R> {
     /// A value of a derived kind, which holds what is written, after its word.
     fn derived(&mut self, kind: Derived) -> Result<Value, Stop> {
         let (mut floats, mut strings, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut is_less, mut lists) = (false, 0);
         loop {
-            match self.next()? {
+            let (token, outside) = self.in_lists(&mut lists)?;
+            match token {
                 Token::Close => break,
                 Token::Text => strings.push(self.lexer.unescape(&mut self.scratch).to_vec()),
                 Token::Word if number::parse(self.lexer.bytes()).is_some() => {
                     floats.push(self.number()?);
                 }
-                token => {
-                    self.push_back(token);
-                    values.push(self.value()?.unwrap_or(Value::Void));
-                }
+                token => match self.held(outside, token)? {
+                    Some(value) => values.push(value),
+                    None => is_less = true,
+                },
             }
         }
         let held = match (floats.is_empty(), strings.is_empty(), values.is_empty()) {
+            (true, true, true) if is_less => {
+                return Err(Stop::Skip("a value that holds nothing that is known".into()));
+            }
             (false, true, true) => Value::Floats(floats),
             (true, false, true) => Value::Strings(strings),
             (true, true, _) => Value::Links(values),
@@ -187,14 +236,18 @@ impl<R: Read> Reader<'_, R> {
     /// A value that holds no others, after its word.
     fn flat_value(&mut self, head: ValueHead) -> Result<Value, Stop> {
         let (mut floats, mut strings, mut bools) = (Vec::new(), Vec::new(), Vec::new());
+        let mut lists = 0;
         loop {
-            match (head, self.next()?) {
+            match (head, self.in_lists(&mut lists)?.0) {
                 (_, Token::Close) => break,
                 (ValueHead::Floats, Token::Word) => floats.push(self.number()?),
                 (ValueHead::Strings, Token::Text) => {
                     strings.push(self.lexer.unescape(&mut self.scratch).to_vec());
                 }
                 (ValueHead::Bools, Token::Word) => self.bools(&mut bools)?,
+                (_, Token::Open | Token::Word) => {
+                    return Err(Stop::Skip("a value of what is computed".into()));
+                }
                 (_, token) => return Err(self.unexpected(token, "more of the value or `)`")),
             }
         }
@@ -279,9 +332,19 @@ impl<R: Read> Reader<'_, R> {
             match self.next()? {
                 Token::Close => return Ok(()),
                 Token::Open => self.pair()?,
+                Token::Word => {
+                    let stop = Stop::Skip(format!("(alist {} ..)", quoted(self.lexer.bytes())));
+                    self.optional(self.lexer.depth(), |_| Err::<(), Stop>(stop))?;
+                }
                 token => return Err(self.unexpected(token, "(cons KEY VALUE)")),
             }
         }
+    }
+
+    /// `KEY VALUE)` after `(cons`.
+    pub fn rest_of_pair(&mut self) -> Result<(), Stop> {
+        self.push_back(Token::Word);
+        self.pair()
     }
 
     /// Pairs after `((`, up to the second `)`.

@@ -22,7 +22,7 @@ fn a_value_of_an_unknown_kind_is_passed_over_alone() {
     for odd in [
         "(OddValue (Concept \"x\") 3)",
         "(OddStream)",
-        "(LinkValue (FloatValue 1) (OddValue (OddValue)))",
+        "(LinkValue (OddStream) (OddValue (OddValue)))",
         "(FloatValue 1 two)",
         "(proc \"(\")",
         "word",
@@ -47,6 +47,60 @@ fn a_value_of_an_unknown_kind_is_passed_over_alone() {
         }
         assert!(passed(&summary) >= 4, "{odd}: {}", summary.skipped);
         assert_eq!(space.find_type("OddValue", Kind::Link), None);
+    }
+}
+
+#[test]
+fn a_link_is_there_without_the_values_that_are_not_known() {
+    let list = "(ListLink (ConceptNode \"a\")(ConceptNode \"b\"))";
+    for odd in [
+        "(GenericTruthValue 1 2)",
+        "(WeirdValue (WeirdValue (proc \"(\")) 2)",
+        "(FloatStream 1 2)",
+        "(FloatValue 1 2)",
+        "(QueueValue)",
+        "(stv (proc) 1)",
+        "odd",
+        "known",
+    ] {
+        let define = "(define odd (OddStream 1)) (define known (StringValue \"s\"))";
+        for [first, middle, last] in [[odd, "", ""], ["", odd, ""], ["", "", odd]] {
+            let list_with =
+                format!("(List {first} (Concept \"a\") {middle} (Concept \"b\") {last} ");
+            let text = format!("{define}{list_with}(stv 0.5 0.25)) (Set {list_with}))");
+            let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+            assert_eq!(atoms(&space)[2], list, "{text}");
+            assert_eq!(atoms(&space)[3], format!("(SetLink {list})"), "{text}");
+            assert_eq!(space.truth_value(AtomId(2)), simple(0.5, 0.25), "{text}");
+            assert_eq!(passed(&summary), 3, "{text}: {}", summary.skipped);
+        }
+    }
+    // What may be an atom is none that the link is whole without.
+    for odd in ["(proc 1)", "word", "'(1 2)"] {
+        let text = format!("(List (Concept \"a\") {odd})");
+        let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(space.atom_count(), 0, "{text}");
+    }
+}
+
+#[test]
+fn a_value_is_there_without_what_it_holds_that_is_not_known() {
+    let floats = Value::Floats(vec![1.0]);
+    for odd in ["(FooValue 3)", "(proc)", "word", "(FloatValue x)", "(LinkValue (FooValue))"] {
+        for (kind, is_derived) in [("LinkValue", false), ("QueueValue", true)] {
+            for held in [format!("(FloatValue 1) {odd}"), format!("{odd} (FloatValue 1)")] {
+                let text =
+                    format!("(Concept \"a\" (alist (cons (Predicate \"k\") ({kind} {held}))))");
+                let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+                let links = Value::Links(vec![floats.clone()]);
+                let expected = match is_derived {
+                    true => Value::Derived(kind.into(), links.into()),
+                    false => links,
+                };
+                assert_eq!(value_of(&space, "a"), Some(expected), "{text}");
+                assert!(passed(&summary) >= 1);
+            }
+        }
     }
 }
 
@@ -90,7 +144,7 @@ fn values_are_defined() {
 #[test]
 fn a_key_has_one_state() {
     let states = |text: &str| {
-        let space = read_all(text);
+        let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
         let states = atoms(&space).into_iter().filter(|atom| atom.contains("StateLink"));
         (states.collect::<Vec<_>>(), space.atom_count())
     };
@@ -102,7 +156,12 @@ fn a_key_has_one_state() {
     // What held the old state is no more; values move with the rest.
     let held = format!("(Set {s})\n{a}(Concept \"awake\" (stv 0.5 0.5))");
     assert_eq!(states(&held), (vec![awake.clone()], 5));
-    assert_eq!(read_all(&held).truth_value(AtomId(3)), simple(0.5, 0.5));
+    let (space, summary) = read(held.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(space.truth_value(concept(&space, "awake")), simple(0.5, 0.5));
+    let told = "1 a link that holds a state, which a later one took the place of (line 3)";
+    assert_eq!(summary.skipped.to_string(), told);
+    let both = format!("{s}{a}{s}{a}");
+    assert!(read_all(&both).atom_count() == 5, "what no other atom holds is nothing to be told");
     // An open one is a pattern, and a form that is passed over sets nothing.
     let open = robot("(Variable \"$x\")");
     assert_eq!(states(&(a.clone() + &open)).0.len(), 2);
@@ -110,6 +169,77 @@ fn a_key_has_one_state() {
     let (space, _) = read(passed.as_bytes(), &ReadOptions::default()).unwrap();
     assert_eq!(atoms(&space).last(), Some(&awake));
     assert_eq!(space.atom_count(), 3);
+}
+
+#[test]
+fn what_is_gone_with_a_state_is_counted() {
+    let (v1, v2) =
+        ("(State (Concept \"k\") (Concept \"v1\"))", "\n(State (Concept \"k\") (Concept \"v2\"))");
+    let links = "a link that holds a state, which a later one took the place of";
+    let values = "a value of or on a state, which a later one took the place of";
+    for (before, lost_links, lost_values, taken) in [
+        (format!("(List {v1} (Concept \"z\") (stv 0.5 0.5))"), 1, 1, 0),
+        (format!("(Set (List {v1} (stv 1 1)) (Concept \"z\" (stv 1 1)))"), 2, 1, 1),
+        (format!("(cog-set-value! (Concept \"h\") (Predicate \"k\") {v1})"), 0, 1, 0),
+        (format!("(cog-set-value! (Concept \"h\") {v1} (FloatValue 1))"), 0, 1, 0),
+        (
+            format!(
+                "(Concept \"h\" (alist (cons (Predicate \"k\") (LinkValue {v1} (FloatValue 1)))))"
+            ),
+            0,
+            1,
+            0,
+        ),
+        (format!("(cog-set-tv! {v1} (stv 1 1)) (cog-set-av! {v1} (av 1 1 1))"), 0, 2, 0),
+    ] {
+        let text = format!("{before}{v2}");
+        let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert!(atoms(&space).iter().all(|atom| !atom.contains("v1\"))")), "{text}");
+        let told = [(lost_links, links), (lost_values, values)];
+        let told = told.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told
+            .map(|(count, what)| format!("{count} {what} (line {})", ["2"; 2][..*count].join(", ")))
+            .collect();
+        assert_eq!(summary.skipped.to_string(), told.join("\n"), "{text}");
+        assert_eq!(summary.values_taken, taken, "{text}");
+        // A form that is passed over takes the place of nothing.
+        let text = format!("{before}\n(List {v2} (proc))");
+        let (_, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(passed(&summary), 1, "{text}: {}", summary.skipped);
+    }
+}
+
+#[test]
+fn the_name_of_a_state_gives_it_again() {
+    let define = "(define st (State (Concept \"k\") (Concept \"v1\")))
+        (define l (List st (Concept \"z\"))) (State (Concept \"k\") (Concept \"v2\"))";
+    let state = |value: &str| format!("(StateLink (ConceptNode \"k\")(ConceptNode \"{value}\"))");
+    for (text, held, now) in [
+        ("", "", "v2"),
+        ("(Set st)", "(SetLink {})", "v1"),
+        ("(Set (Set st))", "(SetLink (SetLink {}))", "v1"),
+        ("(Set l)", "(SetLink (ListLink {}(ConceptNode \"z\")))", "v1"),
+        ("(Set st) (State (Concept \"k\") (Concept \"v2\")) (List st)", "(ListLink {})", "v1"),
+        ("(List st (proc))", "", "v2"),
+    ] {
+        let text = format!("{define} {text}");
+        let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+        let all = atoms(&space);
+        let states: Vec<_> = all.iter().filter(|atom| atom.starts_with("(State")).collect();
+        assert_eq!(states, [&state(now)], "{text}");
+        assert!(
+            held.is_empty() || all.contains(&held.replace("{}", &state(now))),
+            "{text}: {all:?}"
+        );
+        assert!(all.iter().all(|atom| !atom.contains("v1\"))") || now == "v1"));
+        assert!(passed(&summary) >= 1, "the first list holds a state that was replaced");
+    }
+    // What is named may hold very many atoms, and be named very often.
+    let deep = format!("(define d (Set {}st{}))", "(List ".repeat(3000), ")".repeat(3000));
+    let again = "(State (Concept \"k\") (Concept \"v2\")) (Set d)".repeat(500);
+    let text = format!("{define} {deep} {again}");
+    let (space, _) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+    assert!(space.atom_count() < 10);
 }
 
 #[test]
@@ -400,4 +530,116 @@ fn unordered_types_of_all_modules_and_the_users_own_are_unordered() {
 fn a_commented_expression_is_passed_over() {
     let space = read_all("#;(Concept \"no\") (List #;(Concept \"no\") (Concept \"a\") #;word)");
     assert_eq!(atoms(&space).join("|"), "(ConceptNode \"a\")|(ListLink (ConceptNode \"a\"))");
+}
+
+#[test]
+fn lists_stand_for_what_they_hold() {
+    for (text, value) in [
+        ("(FloatValue (list 1 2 3))", Value::Floats(vec![1.0, 2.0, 3.0])),
+        ("(FloatValue 1 (list 2 (list)) '(3))", Value::Floats(vec![1.0, 2.0, 3.0])),
+        ("(StringValue (list \"a\" \"b\"))", Value::Strings(vec![b"a".to_vec(), b"b".to_vec()])),
+        ("(BoolValue (list 1 #f))", Value::Bools(vec![true, false])),
+        (
+            "(LinkValue (list (FloatValue (list 1)) (FooValue 1) (VoidValue)))",
+            Value::Links(vec![Value::Floats(vec![1.0]), Value::Void]),
+        ),
+        ("(cog-new-value 'FloatValue 1 2)", Value::Floats(vec![1.0, 2.0])),
+        ("(cog-new-value 'StringValue (list \"a\"))", Value::Strings(vec![b"a".to_vec()])),
+    ] {
+        let command = format!("(cog-set-value! (Concept \"a\") (Predicate \"k\") {text})");
+        let (space, _) = read(command.as_bytes(), &ReadOptions::default()).unwrap();
+        assert_eq!(value_of(&space, "a"), Some(value), "{text}");
+    }
+    let one = "(ListLink (NumberNode \"1 2 3\")(ConceptNode \"a\"))";
+    for text in [
+        "(List (Number (list 1 2 3)) (Concept \"a\"))",
+        "(List (list (Number 1 2 3) (Concept \"a\")))",
+        "(List (list (Number (list 1 2 3))) (list) (list (list (Concept \"a\"))))",
+    ] {
+        assert_eq!(atoms(&read_all(text)).last().unwrap(), one, "{text}");
+    }
+    let pairs = "(list (cons (Predicate \"k\") (FloatValue 1)) (stv 0.5 0.5))";
+    let space = read_all(&format!("(Concept \"a\" {pairs})"));
+    assert_eq!(value_of(&space, "a"), Some(Value::Floats(vec![1.0])));
+    assert_eq!(space.truth_value(concept(&space, "a")), simple(0.5, 0.5));
+    // A list that is computed is none that could be left out.
+    let computed = "(List (cons (Concept \"a\") (list (Concept \"b\"))))";
+    let (space, summary) = read(computed.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!((space.atom_count(), passed(&summary)), (0, 1));
+}
+
+#[test]
+fn commands_that_make_values_are_values() {
+    let space = read_all(
+        "(cog-set-tv! (Concept \"a\") (cog-new-stv 0.5 0.6)) (Concept \"b\" (cog-new-stv 0.5 0.6))
+        (define t (cog-new-stv 0.5 0.6)) (List (Concept \"c\" t)) (cog-set-av! (Concept \"c\") (cog-new-av 1 2 3))
+        (cog-set-tv! (Concept \"d\") (cog-new-value 'SimpleTruthValue 0.5 0.6))
+        (cog-set-tv! (Concept \"e\") (cog-new-ctv 0.5 0.6 7)) (cog-set-tv! (Concept \"f\") (FloatValue 0.5 0.6))
+        (cog-new-node \"ConceptNode\" \"g\")",
+    );
+    for name in ["a", "b", "c", "d", "f"] {
+        assert_eq!(space.truth_value(concept(&space, name)), simple(0.5, 0.6), "{name}");
+    }
+    assert_eq!(space.attention_value(concept(&space, "c")).unwrap().vlti, 3.0);
+    assert_eq!(space.truth_value(concept(&space, "e")).unwrap().count(), 7.0);
+    assert_eq!(
+        space.by_name(space.find_type("ConceptNode", Kind::Node).unwrap(), b"g").map(|_| ()),
+        Some(())
+    );
+}
+
+#[test]
+fn a_form_that_only_scheme_can_read_is_passed_over_alone() {
+    for (form, is_atom_kept) in [
+        ("(SexprAst \"(gunk)\")", false),
+        ("(DatalogAst \"a(b).\")", false),
+        ("(Similarity \"x\")", false),
+        ("(List \"a\")", false),
+        ("(Gene (Concept \"a\"))", false),
+        ("(define A (Concept \"a\")) (Molecule A A)", false),
+        ("(List (Concept \"b\") (Gene (Concept \"a\")))", false),
+        ("(cog-set-tv! (Concept \"a\") (f 1))", true),
+        ("(cog-set-tv! (Concept \"a\") (GenericTruthValue 1 2))", true),
+        ("(cog-set-tv! (Concept \"a\") tv)", true),
+        ("(cog-set-tv! (Concept \"a\") (Concept \"b\"))", true),
+        ("(cog-set-av! (Concept \"a\") (stv 1 1))", true),
+        ("(cog-set-value! (Concept \"a\") (Predicate \"k\") (FloatValue (f 1) 2))", true),
+        ("(cog-set-value! (Concept \"a\") (Predicate \"k\") (FloatValue x))", true),
+        ("(cog-set-value! (Concept \"a\") (Predicate \"k\") ((f) 1))", true),
+        ("(cog-set-value! (Concept \"a\") (Predicate \"k\") \"text\")", true),
+        ("(cog-set-value! (Concept \"a\") (Predicate \"k\") (cog-new-value 'NoKind 1))", true),
+        ("(cog-set-values! (Concept \"a\") pairs)", false),
+        ("(cog-set-values! (Concept \"a\") (f))", false),
+        ("(cog-new-node type \"a\")", false),
+        ("(cog-new-node 'no-type \"a\")", false),
+        ("(Concept \"a\" (alist pair))", true),
+        ("(List (Concept \"a\") ''x)", false),
+    ] {
+        let text = format!("{form}\n(Concept \"keep\")");
+        let (space, summary) = read(text.as_bytes(), &ReadOptions::default())
+            .unwrap_or_else(|error| panic!("{form}: {error}"));
+        let _ = concept(&space, "keep");
+        let is_defined = form.starts_with("(define");
+        let is_kept = atoms(&space).iter().any(|atom| atom == "(ConceptNode \"a\")");
+        assert_eq!(is_kept, is_atom_kept || is_defined, "{form}");
+        assert_eq!(passed(&summary), 1, "{form}: {}", summary.skipped);
+    }
+    let (_, summary) = read(&b"(Similarity \"x\")"[..], &ReadOptions::default()).unwrap();
+    assert!(summary.skipped.to_string().contains("--types"), "{}", summary.skipped);
+}
+
+#[test]
+fn a_name_may_look_like_a_type() {
+    let space = read_all(
+        "(define A (Concept \"a\")) (define TV (stv 0.5 0.25)) (List A A TV)
+         (define Twice List) (Twice A (Odd A))",
+    );
+    let last = "(ListLink (ConceptNode \"a\")(Odd (ConceptNode \"a\")))";
+    assert_eq!(atoms(&space).last().unwrap(), last);
+    assert_eq!(space.truth_value(AtomId(1)), simple(0.5, 0.25));
+    // One of which there are atoms means these.
+    let text = "(Odd (Concept \"a\")) (define Odd (Concept \"b\")) (Odd (Concept \"c\"))";
+    let (space, summary) = read(text.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(passed(&summary), 1);
+    assert_eq!(space.by_type(space.find_type("Odd", Kind::Link).unwrap()).len(), 2);
 }

@@ -237,6 +237,28 @@ fn the_rule_for_repeated_values_is_followed() {
 }
 
 #[test]
+fn of_two_values_of_a_nested_atom_the_first_stays_whether_it_is_new_or_not() {
+    for before in ["", "(Concept \"a\")\n"] {
+        for [first, second] in [
+            ["(stv 0.1 0.1)", "(stv 0.2 0.2)"],
+            ["(stv 0.1 0.1)", "(alist (cons (Predicate \"*-TruthValueKey-*\") (stv 0.2 0.2)))"],
+        ] {
+            let text = format!("{before}(List (Concept \"a\" {first} {second}))");
+            let by = |rule| {
+                let (space, summary) = read(text.as_bytes(), &options(rule)).unwrap();
+                let value = space.truth_value(concept(&space, "a"));
+                (value, summary.values_taken, summary.values_ignored)
+            };
+            assert_eq!(by(TvMerge::FirstNested), (simple(0.1, 0.1), 1, 1), "{text}");
+            assert_eq!(by(TvMerge::Last), (simple(0.2, 0.2), 2, 0), "{text}");
+        }
+        // At the top, the last one overwrites.
+        let space = read_all(&format!("{before}(Concept \"a\" (stv 0.1 0.1) (stv 0.2 0.2))"));
+        assert_eq!(space.truth_value(AtomId(0)), simple(0.2, 0.2));
+    }
+}
+
+#[test]
 fn unordered_links_are_one_atom() {
     let space = read_all(
         r#"(And (Concept "b") (Concept "a")) (And (Concept "a") (Concept "b"))
@@ -272,10 +294,6 @@ fn broken_text_is_told_with_its_place() {
         ("\n (Concept \"a", "line 2, column 11: the text that begins here never ends"),
         ("(Concept \"a\"))", "line 1, column 14: a `)` closes nothing"),
         ("(Concept)", "line 1, column 9: expected the name of this Concept"),
-        (
-            "(List \"a\")",
-            "line 1, column 7: expected the atoms that a List holds, found the text `a`",
-        ),
         ("(Concept \"a\" (Concept \"b\"))", "line 1, column 27: a node holds no atoms"),
         (
             "(Concept \"a\" \"b\")",
@@ -374,13 +392,20 @@ mod properties {
             numbers(4).prop_map(|n| format!("(FloatValue {n})")),
             name.prop_map(|text| format!("(StringValue \"{text}\" \"\")")),
             Just("(BoolValue 1 0)".to_owned()),
+            Just("(BoolValue 1 0 1)".to_owned()),
+            Just("(RandomStream 1 0)".to_owned()),
             node.clone(),
             numbers(2).prop_map(|n| format!("(stv {n})")),
         ];
         let value = flat.prop_recursive(3, 8, 3, |inner| {
             prop::collection::vec(inner, 0..3).prop_map(|v| format!("(LinkValue {})", v.concat()))
         });
-        let pair = (node.clone(), value).prop_map(|(k, v)| format!("(alist (cons {k} {v}))"));
+        let key = prop_oneof![
+            8 => node.clone(),
+            1 => Just("(Predicate \"*-TruthValueKey-*\")".to_owned()),
+            1 => Just("(Predicate \"*-AttentionValueKey-*\")".to_owned()),
+        ];
+        let pair = (key, value).prop_map(|(k, v)| format!("(alist (cons {k} {v}))"));
         let extra = prop_oneof![3 => Just(String::new()), 1 => truth, 1 => pair];
         let with_extra = (node, extra.clone())
             .prop_map(|(node, extra)| format!("{}{extra})", &node[..node.len() - 1]));
