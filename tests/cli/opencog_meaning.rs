@@ -130,6 +130,19 @@ fn what_the_reader_stops_at_is_last_or_not_there() {
 }
 
 #[test]
+fn values_that_hold_atoms_are_given_by_command() {
+    let text = "(ConceptNode \"a\" (alist (cons (PredicateNode \"m\") (ConceptNode \"y\"))
+            (cons (PredicateNode \"n\") (FloatValue 1))))";
+    let command = "(cog-set-value! (ConceptNode \"a\") (PredicateNode \"m\")(ConceptNode \"y\"))";
+    for target in ["5.0", "2026"] {
+        let (lines, _) = exported(text, &format!("--target {target}"));
+        assert!(lines.iter().any(|line| line == command), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("(cons (PredicateNode \"m\")")));
+        assert_eq!(exported(&lines.join("\n"), &format!("--target {target}")).0, lines);
+    }
+}
+
+#[test]
 fn types_of_ones_own_are_declared_by_a_script() {
     let folder = Folder::empty();
     let both =

@@ -157,6 +157,41 @@ fn with_value(value: &str) -> String {
     format!("(cog-set-value! (Concept \"a\") (Predicate \"k\") {value})")
 }
 
+const COMMAND: &str = "(cog-set-value! (ConceptNode \"a\") (PredicateNode \"k\")";
+
+#[test]
+fn values_that_hold_atoms_are_given_by_command() {
+    let atom = "(ConceptNode \"y\")";
+    for value in [
+        atom,
+        &format!("(LinkValue {atom})"),
+        &format!("(LinkValue (FloatValue 1)(LinkValue (StringValue \"z\"){atom}))"),
+        &format!("(QueueValue {atom})"),
+    ] {
+        let text = format!(
+            "(List (Concept \"a\" (stv 1 0.5) (alist (cons (Predicate \"k\") {value})
+                (cons (Predicate \"n\") (FloatValue 1)))))"
+        );
+        for target in BOTH {
+            let (out, summary) = exported(&text, target);
+            assert!(out.lines().any(|line| line == format!("{COMMAND}{value})")), "{out}");
+            // The others stay in the line of the atom.
+            let other = "(cons (PredicateNode \"n\")(FloatValue 1))))";
+            let is_listed =
+                |line: &str| line.contains("*-TruthValueKey-*") && line.ends_with(other);
+            assert!(out.lines().any(is_listed), "{out}");
+            assert_eq!((summary.lines, summary.rejected), (6, 0));
+            // Atoms are in the order in which a text has them; all else is the same again.
+            let sorted = |text: &str| {
+                let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            assert_eq!(sorted(&exported(&out, target).0), sorted(&out));
+        }
+    }
+}
+
 #[test]
 fn each_reader_gets_forms_that_it_takes() {
     let same = |text| (text, text);
@@ -191,7 +226,12 @@ fn each_reader_gets_forms_that_it_takes() {
     ] {
         for (i, (target, expected)) in BOTH.into_iter().zip([old, new]).enumerate() {
             let (out, summary) = lines(&with_value(value), target, &[]);
-            let of = format!("(ConceptNode \"a\" (alist (cons (PredicateNode \"k\"){expected})))");
+            let of = match expected.contains("Node") {
+                true => format!("{COMMAND}{expected})"),
+                false => {
+                    format!("(ConceptNode \"a\" (alist (cons (PredicateNode \"k\"){expected})))")
+                }
+            };
             assert!(out.contains(&of), "{out:?}");
             let Rewritten { bools, empty, derived, truths } = summary.rewritten;
             assert_eq!(bools + empty + derived + truths, changes[i], "{value} {target:?}");
