@@ -2,7 +2,8 @@
 //! values, long type names, values in an `alist`.
 //!
 //! The fast reader of AtomSpace stops at the first line that it does not take, and some forms it
-//! takes wrongly, or never ends with. So
+//! takes wrongly, or never ends with. That reader is `load-file` and a `FileStorageNode`; Guile's own
+//! `load` takes less: of a text for 2026 no `alist` of a link, and no `(BoolValue 1)`. So
 //! - what no form has that the reader takes is written as what is nearest to it, and counted:
 //!   [`Rewritten`];
 //! - what only a reader with other modules takes comes last, and is counted: first the attention
@@ -15,6 +16,7 @@
 mod checks;
 mod destination;
 mod print;
+mod results;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use super::types::Kind;
 use super::value::{TRUTH_KEY, Value};
 use super::value_ref::ValueRef;
 use print::{Given, Printer};
+use results::Places;
 
 pub use destination::{Destination, Target};
 pub use print::{Rewritten, print_atom, print_atom_within};
@@ -75,7 +78,9 @@ pub fn export(
 ) -> Result<ExportSummary, Error> {
     size::check(store)?;
     let refused = checks::refused(store, to);
-    let mut exporter = Exporter { store, to, refused, printer: Printer::new(store, to.target) };
+    let places = Places::new(store, to);
+    let printer = Printer::new(store, to.target);
+    let mut exporter = Exporter { store, to, refused, places, printer };
     let mut summary = ExportSummary::default();
     for turn in [Turn::First, Turn::Attention, Turn::Last] {
         for atom in store.atoms() {
@@ -104,6 +109,8 @@ struct Exporter<'a, S> {
     to: &'a Destination,
     /// The atoms that the reader does not take.
     refused: Vec<bool>,
+    /// What is not written, because the reader makes it anew.
+    places: Places,
     printer: Printer<'a, S>,
 }
 
@@ -125,12 +132,15 @@ impl<'a, S: AtomStore> Exporter<'a, S> {
         }
     }
 
-    /// All values that an atom has.
-    fn given(&self, atom: AtomId) -> impl Iterator<Item = Given<'a>> + use<'a, S> {
+    /// All values that an atom has, without those that the reader makes anew.
+    fn given(&self, atom: AtomId) -> impl Iterator<Item = Given<'a>> {
         let store = self.store;
         let truth = store.truth_value(atom).map(Given::Truth);
         let attention = store.attention_value(atom).map(Given::Attention);
-        let others = store.values(atom).map(|(key, value)| Given::Other(key, value));
+        let others = store
+            .values(atom)
+            .filter(move |&(key, value)| !self.places.has(store, atom, key, value))
+            .map(|(key, value)| Given::Other(key, value));
         truth.into_iter().chain(attention).chain(others)
     }
 

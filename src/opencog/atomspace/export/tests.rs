@@ -244,6 +244,25 @@ fn each_reader_gets_forms_that_it_takes() {
 }
 
 #[test]
+fn places_for_what_queries_find_are_not_written_where_the_reader_makes_them() {
+    let query = "(QueryLink (VariableList (VariableNode \"$x\")(TypedVariableLink \
+        (VariableNode \"$y\")(TypeNode \"ConceptNode\")))\
+        (PresentLink (ListLink (VariableNode \"$x\")(VariableNode \"$y\")))(ConceptNode \"r\"))";
+    let typed = "(TypedVariableLink (VariableNode \"$y\")(TypeNode \"ConceptNode\"))";
+    let keys =
+        [query, "(ConceptNode \"r\")", "(VariableNode \"$x\")", "(VariableNode \"$y\")", typed];
+    let places: String = keys.map(|key| format!("(cons {key} (UnisetValue ))")).concat();
+    let kept = "(cons (PredicateNode \"k\")(FloatValue 1))";
+    let text = format!("{}(alist {places} {kept}))", query.strip_suffix(')').unwrap());
+    let (out, summary) = lines(&text, Target::AtomSpace2026, &[]);
+    let of = format!("{} (alist {kept}))", query.strip_suffix(')').unwrap());
+    assert!(out.contains(&of), "{out:?}");
+    assert_eq!((summary.rewritten.empty, summary.rejected), (0, 0));
+    // A reader that makes none gets what is nearest to them.
+    assert_eq!(lines(&text, Target::AtomSpace5_0, &[]).1.rewritten.empty, 5);
+}
+
+#[test]
 fn names_that_end_with_a_backslash_get_their_values_by_command() {
     let text = r#"(List (Concept "a\\" (stv 1 0.5)) (Concept "b\\"))"#;
     let (out, _) = exported(text, Target::AtomSpace5_0);
