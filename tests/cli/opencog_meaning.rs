@@ -162,6 +162,34 @@ fn what_the_reader_stops_at_is_last_or_not_there() {
 }
 
 #[test]
+fn values_that_hold_atoms_are_given_by_command() {
+    let text = "(ConceptNode \"a\" (alist (cons (PredicateNode \"m\") (ConceptNode \"y\"))
+            (cons (PredicateNode \"n\") (FloatValue 1))))";
+    let command = "(cog-set-value! (ConceptNode \"a\") (PredicateNode \"m\")(ConceptNode \"y\"))";
+    for target in ["5.0", "2026"] {
+        let (lines, _) = exported(text, &format!("--target {target}"));
+        assert!(lines.iter().any(|line| line == command), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("(cons (PredicateNode \"m\")")));
+        assert_eq!(exported(&lines.join("\n"), &format!("--target {target}")).0, lines);
+    }
+}
+
+#[test]
+fn what_is_not_surely_taken_is_last_and_counted() {
+    let text = "(PutLink (VariableList (VariableNode \"$x\") (VariableNode \"$y\"))
+            (VariableNode \"$x\") (ConceptNode \"a\"))
+         (EqualLink (ConceptNode \"a\") (ConceptNode \"b\"))
+         (ListLink (ConceptNode \"c\") (ConceptNode \"d\"))";
+    for (target, count) in [("5.0", 1), ("2026", 2)] {
+        let (lines, told) = exported(text, &format!("--target {target}"));
+        assert!(told.contains(&format!("{count} lines, the last ones")), "{told}");
+        let last = &lines[lines.len() - count..];
+        assert!(last.iter().any(|line| line.starts_with("(PutLink")), "{lines:?}");
+        assert!(!last.iter().any(|line| line.starts_with("(ListLink")), "{lines:?}");
+    }
+}
+
+#[test]
 fn types_of_ones_own_are_declared_by_a_script() {
     let folder = Folder::empty();
     let both =

@@ -1,220 +1,26 @@
 //! What the constructors of AtomSpace's atoms demand. A reader stops where they are given something
-//! else.
+//! else. What is not told for sure is taken for refused, so that it does not stop a reader: a query,
+//! a `PutLink` or an equation of a rare form.
+
+mod constraints;
+mod constructors;
+mod puts;
+mod queries;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod variables;
 
 use std::collections::HashSet;
 
 use super::super::atom_store::{AtomId, AtomStore};
 use super::super::declarations::Sort;
 use super::super::number;
-use super::super::types::TypeId;
+use super::super::types::{Kind, TypeId};
 use super::destination::{Destination, Target};
 
-use Member::{All, First, NotFirst, Second};
-
-/// What the links of a type, and of those derived from it, must be.
-struct Check {
-    of: &'static str,
-    /// The only generation that demands it; none where both do.
-    only: Option<Target>,
-    /// How many atoms they hold.
-    arity: (usize, usize),
-    members: &'static [Member],
-}
-
-/// What some members must be: of one of these types, or derived from it.
-enum Member {
-    First(&'static [&'static str]),
-    Second(&'static [&'static str]),
-    All(&'static [&'static str]),
-    /// Not of any of these.
-    NotFirst(&'static [&'static str]),
-}
-
-const ANY: usize = usize::MAX;
-
-const VARIABLES: &[&str] = &["VariableNode", "GlobNode"];
-
-const fn arity(of: &'static str, least: usize, most: usize) -> Check {
-    Check { of, only: None, arity: (least, most), members: &[] }
-}
-
-const fn holds(of: &'static str, least: usize, most: usize, members: &'static [Member]) -> Check {
-    Check { of, only: None, arity: (least, most), members }
-}
-
-const fn only(target: Target, check: Check) -> Check {
-    Check { only: Some(target), ..check }
-}
-
-use Target::{AtomSpace5_0 as Old, AtomSpace2026 as New};
-
-/// From the constructors and from `Checkers.cc`; commits are those of the table of types.
-const CHECKS: &[Check] = &[
-    arity("StateLink", 2, 2),
-    holds(
-        "DefineLink",
-        2,
-        2,
-        &[First(&[
-            "DefinedProcedureNode",
-            "DefinedSchemaNode",
-            "DefinedPredicateNode",
-            "DefinedTypeNode",
-        ])],
-    ),
-    only(New, holds("PipeLink", 2, 2, &[First(&["NameNode"])])),
-    holds(
-        "TypedAtomLink",
-        2,
-        2,
-        &[
-            NotFirst(VARIABLES),
-            Second(&["TypeNode", "DefinedTypeNode", "TypeChoice", "SignatureLink", "ArrowLink"]),
-        ],
-    ),
-    holds(
-        "TypedVariableLink",
-        2,
-        2,
-        &[
-            First(VARIABLES),
-            Second(&[
-                "TypeNode",
-                "DefinedTypeNode",
-                "TypeChoice",
-                "TypeIntersectionLink",
-                "VariableNode",
-                "SignatureLink",
-                "IntervalLink",
-                "ArrowLink",
-            ]),
-        ],
-    ),
-    holds("VariableList", 0, ANY, &[All(&["VariableNode", "GlobNode", "TypedVariableLink"])]),
-    holds("VariableSet", 0, ANY, &[All(&["VariableNode", "GlobNode", "TypedVariableLink"])]),
-    holds(
-        "ExecutionOutputLink",
-        2,
-        2,
-        &[First(&[
-            "FunctionLink",
-            "VirtualLink",
-            "LambdaLink",
-            "RuleLink",
-            "ProcedureNode",
-            "VariableNode",
-            "UnquoteLink",
-        ])],
-    ),
-    arity("ScopeLink", 1, ANY),
-    arity("PutLink", 2, 3),
-    arity("QueryLink", 2, ANY),
-    arity("GetLink", 1, 2),
-    arity("MeetLink", 1, 2),
-    arity("SatisfactionLink", 1, 2),
-    arity("DualLink", 1, 1),
-    arity("DontExecLink", 1, 1),
-    arity("SleepLink", 1, 1),
-    arity("TimeLink", 0, 0),
-    arity("CondLink", 1, ANY),
-    arity("FilterLink", 2, 2),
-    arity("CollectionOfLink", 1, 2),
-    only(Old, arity("FormulaPredicateLink", 2, 3)),
-    arity("IncomingOfLink", 1, 2),
-    holds("LinkSignatureLink", 1, ANY, &[First(&["TypeNode"])]),
-    only(Old, arity("NumberOfLink", 1, 1)),
-    only(Old, arity("PromiseLink", 1, ANY)),
-    only(Old, arity("SetTVLink", 2, ANY)),
-    only(Old, arity("SetValueLink", 3, 4)),
-    only(New, arity("SetValueLink", 2, 4)),
-    only(New, arity("IncrementValueLink", 3, 3)),
-    only(New, arity("AtomSpaceOfLink", 1, 1)),
-    only(New, arity("DrainLink", 1, ANY)),
-    only(New, arity("TriggerLink", 1, ANY)),
-    only(Old, arity("StringOfLink", 2, 2)),
-    arity("ValueOfLink", 1, ANY),
-    arity("StreamValueOfLink", 2, 2),
-    arity("ValueShimLink", 0, 0),
-    arity("ExecuteThreadedLink", 1, ANY),
-    arity("PureExecLink", 1, ANY),
-    arity("AccumulateLink", 1, 1),
-    arity("DecimateLink", 2, 2),
-    arity("ElementOfLink", 2, 2),
-    arity("FloorLink", 1, 1),
-    arity("HeavisideLink", 1, 1),
-    arity("Log2Link", 1, 1),
-    arity("PowLink", 2, 2),
-    arity("RandomNumberLink", 2, 2),
-    arity("SineLink", 1, 1),
-    only(New, arity("CosineLink", 1, 1)),
-    only(New, arity("TanLink", 1, 1)),
-    only(New, arity("ExpLink", 1, 1)),
-    arity("ConclusionOfLink", 1, 2),
-    arity("PremiseOfLink", 1, 2),
-    only(Old, holds("CrispInputLink", 0, ANY, &[All(EVALUATABLE)])),
-    only(New, holds("CrispInputSig", 0, ANY, &[All(EVALUATABLE)])),
-    only(Old, holds("BooleanInputLink", 0, ANY, &[All(BOOLEAN)])),
-    only(New, holds("BooleanInputSig", 0, ANY, &[All(BOOLEAN)])),
-    only(Old, holds("NumericInputLink", 0, ANY, &[All(NUMERIC)])),
-    only(New, holds("NumericInputSig", 0, ANY, &[All(NUMERIC)])),
-    only(Old, holds("TypeInputLink", 0, ANY, &[All(TYPES)])),
-    only(New, holds("TypeInputSig", 0, ANY, &[All(TYPES)])),
-];
-
-const EVALUATABLE: &[&str] = &[
-    "PutLink",
-    "GetLink",
-    "VariableNode",
-    "GlobNode",
-    "DefinedPredicateNode",
-    "PredicateNode",
-    "ConceptNode",
-    "QuoteLink",
-    "UnquoteLink",
-    "SimilarityLink",
-    "MemberLink",
-    "DirectlyEvaluatableLink",
-    "EvaluatableLink",
-    "BooleanOutputSig",
-];
-
-const BOOLEAN: &[&str] = &[
-    "VariableNode",
-    "DefinedProcedureNode",
-    "ExecutionOutputLink",
-    "BooleanOutputLink",
-    "BooleanOutputSig",
-];
-
-const NUMERIC: &[&str] = &[
-    "PutLink",
-    "SatisfyingLink",
-    "ExecutionOutputLink",
-    "VariableNode",
-    "GlobNode",
-    "NumberNode",
-    "BoolOpLink",
-    "DefinedProcedureNode",
-    "SetLink",
-    "SchemaNode",
-    "QuoteLink",
-    "UnquoteLink",
-    "NumericOutputLink",
-    "NumericOutputSig",
-];
-
-const TYPES: &[&str] = &["TypeNode", "IntervalLink", "TypeOutputLink", "TypeOutputSig"];
-
-/// Types that are there for others to be derived from: there are no atoms of just these.
-const PRIVATE: &[&str] = &[
-    "FreeLink",
-    "UniqueLink",
-    "FunctionLink",
-    "FoldLink",
-    "ArithmeticLink",
-    "PrenexLink",
-    "JoinLink",
-];
+use constructors::{Form, NUMERIC, ROWS, Row, VARIABLES};
+use variables::Variables;
 
 /// A type, as the AtomSpace has it.
 struct Facts<'a> {
@@ -223,12 +29,16 @@ struct Facts<'a> {
     is_refused: bool,
     /// It and all that it is derived from.
     ancestors: HashSet<&'a str>,
-    checks: Vec<&'static Check>,
+    checks: Vec<&'static Row>,
 }
 
 impl Facts<'_> {
+    /// Whether it is one of these types or derived from it, or one alone after `=`.
     fn is_any(&self, of: &[&str]) -> bool {
-        of.iter().any(|name| self.ancestors.contains(name))
+        of.iter().any(|&name| match name.strip_prefix('=') {
+            Some(only) => self.name == only,
+            None => self.ancestors.contains(name),
+        })
     }
 }
 
@@ -237,6 +47,7 @@ impl Facts<'_> {
 pub(super) fn refused(store: &impl AtomStore, to: &Destination) -> Vec<bool> {
     let facts: Vec<Facts> = store.types().iter().map(|of| facts(of, to)).collect();
     let mut defined = HashSet::new();
+    let mut deep = Deep::new(store, &facts, to);
     let mut refused: Vec<bool> = Vec::with_capacity(store.atom_count());
     for atom in store.atoms() {
         let of = store.type_of(atom);
@@ -244,7 +55,10 @@ pub(super) fn refused(store: &impl AtomStore, to: &Destination) -> Vec<bool> {
             || store.outgoing(atom).any(|held| refused[held.index()])
             || match store.name(atom) {
                 Some(name) => is_name_refused(&facts[of.index()], &name, to),
-                None => is_link_refused(store, &facts, atom, &mut defined),
+                None => {
+                    is_link_refused(store, &facts, atom, &mut defined, to.target)
+                        || deep.is_refused(atom)
+                }
             };
         refused.push(is_refused);
     }
@@ -260,18 +74,20 @@ fn facts<'a>(of: &'a super::super::AtomType, to: &'a Destination) -> Facts<'a> {
     let ancestors: HashSet<&str> = types.ancestors(declared, to.target).into_iter().collect();
     // What takes crisp values is asked for these, and no more for any booleans.
     let is_crisp = ancestors.contains("CrispInputSig");
-    let is_of = |check: &&Check| {
-        check.only.is_none_or(|only| only == to.target)
-            && ancestors.contains(check.of)
+    let is_of = |check: &&Row| {
+        !check.forms(to.target).is_empty()
+            && match check.of.strip_prefix('=') {
+                Some(only) => only == &*of.name,
+                None => ancestors.contains(check.of),
+            }
             && !(is_crisp && check.of == "BooleanInputSig")
             // The only one of its kinds that has a check of its own.
             && !(check.of == "SetValueLink" && &*of.name == "SetTVLink")
     };
     Facts {
         name: &of.name,
-        is_refused: !types.is_known(declared, to.target, &to.modules)
-            || PRIVATE.contains(&&*of.name),
-        checks: CHECKS.iter().filter(is_of).collect(),
+        is_refused: !types.is_known(declared, to.target, &to.modules),
+        checks: ROWS.iter().filter(is_of).collect(),
         ancestors,
     }
 }
@@ -291,6 +107,7 @@ fn is_link_refused<S: AtomStore>(
     facts: &[Facts],
     link: AtomId,
     defined: &mut HashSet<(TypeId, AtomId)>,
+    target: Target,
 ) -> bool {
     let of = store.type_of(link);
     let own = &facts[of.index()];
@@ -299,7 +116,9 @@ fn is_link_refused<S: AtomStore>(
     }
     let members: Vec<&Facts> =
         store.outgoing(link).map(|held| &facts[store.type_of(held).index()]).collect();
-    if !own.checks.iter().all(|check| passes(check, own.name, &members)) {
+    let has_form =
+        |check: &&Row| check.forms(target).iter().any(|form| passes(form, own.name, &members));
+    if !own.checks.iter().all(has_form) {
         return true;
     }
     // A second definition of the same is refused.
@@ -307,43 +126,127 @@ fn is_link_refused<S: AtomStore>(
     if own.is_any(&["UniqueLink"]) && !own.is_any(&["StateLink", "GrantLink"]) {
         return outgoing.next().is_some_and(|key| !defined.insert((of, key)));
     }
-    if own.is_any(&["PresentLink"]) {
-        return !holds_variable(store, facts, link);
-    }
-    if own.is_any(&["PatternLink"]) {
-        return !has_declared_variables(store, facts, link);
-    }
-    false
+    own.is_any(&["PresentLink"]) && !holds_variable(store, facts, link)
 }
 
-fn passes(check: &Check, of: &str, members: &[&Facts]) -> bool {
-    let (least, most) = check.arity;
+fn passes(form: &Form, of: &str, members: &[&Facts]) -> bool {
     // The pattern matcher has any clauses in one.
     let is_free = of == "AndLink";
-    let is_member_right = |member: &Member| match member {
-        First(types) => members.first().is_none_or(|first| first.is_any(types)),
-        Second(types) => members.get(1).is_none_or(|second| second.is_any(types)),
-        All(types) => is_free || members.iter().all(|member| member.is_any(types)),
-        NotFirst(types) => members.first().is_none_or(|first| !first.is_any(types)),
+    let is = |place: usize, types: Option<&[&str]>| {
+        let member = members.get(place);
+        types.is_none_or(|types| member.is_none_or(|member| member.is_any(types)))
     };
-    (least..=most).contains(&members.len()) && check.members.iter().all(is_member_right)
+    let are = |members: &[&Facts], types: Option<&[&str]>| {
+        types.is_none_or(|types| is_free || members.iter().all(|member| member.is_any(types)))
+    };
+    (form.least..=form.most).contains(&members.len())
+        && is(0, form.first)
+        && is(1, form.second)
+        && are(members.get(1..).unwrap_or_default(), form.rest)
+        && are(members, form.all)
+        && members.first().is_none_or(|first| !first.is_any(form.not_first))
+        && !members.iter().any(|member| member.is_any(form.none))
+}
+
+/// What is told by more than the types of what a link holds.
+struct Deep<'a, S> {
+    variables: Variables<'a, S>,
+    to: &'a Destination,
+    /// By type, whether there is something to tell.
+    is_concerned: Vec<bool>,
+    /// The sets that hold nothing but numbers, and what may be some.
+    numeric: HashSet<AtomId>,
+}
+
+/// The types of which there is something to tell by more than the types of what they hold.
+const DEEP: &[&str] = &[
+    "=SetLink",
+    "NumericInputLink",
+    "NumericInputSig",
+    "CollectionOfLink",
+    "=PromiseLink",
+    "PutLink",
+    "VardeclOfLink",
+    "PatternLink",
+    "JoinLink",
+    "PresentLink",
+    "IdenticalLink",
+    "EqualLink",
+    "AlphaEqualLink",
+    "ExclusiveLink",
+];
+
+impl<'a, S: AtomStore> Deep<'a, S> {
+    fn new(store: &'a S, facts: &'a [Facts<'a>], to: &'a Destination) -> Deep<'a, S> {
+        let is_concerned = facts.iter().map(|of| of.is_any(DEEP)).collect();
+        Deep { variables: Variables::new(store, facts), to, is_concerned, numeric: HashSet::new() }
+    }
+
+    fn is_refused(&mut self, link: AtomId) -> bool {
+        if !self.is_concerned[self.variables.store.type_of(link).index()] {
+            return false;
+        }
+        let own = self.variables.facts(link);
+        if own.name == "SetLink" && self.is_numeric(link) {
+            self.numeric.insert(link);
+        }
+        let is_of_2026 = self.to.target == Target::AtomSpace2026;
+        own.is_any(&["NumericInputLink", "NumericInputSig"]) && !self.is_numeric(link)
+            || own.is_any(&["CollectionOfLink", "=PromiseLink"]) && !self.makes_known_values(link)
+            || own.is_any(&["PutLink"])
+                && puts::is_refused(&mut self.variables, link, self.to.target)
+            || own.is_any(&["VardeclOfLink"]) && rules::is_refused(&mut self.variables, link)
+            || own.is_any(&["PatternLink"]) && queries::is_refused(&mut self.variables, link)
+            || own.is_any(&["JoinLink"]) && !is_of_2026 && self.has_fixed_clause(link)
+            || is_of_2026 && constraints::is_refused(&mut self.variables, link)
+    }
+
+    /// Whether a join asks for something that is run and has no variable.
+    fn has_fixed_clause(&mut self, join: AtomId) -> bool {
+        self.variables.outgoing(join).into_iter().any(|clause| {
+            self.variables.is_any(clause, &["EvaluatableLink"])
+                && !self.variables.is_any(clause, &["=PresentLink"])
+                && self.variables.is_closed(clause) != Some(false)
+        })
+    }
+
+    fn is_numeric(&self, link: AtomId) -> bool {
+        let is = |held: AtomId| match self.variables.facts(held).name {
+            "SetLink" => self.numeric.contains(&held),
+            _ => self.variables.is_any(held, NUMERIC),
+        };
+        self.variables.store.outgoing(link).all(is)
+    }
+
+    /// Whether the type that a link names is one of what it makes, if it names one.
+    fn makes_known_values(&self, link: AtomId) -> bool {
+        let store = self.variables.store;
+        let Some(first) = store.outgoing(link).next() else { return true };
+        let is_named = self.variables.is_any(first, &["TypeNode"])
+            && (store.outgoing(link).len() > 1 || self.variables.is_any(link, &["=PromiseLink"]));
+        if !is_named {
+            return true;
+        }
+        let name = store.name(first).unwrap_or_default();
+        let Ok(name) = std::str::from_utf8(&name) else { return false };
+        if self.variables.is_any(link, &["=PromiseLink"]) {
+            return matches!(name, "FutureStream" | "FormulaStream");
+        }
+        let types = &self.to.types;
+        let values: &[&str] = match self.to.target {
+            Target::AtomSpace5_0 => &["LinkValue"],
+            Target::AtomSpace2026 => &["LinkValue", "FloatValue"],
+        };
+        types.find(name, Sort::Atom(Kind::Link)).is_some()
+            || types.find(name, Sort::Value).is_some_and(|found| {
+                values.iter().any(|of| types.is_a_in(found, of, self.to.target))
+            })
+    }
 }
 
 /// Whether there is a variable in an atom.
 fn holds_variable<S: AtomStore>(store: &S, facts: &[Facts], atom: AtomId) -> bool {
     !variables_in(store, facts, [atom]).is_empty()
-}
-
-/// Whether each variable that a query declares is in what it looks for.
-fn has_declared_variables<S: AtomStore>(store: &S, facts: &[Facts], query: AtomId) -> bool {
-    let mut outgoing = store.outgoing(query);
-    let Some(first) = outgoing.next() else { return false };
-    let types = ["VariableList", "VariableSet", "TypedVariableLink", "VariableNode", "GlobNode"];
-    if !facts[store.type_of(first).index()].is_any(&types) {
-        return true;
-    }
-    let declared = variables_in(store, facts, [first]);
-    declared.is_subset(&variables_in(store, facts, outgoing.take(1)))
 }
 
 fn variables_in<S: AtomStore>(

@@ -11,7 +11,8 @@ pub enum Target {
     #[default]
     AtomSpace5_0,
     /// Without: the numbers of a truth value are a `FloatValue`, of which two under its key are read
-    /// as a simple one, three as one with a count.
+    /// as a simple one, three as one with a count. Its texts are for `load-file` and for a
+    /// `FileStorageNode`, not for Guile's `load`.
     AtomSpace2026,
 }
 

@@ -2,7 +2,8 @@
 //! values, long type names, values in an `alist`.
 //!
 //! The fast reader of AtomSpace stops at the first line that it does not take, and some forms it
-//! takes wrongly, or never ends with. So
+//! takes wrongly, or never ends with. That reader is `load-file` and a `FileStorageNode`; Guile's own
+//! `load` takes less: of a text for 2026 no `alist` of a link, and no `(BoolValue 1)`. So
 //! - what no form has that the reader takes is written as what is nearest to it, and counted:
 //!   [`Rewritten`];
 //! - what only a reader with other modules takes comes last, and is counted: first the attention
@@ -18,6 +19,7 @@
 mod checks;
 mod destination;
 mod print;
+mod results;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,7 @@ use super::types::Kind;
 use super::value::{ATTENTION_KEY, TRUTH_KEY, Value};
 use super::value_ref::ValueRef;
 use print::{Given, Printer};
+use results::Places;
 
 pub use destination::{Destination, Target};
 pub use print::{Rewritten, print_atom, print_atom_within};
@@ -109,8 +112,9 @@ pub fn export(
 ) -> Result<ExportSummary, Error> {
     size::check(store)?;
     let refused = checks::refused(store, to);
-    let (keys, printer) = (OwnKeys::of(store), Printer::new(store, to.target));
-    let mut exporter = Exporter { store, to, keys, refused, printer };
+    let (keys, places) = (OwnKeys::of(store), Places::new(store, to));
+    let printer = Printer::new(store, to.target);
+    let mut exporter = Exporter { store, to, keys, refused, places, printer };
     let mut summary = ExportSummary::default();
     for turn in [Turn::First, Turn::Attention, Turn::Last] {
         for atom in store.atoms() {
@@ -141,6 +145,8 @@ struct Exporter<'a, S> {
     keys: OwnKeys,
     /// The atoms that the reader does not take.
     refused: Vec<bool>,
+    /// What is not written, because the reader makes it anew.
+    places: Places,
     printer: Printer<'a, S>,
 }
 
@@ -162,13 +168,17 @@ impl<'a, S: AtomStore> Exporter<'a, S> {
         }
     }
 
-    /// All values that an atom has, in the order in which they are written.
+    /// All values that an atom has, without those that the reader makes anew, in the order in which
+    /// they are written.
     fn given(&self, atom: AtomId) -> Vec<Given<'a>> {
         let store = self.store;
         let truth = store.truth_value(atom).map(Given::Truth);
         let attention = store.attention_value(atom).map(Given::Attention);
         let (keys, target) = (self.keys, self.to.target);
-        let others = store.values(atom).map(|(key, value)| keys.as_read(key, value, target));
+        let others = store
+            .values(atom)
+            .filter(|&(key, value)| !self.places.has(store, atom, key, value))
+            .map(|(key, value)| keys.as_read(key, value, target));
         let mut given: Vec<Given> = truth.into_iter().chain(attention).chain(others).collect();
         given.sort_by_key(|given| match given {
             Given::Truth(_) => 0,

@@ -8,6 +8,7 @@ use super::super::value::{
 };
 use super::super::value_ref::ValueRef;
 use super::destination::Target;
+use super::size;
 
 /// How many values are written as something else, because the reader takes no other form of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,13 +54,20 @@ impl<'a, S: AtomStore> Printer<'a, S> {
 
     /// The lines of an atom and of what it has; how many.
     pub fn lines(&mut self, atom: AtomId, given: &[Given]) -> u64 {
-        let name = self.store.name(atom);
         // In the line of a node, the fast reader takes the quote after such a name for a part of it,
         // and stops at the values that follow. A command holds the node in parentheses of its own.
-        if !given.is_empty() && name.is_some_and(|name| name.ends_with(b"\\")) {
-            given.iter().for_each(|given| self.command(atom, given));
-            return given.len() as u64;
+        let has_no_list = self.store.name(atom).is_some_and(|name| name.ends_with(b"\\"));
+        let is_command = |given: &&Given| has_no_list || holds_atom(given);
+        let (commands, listed): (Vec<&Given>, Vec<&Given>) = given.iter().partition(is_command);
+        let has_list = !listed.is_empty() || commands.is_empty();
+        if has_list {
+            self.atom_and_list(atom, &listed);
         }
+        commands.iter().for_each(|given| self.command(atom, given));
+        u64::from(has_list) + commands.len() as u64
+    }
+
+    fn atom_and_list(&mut self, atom: AtomId, given: &[&Given]) {
         print_atom(self.store, atom, &mut self.out);
         if !given.is_empty() {
             self.out.pop();
@@ -72,7 +80,6 @@ impl<'a, S: AtomStore> Printer<'a, S> {
             self.text("))");
         }
         self.text("\n");
-        1
     }
 
     fn command(&mut self, atom: AtomId, given: &Given) {
@@ -232,6 +239,13 @@ pub(super) fn numbers_written(value: ValueRef, target: Target) -> Option<Vec<f64
         ValueRef::Derived(derived) => numbers_written(derived.held(), target),
         _ => None,
     }
+}
+
+/// Whether a value is an atom or holds one, however deep. The readers do not place such atoms in
+/// the AtomSpace if they are in a list, only if they are in a command.
+fn holds_atom(given: &Given) -> bool {
+    let count = |value: ValueRef| u64::from(matches!(value, ValueRef::Atom(_)));
+    matches!(given, Given::Other(_, value) if size::sum_over(*value, &count) > 0)
 }
 
 /// The numbers and the kind of the simple truth value, or of the one with a count, that is nearest to

@@ -187,6 +187,41 @@ fn with_value(value: &str) -> String {
     format!("(cog-set-value! (Concept \"a\") (Predicate \"k\") {value})")
 }
 
+const COMMAND: &str = "(cog-set-value! (ConceptNode \"a\") (PredicateNode \"k\")";
+
+#[test]
+fn values_that_hold_atoms_are_given_by_command() {
+    let atom = "(ConceptNode \"y\")";
+    for value in [
+        atom,
+        &format!("(LinkValue {atom})"),
+        &format!("(LinkValue (FloatValue 1)(LinkValue (StringValue \"z\"){atom}))"),
+        &format!("(QueueValue {atom})"),
+    ] {
+        let text = format!(
+            "(List (Concept \"a\" (stv 1 0.5) (alist (cons (Predicate \"k\") {value})
+                (cons (Predicate \"n\") (FloatValue 1)))))"
+        );
+        for target in BOTH {
+            let (out, summary) = exported(&text, target);
+            assert!(out.lines().any(|line| line == format!("{COMMAND}{value})")), "{out}");
+            // The others stay in the line of the atom.
+            let other = "(cons (PredicateNode \"n\")(FloatValue 1))))";
+            let is_listed =
+                |line: &str| line.contains("*-TruthValueKey-*") && line.ends_with(other);
+            assert!(out.lines().any(is_listed), "{out}");
+            assert_eq!((summary.lines, summary.rejected), (6, 0));
+            // Atoms are in the order in which a text has them; all else is the same again.
+            let sorted = |text: &str| {
+                let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            assert_eq!(sorted(&exported(&out, target).0), sorted(&out));
+        }
+    }
+}
+
 #[test]
 fn each_reader_gets_forms_that_it_takes() {
     let same = |text| (text, text);
@@ -221,7 +256,12 @@ fn each_reader_gets_forms_that_it_takes() {
     ] {
         for (i, (target, expected)) in BOTH.into_iter().zip([old, new]).enumerate() {
             let (out, summary) = lines(&with_value(value), target, &[]);
-            let of = format!("(ConceptNode \"a\" (alist (cons (PredicateNode \"k\"){expected})))");
+            let of = match expected.contains("Node") {
+                true => format!("{COMMAND}{expected})"),
+                false => {
+                    format!("(ConceptNode \"a\" (alist (cons (PredicateNode \"k\"){expected})))")
+                }
+            };
             assert!(out.contains(&of), "{out:?}");
             let Rewritten { bools, empty, derived, truths } = summary.rewritten;
             assert_eq!(bools + empty + derived + truths, changes[i], "{value} {target:?}");
@@ -231,6 +271,25 @@ fn each_reader_gets_forms_that_it_takes() {
             assert!(again.contains(&of), "{again:?}");
         }
     }
+}
+
+#[test]
+fn places_for_what_queries_find_are_not_written_where_the_reader_makes_them() {
+    let query = "(QueryLink (VariableList (VariableNode \"$x\")(TypedVariableLink \
+        (VariableNode \"$y\")(TypeNode \"ConceptNode\")))\
+        (PresentLink (ListLink (VariableNode \"$x\")(VariableNode \"$y\")))(ConceptNode \"r\"))";
+    let typed = "(TypedVariableLink (VariableNode \"$y\")(TypeNode \"ConceptNode\"))";
+    let keys =
+        [query, "(ConceptNode \"r\")", "(VariableNode \"$x\")", "(VariableNode \"$y\")", typed];
+    let places: String = keys.map(|key| format!("(cons {key} (UnisetValue ))")).concat();
+    let kept = "(cons (PredicateNode \"k\")(FloatValue 1))";
+    let text = format!("{}(alist {places} {kept}))", query.strip_suffix(')').unwrap());
+    let (out, summary) = lines(&text, Target::AtomSpace2026, &[]);
+    let of = format!("{} (alist {kept}))", query.strip_suffix(')').unwrap());
+    assert!(out.contains(&of), "{out:?}");
+    assert_eq!((summary.rewritten.empty, summary.rejected), (0, 0));
+    // A reader that makes none gets what is nearest to them.
+    assert_eq!(lines(&text, Target::AtomSpace5_0, &[]).1.rewritten.empty, 5);
 }
 
 #[test]
