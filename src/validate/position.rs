@@ -132,10 +132,14 @@ mod tests {
     fn check(base: &[f32], quantized: &[f32], next: usize) {
         let position = Position::of(base, quantized, next as u32).unwrap();
         let Position { nll, nll_base, kld, dp, .. } = position;
+        // Differences of logits are rounded to F32, by half a unit in the last place.
+        let differences = base.iter().zip(quantized).map(|(p, q)| f64::from((p - q).abs()));
+        let rounding = differences.fold(0.0, f64::max) * f64::from(f32::EPSILON) / 2.0;
         for (ours, truth) in [nll, nll_base, kld, dp].into_iter().zip(naive(base, quantized, next))
         {
             let error = (f64::from(ours) - truth).abs();
-            assert!(error < 1e-6 + 1e-6 * truth.abs(), "{position:?}: {truth}");
+            let allowed = 1e-6 + 1e-6 * truth.abs() + rounding;
+            assert!(error < allowed, "{position:?}: {truth}");
         }
     }
 
