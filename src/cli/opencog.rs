@@ -310,7 +310,7 @@ impl PackArgs {
             [_, _] => None,
             [_] if without_text => None,
             [one] => Some(format!(
-                "expected KB.scm KB.opencog.gguf, found only {}; --moses programs need no KB.scm",
+                "KB.scm and KB.opencog.gguf are required, found only {}; --moses needs no KB.scm",
                 one.display()
             )),
             files => Some(format!(
