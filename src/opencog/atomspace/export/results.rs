@@ -7,6 +7,9 @@ use super::super::declarations::Sort;
 use super::super::value_ref::ValueRef;
 use super::destination::{Destination, Target};
 
+/// How many of its results and variables are looked at: there is a value for each.
+const MOST_PARTS: usize = 64;
+
 pub(super) struct Places {
     /// By type, whether it is one of queries.
     is_query: Vec<bool>,
@@ -38,7 +41,8 @@ fn is_empty_set(value: ValueRef) -> bool {
 /// Whether an atom is in a query, its declaration, or that of one variable.
 fn is_part(store: &impl AtomStore, query: AtomId, atom: AtomId) -> bool {
     let declaration = store.outgoing(query).next();
-    let of_variables = declaration.into_iter().flat_map(|list| store.outgoing(list));
-    let holds = |link: AtomId| store.outgoing(link).any(|held| held == atom);
+    let of_variables =
+        declaration.into_iter().flat_map(|list| store.outgoing(list).take(MOST_PARTS));
+    let holds = |link: AtomId| store.outgoing(link).take(MOST_PARTS).any(|held| held == atom);
     holds(query) || declaration.is_some_and(holds) || of_variables.into_iter().any(holds)
 }

@@ -5,6 +5,9 @@ use super::super::destination::Target;
 use super::queries::DECLARATIONS;
 use super::variables::Variables;
 
+/// How many lists a set has that is told; many links may put the same large one.
+const MOST_LISTS: usize = 4096;
+
 /// Whether a `PutLink` is refused, or may be.
 pub(super) fn is_refused<S: AtomStore>(
     variables: &mut Variables<S>,
@@ -122,6 +125,7 @@ impl<S: AtomStore> Put<'_, '_, S> {
         }
         let sets = self.variables.outgoing(given);
         is(self, given, &["=SetLink"])
+            && sets.len() <= MOST_LISTS
             && !self.declared.is_empty()
             && sets.iter().all(|&set| is(self, set, &["=ListLink"]) && self.has_types(set))
     }

@@ -16,6 +16,9 @@ const CONNECTIVES: &[&str] =
 /// Those that are taken apart within an `AndLink`.
 const CONNECTIVES_WITHIN: &[&str] = &["=AndLink", "=OrLink", "=NotLink"];
 
+/// How many parts a clause has that is told; many queries may look for the same large one.
+const MOST_PARTS: usize = 1024;
+
 /// What is sought as it stands.
 const LITERALS: &[&str] = &["PresentLink", "AbsentLink", "=ChoiceLink"];
 
@@ -108,8 +111,10 @@ fn has_defined<S: AtomStore>(variables: &Variables<S>, body: AtomId) -> bool {
             return true;
         }
         let is_run = variables.is_any(atom, CONNECTIVES)
-            || variables.is_any(atom, &["EvaluatableLink"]) && !variables.is_any(atom, LITERALS);
-        if is_run && seen.insert(atom) {
+            || variables.is_any(atom, &["EvaluatableLink"])
+                && !variables.is_any(atom, LITERALS)
+                && !variables.is_any(atom, &["ScopeLink"]);
+        if is_run && seen.len() < MOST_PARTS && seen.insert(atom) {
             open.extend(variables.store.outgoing(atom));
         }
     }
@@ -140,6 +145,9 @@ impl<S: AtomStore> Clauses<'_, '_, S> {
         let mut seen = HashSet::new();
         let mut open = vec![(clause, false)];
         while let Some((part, is_not)) = open.pop() {
+            if seen.len() > MOST_PARTS {
+                return None;
+            }
             if !seen.insert((part, is_not)) || self.literal(part, is_not)? {
                 continue;
             }

@@ -13,20 +13,23 @@ pub(super) fn is_refused<S: AtomStore>(variables: &mut Variables<S>, link: AtomI
     if variables.of(rule).is_none_or(|found| found.is_quoted) {
         return true;
     }
-    let parts = variables.outgoing(rule);
-    let is_declared = parts.first().is_some_and(|&first| {
+    let store = variables.store;
+    let count_of_parts = store.outgoing(rule).len();
+    let is_declared = store.outgoing(rule).next().is_some_and(|first| {
         variables.is_any(first, DECLARATIONS)
-            || variables.is_any(first, &["VariableNode"]) && parts.len() > 1
+            || variables.is_any(first, &["VariableNode"]) && count_of_parts > 1
     });
-    let parts = &parts[usize::from(is_declared)..];
-    let Some((&body, conclusions)) = parts.split_first() else { return true };
+    let before_body = usize::from(is_declared);
+    let Some(body) = store.outgoing(rule).nth(before_body) else { return true };
     let count = match variables.is_any(link, &["ConclusionOfLink"]) {
-        true if conclusions.is_empty() => return true,
-        true => conclusions.len(),
+        true => count_of_parts - before_body - 1,
         // Of a lambda in a lambda, the inner one counts.
         false if variables.is_any(body, &["LambdaLink"]) => 0,
-        false => variables.store.outgoing(body).len(),
+        false => store.outgoing(body).len(),
     };
+    if variables.is_any(link, &["ConclusionOfLink"]) && count == 0 {
+        return true;
+    }
     index.first().is_some_and(|&index| !is_below(variables, index, count))
 }
 
