@@ -187,7 +187,7 @@ mod tests {
         for kinds in 0..16 {
             let mut line = |i: u32| {
                 let (s, c) = (number(kinds / 4), number(kinds));
-                let times = if i % 300 == 0 { 1 + i / 300 } else { 1 };
+                let times = if i.is_multiple_of(300) { 1 + i / 300 } else { 1 };
                 format!("(c{i} (STV {s} {c}))\n(k (k (stv {s} {c})))\n").repeat(times as usize)
             };
             let text: String = (0..3000).map(&mut line).collect();

@@ -219,7 +219,7 @@ impl<'a> Row<'_, 'a> {
 
     fn of_another_type(&self, at: usize, expected: Type) -> EvaluateError {
         match self.tokens[at] {
-            Token::Argument { argument, .. } => EvaluateError::Argument(argument as u32, expected),
+            Token::Argument { argument, .. } => EvaluateError::Argument(argument, expected),
             _ => EvaluateError::Type(expected),
         }
     }

@@ -75,14 +75,17 @@ fn facts<'a>(of: &'a super::super::AtomType, to: &'a Destination) -> Facts<'a> {
     // What takes crisp values is asked for these, and no more for any booleans.
     let is_crisp = ancestors.contains("CrispInputSig");
     let is_of = |check: &&Row| {
-        !check.forms(to.target).is_empty()
-            && match check.of.strip_prefix('=') {
-                Some(only) => only == &*of.name,
-                None => ancestors.contains(check.of),
-            }
-            && !(is_crisp && check.of == "BooleanInputSig")
+        let is_about = match check.of.strip_prefix('=') {
+            Some(only) => only == &*of.name,
+            None => ancestors.contains(check.of),
+        };
+        let is_overruled = match check.of {
+            "BooleanInputSig" => is_crisp,
             // The only one of its kinds that has a check of its own.
-            && !(check.of == "SetValueLink" && &*of.name == "SetTVLink")
+            "SetValueLink" => &*of.name == "SetTVLink",
+            _ => false,
+        };
+        is_about && !is_overruled && !check.forms(to.target).is_empty()
     };
     Facts {
         name: &of.name,

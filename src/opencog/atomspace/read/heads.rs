@@ -83,11 +83,16 @@ pub(super) enum Command {
 impl Head {
     /// Whether it is a value, or the name of one.
     pub fn is_value(self) -> bool {
-        match self {
-            Head::Truth(_) | Head::Attention | Head::Value(_) | Head::Derived(_) => true,
-            Head::Defined(_) | Head::OddValue | Head::NewValue => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Head::Truth(_)
+                | Head::Attention
+                | Head::Value(_)
+                | Head::Derived(_)
+                | Head::Defined(_)
+                | Head::OddValue
+                | Head::NewValue
+        )
     }
 }
 
