@@ -81,8 +81,7 @@ fn texts_are_read_and_written_as_hyperon_reads_and_prints_them() {
     for form in [Form::Mapped, Form::AtRest] {
         let job = |text: &PathBuf| {
             let (companion, written) = (witness.packed(text, form), text.with_extension("again"));
-            let metta =
-                companion::stats(&companion, &[], &[], None).unwrap().atomspace.unwrap().metta;
+            let metta = companion::stats(text, &[], &[], None).unwrap().atomspace.unwrap().metta;
             let export = ExportJob {
                 companion,
                 output: Some(written.clone()),
