@@ -177,9 +177,11 @@ impl<'a, S: AtomStore> Order<'a, S> {
 
     fn put_nodes(&mut self) {
         let store = self.store;
-        let nodes = store.atoms().filter(|atom| self.heights[atom.index()] == 0);
-        let mut nodes: Vec<_> =
-            nodes.map(|atom| (self.type_of(atom), store.name(atom), atom)).collect();
+        // Room for these alone: a vector that grows leaves holes in memory.
+        let count = self.heights.iter().filter(|&&height| height == 0).count();
+        let mut nodes = Vec::with_capacity(count);
+        let atoms = store.atoms().filter(|atom| self.heights[atom.index()] == 0);
+        nodes.extend(atoms.map(|atom| (self.type_of(atom), store.name(atom), atom)));
         nodes.sort_unstable();
         for (of, _, atom) in nodes {
             self.put(atom, GroupSize { of, height: 0, arity: 0, count: 1 });
@@ -187,8 +189,8 @@ impl<'a, S: AtomStore> Order<'a, S> {
     }
 
     fn put_links(&mut self) {
-        let mut links: Vec<AtomId> =
-            self.store.atoms().filter(|atom| self.heights[atom.index()] > 0).collect();
+        let mut links: Vec<AtomId> = Vec::with_capacity(self.store.atom_count() - self.old.len());
+        links.extend(self.store.atoms().filter(|atom| self.heights[atom.index()] > 0));
         links.sort_by_key(|atom| self.heights[atom.index()]);
         let heights = std::mem::take(&mut self.heights);
         for level in links.chunk_by(|a, b| heights[a.index()] == heights[b.index()]) {
