@@ -97,7 +97,7 @@ impl<'a> PackedSpace<'a> {
         let incoming = self.incoming.len() as u64;
         reader.check(name::INCOMING_STARTS, self.incoming_starts.bounds_lists_up_to(incoming))?;
         reader.check(name::INCOMING, self.incoming.iter().all(|link| link <= last))?;
-        self.truth.verify(reader)?;
+        self.truth.verify(reader, atoms)?;
         self.attention.verify(reader)?;
         self.values.verify(reader)
     }

@@ -102,18 +102,15 @@ impl<'a> TruthView<'a> {
     }
 
     /// Reads all of it.
-    pub fn verify(&self, reader: &Reader) -> Result<(), Error> {
+    pub fn verify(&self, reader: &Reader, atoms: u32) -> Result<(), Error> {
         let known = |&kind: &u8| usize::from(kind) < TruthKind::ALL.len();
         let (simple, others) = self.kinds.split_at(self.simple);
         let is_simple = |kind: &u8| *kind == TruthKind::Simple as u8;
         let in_order = simple.iter().all(is_simple) && !others.iter().any(is_simple);
         reader.check("atomspace.truth.kinds", in_order && self.kinds.iter().all(known))?;
         reader.check(TRUTH_CODES, self.codes.are_up_to(self.numbers.len() as u64))?;
-        for level in self.coded.iter().flatten() {
-            let distinct = level.levels.len() as u64 + 1;
-            reader.check(TRUTH_LEVELS, level.codes.are_up_to(distinct))?;
-        }
-        Ok(())
+        let mut columns = self.coded.iter().flatten();
+        columns.try_for_each(|column| reader.check(TRUTH_LEVELS, column.has_all(atoms)))
     }
 
     #[inline]
@@ -183,9 +180,25 @@ impl<'a> LevelView<'a> {
     #[inline]
     fn get(&self, atom: AtomId, faults: &Faults) -> Option<f64> {
         let level = self.codes.place(atom)?;
-        let value = self.levels.get(level).or_else(|| self.exception(atom));
+        let value = self.number(level, atom);
         let [value] = value.or_else(|| faults.found(TRUTH_LEVELS, None))?;
         Some(f64::from_le_bytes(*value))
+    }
+
+    /// The number of a level, or the exception that an atom is.
+    #[inline]
+    fn number(&self, level: usize, atom: AtomId) -> Option<&[[u8; 8]; 1]> {
+        self.levels.get(level).or_else(|| self.exception(atom))
+    }
+
+    /// Whether there is a number for each atom that has a code: that is no code beyond the levels, and
+    /// no exception that is not listed.
+    fn has_all(&self, atoms: u32) -> bool {
+        let is_there = |atom| match self.codes.place(AtomId(atom)) {
+            Some(level) => level <= self.levels.len() && self.number(level, AtomId(atom)).is_some(),
+            None => true,
+        };
+        (0..atoms).all(is_there)
     }
 
     fn exception(&self, atom: AtomId) -> Option<&[[u8; 8]; 1]> {
